@@ -47,16 +47,36 @@ describe('who connects again and again', () => {
     }
   });
 
-  test('waits a fiftieth of a second for each that is served before it, and for none that ended while it waited', () => {
+  test('waits a hundredth of a second for each that is served before it, and for none that cost nothing', () => {
     vi.useFakeTimers();
     const connections = newConnections();
-    for (let i = 0; i < 500; i++) connect(connections, '192.0.2.1');
     for (let i = 0; i < 1_000; i++) connect(connections, '192.0.2.1').socket.emit('close');
+    for (let i = 0; i < 500; i++) {
+      const { socket, isServed } = connect(connections, '192.0.2.1');
+      expect(isServed).toBe(true);
+      sent(socket).emit('close');
+    }
+    for (let i = 0; i < 1_000; i++) sent(connect(connections, '192.0.2.1').socket).emit('close');
     const served = vi.fn<() => void>();
     connections.admit(socketFrom('192.0.2.1', port++), served);
-    vi.advanceTimersByTime(19);
+    vi.advanceTimersByTime(9);
     expect(served).not.toHaveBeenCalled();
     vi.advanceTimersByTime(1);
+    expect(served).toHaveBeenCalled();
+    vi.useRealTimers();
+  });
+
+  test('keeps who waits there from nothing: the newest gives way', () => {
+    vi.useFakeTimers();
+    const connections = newConnections();
+    for (let i = 0; i < 500; i++) sent(connect(connections, '192.0.2.1').socket).emit('close');
+    const served = vi.fn<() => void>();
+    const first = socketFrom('192.0.2.1', port++);
+    connections.admit(first, served);
+    const gone = Array.from({ length: 100 }, () => connect(connections, '192.0.2.1').socket.destroyed);
+    expect(gone.filter(Boolean)).toHaveLength(99);
+    expect(first.destroyed).toBe(false);
+    vi.advanceTimersByTime(10);
     expect(served).toHaveBeenCalled();
     vi.useRealTimers();
   });
@@ -81,6 +101,11 @@ test('the answer that is unread longest gives way, of the peer that leaves too m
   hold('192.0.2.3', 60, '6');
   expect(gone).toEqual(['1', '4']);
 });
+
+/** It has sent something. */
+function sent(socket: Socket): Socket {
+  return Object.defineProperty(socket, 'bytesRead', { value: 1 });
+}
 
 function socketFrom(remoteAddress: string, remotePort: number): Socket {
   return Object.defineProperties(new Socket(), {

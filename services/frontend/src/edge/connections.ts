@@ -23,10 +23,10 @@ export interface ConnectionLimits {
 /** Answers to strangers, per peer: enough for a fleet with a wrong secret, too few to keep a core busy. */
 const STRANGERS_RATE = { perSecond: 50, burst: 100 };
 /**
- * New connections that bring no genuine signature, per peer: a TLS handshake takes a millisecond. A fleet that starts
- * behind one address brings its signatures at once, and these do not count.
+ * New connections that send something and bring no genuine signature, per peer: a TLS handshake takes a millisecond. A
+ * fleet that starts behind one address brings its signatures at once, and these do not count.
  */
-const CONNECT_RATE = { perSecond: 50, burst: 500 };
+const CONNECT_RATE = { perSecond: 100, burst: 500 };
 /** A connection this old may give way to a younger one of the same peer; an honest burst is over by then. */
 const GRACE_MS = 1_000;
 /** The answers that a stranger forfeits by sending more requests at once than may wait. */
@@ -48,6 +48,8 @@ function nameOf({ remoteAddress, remotePort }: RemoteEnd): string {
 class Peer {
   readonly network: string;
   readonly strangers = new Set<Connection>();
+  /** Those of them that are not read yet. */
+  readonly waiting = new Set<Connection>();
   readonly turns: Turns;
   readonly strangerUploads: Turns;
   /** Connections, and requests that arrived through a trusted proxy. */
@@ -228,17 +230,16 @@ export class Connections {
     const wait = this.#add(socket);
     if (wait === 0) return serve(socket);
     socket.on('error', () => socket.destroy());
-    const { network } = this.of(socket)!.peer;
-    let isWaiting = true;
+    const connection = this.of(socket)!;
+    const { waiting } = connection.peer;
     const over = setTimeout(() => {
-      isWaiting = false;
+      waiting.delete(connection);
       serve(socket);
     }, wait);
-    socket.once('close', () => {
-      clearTimeout(over);
-      // It cost nothing.
-      if (isWaiting) this.#connects.giveBack(network);
-    });
+    socket.once('close', () => clearTimeout(over));
+    waiting.add(connection);
+    // The newest gives way here: otherwise nobody would ever be read while somebody at this address connects on and on.
+    if (waiting.size > this.#limits.strangers / 2) socket.destroy();
   }
 
   /** Returns the milliseconds to wait before reading it. */
@@ -254,9 +255,8 @@ export class Connections {
     this.#strangers.add(connection);
     peer.strangers.add(connection);
     const heed = this.#answers.owes(peer.network) ? this.#limits.heedMs : 0;
-    const wait = Math.max(heed, this.#connects.owe(peer.network));
-    this.#makeRoom(peer, wait > 0 ? 0 : GRACE_MS);
-    return wait;
+    this.#makeRoom(peer, heed > 0 ? 0 : GRACE_MS);
+    return Math.max(heed, this.#connects.owe(peer.network));
   }
 
   of(end: RemoteEnd): Connection | undefined {
@@ -318,6 +318,9 @@ export class Connections {
   }
 
   #remove(name: string, connection: Connection): void {
+    const { peer, socket, isStrange } = connection;
+    // It cost nothing.
+    if (isStrange && (peer.waiting.delete(connection) || socket.bytesRead === 0)) this.#connects.giveBack(peer.network);
     this.#acquaint(connection);
     // A client that resets a connection may have its successor accepted from the same port before this is heard.
     if (this.#connections.get(name) === connection) this.#connections.delete(name);
