@@ -2,16 +2,16 @@ import { monotonicClock } from '@keyfleet/shared/clock';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import type { Assembly } from './assembly.ts';
 import { waitsFor } from './execute.ts';
-import { SharedSurvey, surveyWorkers } from './worker-survey.ts';
+import { SharedSurvey } from './worker-survey.ts';
 import { mayAlone } from './scheduled-changes.ts';
 import type { ServerDeps } from './server.ts';
 import type { Rounds, RoundsDeps } from './start-rounds.ts';
 import { statusOf } from './status.ts';
-import { assertOthersOpen } from './witness.ts';
+import { assertOthersConfirm } from './witness.ts';
 
 /** What the server needs to answer. */
 export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds): ServerDeps {
-  const { events } = assembly;
+  const { events, clock } = assembly;
   const { stored, notices, workers } = deps;
   const { tokens, proposals, round, leader } = rounds;
   const survey = new SharedSurvey(workers, monotonicClock);
@@ -20,10 +20,7 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
     proposals,
     events,
     status: () => loadStatus(assembly, { ...deps, survey }, rounds),
-    confirm: async (next) => {
-      const { head } = tokens;
-      await assertOthersOpen(next, { before: head?.state, views: await surveyWorkers(workers, head), events });
-    },
+    confirm: (next) => assertOthersConfirm(next, { tokens, workers, events, clock }),
     waitsFor: (command) => waitsFor(command, { views: round.views, tokens }),
     isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
     onChange() {

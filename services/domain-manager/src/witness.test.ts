@@ -10,10 +10,9 @@ import {
   withOtherKeys,
 } from '../../../test/support/domain.ts';
 import { DomainManagerEvents } from './events.ts';
-import { surveyWorkers } from './worker-survey.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog } from './token-log.ts';
-import { assertOthersOpen } from './witness.ts';
+import { assertOthersConfirm } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
@@ -35,7 +34,9 @@ function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
       throw new WorkerRefusedError((cause as Error).message, { cause });
     }
   };
-  return { address: hsm.memberId, describe: async () => hsm.describe(), check, ...change } as Worker;
+  const install = async (tokens: readonly Uint8Array[]) => (hsm.install(tokens), hsm.describe());
+  const activate = async () => hsm.describe();
+  return { address: hsm.memberId, describe: async () => hsm.describe(), check, install, activate, ...change } as Worker;
 }
 
 /** What happens to a token that someone brings to a domain-manager with these workers. */
@@ -44,11 +45,9 @@ async function storing(token: Buffer, workers: readonly Worker[]): Promise<strin
   await store.appendToken(1, domain.tokens[0]!);
   const tokens = new TokenLog({ store, anchor: domain.anchor, clock: domain.clock });
   await tokens.refresh();
-  const views = await surveyWorkers(workers, tokens.head);
   try {
-    return String(
-      await tokens.append(token, (next) => assertOthersOpen(next, { before: domain.hsms[0]!.state, views, events })),
-    );
+    const deps = { tokens, workers, events, clock: domain.clock };
+    return String(await tokens.append(token, (next) => assertOthersConfirm(next, deps)));
   } catch (error) {
     return (error as Error).name;
   }
@@ -97,4 +96,15 @@ test('a member of the domain compares the keys, whomever the token admits', asyn
   const forNobody = await sealedForNobody(honest, (body) => domain.identities.get('hsm-3')!.sign(body));
   expect(await storing(forNobody, [newcomer, workerOf(third)])).toBe('TokenLogError');
   expect(await storing(honest, [newcomer, workerOf(third)])).toBe('true');
+});
+
+test('a member that has just restarted gets the newest keys first, and compares', async () => {
+  for (const [token, outcome] of [
+    [endsTheDomain, 'TokenLogError'],
+    [good, 'true'],
+  ] as const) {
+    const restarted = domain.newHsm('hsm-2', second.sealedIdentity());
+    expect(restarted.describe().generation).toBe(0);
+    expect(await storing(token, [workerOf(maker), workerOf(restarted)])).toBe(outcome);
+  }
 });

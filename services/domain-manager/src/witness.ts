@@ -3,9 +3,10 @@ import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
-import type { WorkerView } from './worker-survey.ts';
+import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
+import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
-import { type HsmDescription, WorkerRefusedError } from './workers.ts';
+import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
 /** A member was asked but did not answer: it is worth asking again for the same token. */
 export class UnconfirmedError extends Error {
@@ -62,4 +63,18 @@ export async function assertOthersOpen(
   if (refusals.length > 0) {
     throw new TokenLogError(`no other member can open the token that ${signerId} made (${refusals.join('; ')})`);
   }
+}
+
+/**
+ * The same for a token that somebody brings. A member that has just restarted has no keys to compare until it gets the
+ * newest token again, and whoever brings this one may have waited for that.
+ */
+export async function assertOthersConfirm(
+  next: Head,
+  { workers, ...deps }: DistributionDeps & { readonly workers: readonly Worker[] },
+): Promise<void> {
+  const { tokens, events } = deps;
+  const { head } = tokens;
+  const views = await distributeTokens(await surveyWorkers(workers, head), deps);
+  await assertOthersOpen(next, { before: head?.state, views, events });
 }
