@@ -233,3 +233,38 @@ describe('a frontend that a member shows to be behind', () => {
     await until(() => follower.view.state?.generation === 2);
   });
 });
+
+describe('a frontend that cannot take a token that verifies', () => {
+  test('uses nobody, because that token may remove whom it uses, while its clock is behind', async () => {
+    const domain = new TestDomain({ members: 3 });
+    await using manager = await ShowsTokens.start();
+    manager.tokens = domain.tokens.slice();
+    await using follower = startView(domain, [manager]);
+    await until(() => follower.view.state?.generation === 1);
+    domain.clock.time = Date.now() + 11 * 60_000;
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+    manager.tokens = domain.tokens.slice();
+    follower.view.look();
+    await until(() => follower.view.problem?.includes('token 2 was made 11 minutes from now') === true);
+    expect(follower.view.verified).toBeUndefined();
+  });
+
+  test('uses nobody while it cannot write its floor', async () => {
+    const domain = new TestDomain({ members: 3 });
+    await using manager = await ShowsTokens.start();
+    manager.tokens = domain.tokens.slice();
+    const disk = { isFull: false };
+    const raise = async () => (disk.isFull ? Promise.reject(new Error('ENOSPC')) : undefined);
+    await using follower = startView(domain, [manager], { floor: { lowest: undefined, raise } });
+    await until(() => follower.view.state?.generation === 1);
+    disk.isFull = true;
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+    manager.tokens = domain.tokens.slice();
+    follower.view.look();
+    await until(() => follower.view.problem === 'domain token 2 cannot be taken: ENOSPC');
+    expect(follower.view.state).toBeUndefined();
+    disk.isFull = false;
+    follower.view.look();
+    await until(() => follower.view.state?.generation === 2);
+  });
+});

@@ -4,6 +4,7 @@ import {
   followsAnchor,
   type Guards,
   heedsMembers,
+  heedsTokens,
   initialState,
   keyOf,
   type Size,
@@ -13,7 +14,7 @@ import {
 } from './model/frontend-model.ts';
 
 const timeout = 120_000;
-const all: Guards = { floor: true, checkpoint: true, heeds: true };
+const all: Guards = { floor: true, checkpoint: true, heeds: true, stops: true };
 const size: Size = { members: 2, generations: 3, disks: false };
 
 function run(guards: Guards, world: Size, holds: (state: State) => boolean): Exploration {
@@ -49,6 +50,16 @@ describe('a frontend that is shown only what an attacker likes', () => {
   test('does when it does not heed what members prove', { timeout }, () => {
     const { counterexample } = run({ ...all, heeds: false }, { ...size, disks: true }, heedsMembers);
     expect(counterexample!.some((step) => step.startsWith('meets'))).toBe(true);
+    expect(counterexample!.at(-1)).toMatch(/^use/);
+  });
+
+  test('uses nobody who was removed by a token that it verified and could not take', { timeout }, () => {
+    expect(run(all, { ...size, disks: true }, heedsTokens).counterexample).toBeUndefined();
+  });
+
+  test('does when it goes on with the token before', { timeout }, () => {
+    const { counterexample } = run({ ...all, stops: false }, { ...size, disks: true }, heedsTokens);
+    expect(counterexample!.some((step) => step.startsWith('cannot take'))).toBe(true);
     expect(counterexample!.at(-1)).toMatch(/^use/);
   });
 });

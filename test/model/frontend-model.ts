@@ -11,6 +11,8 @@ export interface Guards {
   readonly checkpoint: boolean;
   /** It uses nobody while a member has proven a newer token than it can find. */
   readonly heeds: boolean;
+  /** Nor while it knows a newer token that it could not take, as when its clock was wrong or its disk full. */
+  readonly stops: boolean;
 }
 
 export interface Size {
@@ -29,6 +31,8 @@ interface Frontend {
   readonly anchor: number;
   /** The newest token that a member has proven to it since it started. */
   readonly told: number;
+  /** The newest token that it verified since it started and could not take. */
+  readonly untaken: number;
 }
 
 export interface State {
@@ -53,7 +57,7 @@ export function initialState({ members }: Size): State {
     tokens: [all],
     installed: all.map(() => 1),
     checkpoint: 0,
-    frontend: { view: 0, floor: 0, anchor: 0, told: 0 },
+    frontend: { view: 0, floor: 0, anchor: 0, told: 0, untaken: 0 },
     relied: 0,
     used: undefined,
   };
@@ -76,6 +80,11 @@ export function followsAnchor(state: State): boolean {
 /** Nor is one that was removed by a token which an honest member has proven to the frontend. */
 export function heedsMembers(state: State): boolean {
   return isMemberAt(state, state.frontend.told);
+}
+
+/** Nor is one that was removed by a token which the frontend has verified. */
+export function heedsTokens(state: State): boolean {
+  return isMemberAt(state, state.frontend.untaken);
 }
 
 function isMemberAt({ tokens, used }: State, generation: number): boolean {
@@ -103,9 +112,9 @@ export function stepsOf(state: State, guards: Guards, size: Size): Step[] {
 
 function frontendSteps(state: State, guards: Guards, { disks }: Size): Step[] {
   const { tokens, installed, checkpoint, frontend, relied } = state;
-  const { view, floor, anchor, told } = frontend;
+  const { view, floor, anchor, told, untaken } = frontend;
   const become = (change: Partial<Frontend>): State => ({ ...state, frontend: { ...frontend, ...change } });
-  const started = { view: 0, told: 0, anchor: checkpoint };
+  const started = { view: 0, told: 0, untaken: 0, anchor: checkpoint };
   const steps: Step[] = [['restart', become(started)]];
   if (disks) steps.push(['a new machine', { ...become({ ...started, floor: 0 }), relied: 0 }]);
 
@@ -113,11 +122,12 @@ function frontendSteps(state: State, guards: Guards, { disks }: Size): Step[] {
   for (let generation = oldest; generation <= tokens.length; generation++) {
     const next = become({ view: generation, floor: generation });
     steps.push([`is shown ${generation}`, { ...next, relied: Math.max(relied, generation) }]);
+    if (generation > untaken) steps.push([`cannot take ${generation}`, become({ untaken: generation })]);
   }
   installed.forEach((generation, i) => {
     if (generation > told) steps.push([`meets(${i})`, become({ told: generation })]);
   });
-  const isBehind = guards.heeds && told > view;
+  const isBehind = (guards.heeds && told > view) || (guards.stops && untaken > view);
   for (const i of isBehind ? [] : (tokens[view - 1] ?? [])) steps.push([`use(${i})`, { ...state, used: i }]);
   return steps;
 }

@@ -44,6 +44,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #follower: TokenFollower;
   #verified: VerifiedDomain | undefined;
   #newer: readonly Newer[] = [];
+  /** A token that follows and verifies, and that this frontend could not take. */
+  #untaken: { readonly generation: number; readonly why: string } | undefined;
 
   constructor(options: DomainViewOptions) {
     this.#options = options;
@@ -76,6 +78,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       if (reaches(verified, lowest)) continue;
       return `the domain-managers show domain token ${generation}, but token ${lowest.generation} was known here before`;
     }
+    // It may say who was removed, so nothing before it is relied on any more.
+    if (this.#untaken !== undefined && this.#untaken.generation > generation)
+      return `domain token ${this.#untaken.generation} cannot be taken: ${this.#untaken.why}`;
     const newer = this.#newer.find((one) => this.#isMissing(one));
     return (
       newer &&
@@ -128,8 +133,13 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     for (const bytes of tokens) {
       const verified = follow(anchor, this.#verified, parseToken(bytes));
       assertComesBy(floor.lowest, verified);
-      assertNotFromFuture(verified, systemClock.now());
-      await floor.raise(verified);
+      try {
+        assertNotFromFuture(verified, systemClock.now());
+        await floor.raise(verified);
+      } catch (error) {
+        this.#untaken = { generation: verified.state.generation, why: (error as Error).message };
+        throw error;
+      }
       this.#verified = verified;
       this.#newer = this.#newer.filter(({ generation }) => generation > verified.state.generation);
     }
