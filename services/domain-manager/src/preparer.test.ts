@@ -82,6 +82,22 @@ describe('the member that a proposal names', () => {
     expect(honest!.hsm.describe()).toMatchObject({ memberId: 'hsm-1', domain: '' });
   });
 
+  test('has not failed while it lacks the newest token, as after its restart', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const [honest, liar] = world.workers;
+    liar!.claims = honest!.hsm.describe();
+    honest!.claims = { generation: 0 };
+    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    const { proposalId } = await proposals.propose(signed(removal, [alice, bob]));
+    await round.run();
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('ready');
+    honest!.claims = {};
+    world.clock.advance(60_000);
+    await round.run();
+    expect(tokens.generation).toBe(2);
+  });
+
   test('is asked, whatever the store says of the proposal', async () => {
     const replica = await foundedReplica();
     const { proposals, round, tokens } = replica;

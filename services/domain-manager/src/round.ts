@@ -109,12 +109,19 @@ export class Round {
       } catch (error) {
         if (!(error instanceof ProposalFailedError)) throw error;
         this.#refusedAt.set(stored.proposalId, clock.now());
-        // Otherwise the member that it names may be the one that is away, and who was asked in its place a liar.
-        if (this.#views.every(({ standing: of }) => of !== 'unreachable'))
-          await store.setFailure(stored.proposalId, error.message);
+        if (!this.#mayBeAway(standing.change)) await store.setFailure(stored.proposalId, error.message);
       }
       await this.#surveyAndDistribute();
     }
+  }
+
+  /** Whether the member that it names may not have been asked, and who was asked in its place be a liar. */
+  #mayBeAway({ preparer }: DomainChange): boolean {
+    const { generation } = this.#deps.tokens;
+    return this.#views.some(
+      ({ standing, description }) =>
+        standing === 'unreachable' || (description?.memberId === preparer && description!.generation < generation),
+    );
   }
 
   #wasJustRefused({ proposalId }: StoredProposal): boolean {
