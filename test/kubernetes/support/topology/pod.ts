@@ -133,7 +133,9 @@ export class Pod {
       await delay((what.periodSeconds ?? 10) * 1000);
       return alive() && (await probe(what, spec, container, this.address));
     };
-    while (alive() && !(await ask(spec.startupProbe)));
+    let starting = 0;
+    while (alive() && !(await ask(spec.startupProbe)))
+      if (++starting >= (spec.startupProbe.failureThreshold ?? 3)) container.signal('SIGKILL');
     if (spec.readinessProbe === undefined) this.#setReady(spec.name, alive());
     else
       void this.#watchReadiness(
