@@ -1,8 +1,17 @@
 import { DomainManagerConfig } from '@keyfleet/domain-manager/config';
 import { FrontendConfig } from '@keyfleet/frontend/config';
+import { PluginConfig } from '@keyfleet/kms-plugin/config';
 import { WorkerConfig } from '@keyfleet/hsm-worker/config';
 import { loadConfig } from '@keyfleet/shared/config';
-import { arrowsOf, manifestsIn, plannedArrows, podSpecs, specInProd } from '@keyfleet/test-support/manifests';
+import {
+  arrowsOf,
+  manifestsIn,
+  parseManifests,
+  plannedArrows,
+  type PodSpec,
+  podSpecs,
+  specInProd,
+} from '@keyfleet/test-support/manifests';
 import { refusedByPublicIssuers } from '@keyfleet/test-support/public-issuer';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -37,7 +46,8 @@ describe.each([...pods, ...podSpecs(loadTest)])('the Pods of %s', (_name, spec) 
 describe.each([...pods])('the Pods of %s', (_name, spec) => {
   test('ask for what they need, and are probed', () => {
     for (const { resources, startupProbe, livenessProbe, name } of spec.containers) {
-      expect(resources, name).toMatchObject({ requests: { memory: expect.any(String) as string }, limits: {} });
+      const limited = { memory: expect.any(String) as string, 'ephemeral-storage': expect.any(String) as string };
+      expect(resources, name).toMatchObject({ requests: limited, limits: limited });
       expect(startupProbe, name).toBeDefined();
       expect(livenessProbe, name).toBeDefined();
     }
@@ -70,6 +80,12 @@ test('behind a load balancer, a frontend serves on for as long as that needs, an
   expect(replaced('terminationGracePeriodSeconds')).toBe(preStop + configOf('frontend').drain / 1000 + 5);
 });
 
+test('what holds keys, or all records of them, is the last to give way on a node', () => {
+  const [priority] = manifests.filter(({ kind }) => kind === 'PriorityClass');
+  const chosen = [...pods].filter(([, { priorityClassName }]) => priorityClassName === priority?.metadata.name);
+  expect(chosen.map(([name]) => name).toSorted()).toEqual(['hsm-worker', 'redis']);
+});
+
 test('the configurations name every Pod of the StatefulSets', () => {
   const replicas = (name: string) =>
     manifests.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === name)!.spec![
@@ -93,6 +109,25 @@ test('the routes of NATS name every Pod, and the user and password without which
   const routes = pods.get('nats')!.containers[0]!.env!.find(({ name }) => name === 'ROUTES')!.value!;
   const named = [0, 1, 2].map((index) => `nats://route:$(ROUTE_PASSWORD)@nats-${index}.nats-peers.keyfleet.svc:6222`);
   expect(routes).toBe(`[${named.join(', ')}]`);
+});
+
+describe('the KMS plugin of docs/kubernetes-secrets.md', () => {
+  const page = readFileSync(join(root, 'docs/kubernetes-secrets.md'), 'utf8');
+  const [, config = ''] = /^```json\n(\{\n {2}"socket".*?)^```$/ms.exec(page) ?? [];
+  const [, pod = ''] = /^```yaml\n(apiVersion: v1\nkind: Pod\n.*?)^```$/ms.exec(page) ?? [];
+  const { spec } = parseManifests(pod)[0]! as unknown as { readonly spec: PodSpec };
+  const [container] = spec.containers;
+
+  test('has a configuration that it takes', () => {
+    expect(PluginConfig.safeParse(JSON.parse(config)).error?.issues).toBeUndefined();
+  });
+
+  test('runs a program that exists, without privileges, on a read-only root, within limits', () => {
+    expect(existsSync(join(root, container!.args![0]!.replace('/keyfleet/', '')))).toBe(true);
+    expect(container!.securityContext).toMatchObject(restricted);
+    expect(spec.securityContext).toMatchObject({ seccompProfile: { type: 'RuntimeDefault' } });
+    expect(container!.resources).toMatchObject({ limits: { memory: expect.any(String) as string } });
+  });
 });
 
 describe('the certificates', () => {

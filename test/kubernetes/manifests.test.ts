@@ -111,6 +111,14 @@ test.each([
   expect(stdout).toContain(part);
 });
 
+test('the static Pod of docs/kubernetes-secrets.md is taken without a warning, every field known', async () => {
+  const page = await readFile(join(deploy, '../../docs/kubernetes-secrets.md'), 'utf8');
+  const [, manifest] = /^```yaml\n(apiVersion: v1\nkind: Pod\n.*?)^```$/ms.exec(page)!;
+  const create = ['create', '--dry-run=server', '--validate=strict', '--warnings-as-errors', '--filename', '-'];
+  const { exitCode, stderr } = await server.kubectl(create, manifest);
+  expect([exitCode, stderr]).toEqual([0, '']);
+});
+
 describe('what is forbidden is refused', () => {
   const pod = (spec: object, container: object = {}): string =>
     JSON.stringify({

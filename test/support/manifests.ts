@@ -24,6 +24,7 @@ export interface Container {
 }
 
 export interface PodSpec {
+  readonly priorityClassName?: string;
   readonly automountServiceAccountToken: boolean;
   readonly securityContext: unknown;
   readonly terminationGracePeriodSeconds: number;
