@@ -257,6 +257,12 @@ test('the README lists every npm script', () => {
   expect(missing).toEqual([]);
 });
 
+test('the README names every document', () => {
+  const documents = globSync('{docs/*,*}.md', { cwd: root }).filter((file) => !/^(README|CHANGELOG)\.md$/.test(file));
+  const readme = textOf('README.md');
+  expect(documents.filter((file) => !readme.includes(`](${file})`))).toEqual([]);
+});
+
 test('the code map of ARCHITECTURE names every folder of a service or package', () => {
   const map = textOf('ARCHITECTURE.md').split('## Code map')[1]!.split('\n## ')[0]!;
   const named = [...map.matchAll(/`([^`]+)`/g)].flatMap(([, path]) => expanded(path!));
