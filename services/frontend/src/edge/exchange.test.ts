@@ -20,7 +20,9 @@ function refusedClient(body: string) {
   const connections = new Connections(httpLimits, new TrustedProxies([]));
   const [client, socket] = duplexPair() as unknown as [Socket, Socket];
   const server = createServer();
+  let parsed = 0;
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    parsed++;
     const connection = connections.of(socket)!;
     const exchange = new Exchange({ request, response, connection, isTls: false });
     exchange.begin(() => exchange.send({ status: 400, contentType: 'text/plain', body }));
@@ -31,7 +33,7 @@ function refusedClient(body: string) {
     connections.admit(another, () => undefined);
     return connections.of(another)!.delay();
   };
-  return { client, socket, owedMs };
+  return { client, socket, owedMs, parsed: () => parsed };
 }
 
 // The client's end takes no more than its high water mark until it is read, as a full buffer of the kernel does.
@@ -48,13 +50,13 @@ test('an answer that waited for the body too long, and is not read, is not writt
 });
 
 test.each([
-  ['waits', 9, false],
-  ['ends its connection, which costs its peer answers once', 2_000, true],
-])('what a stranger sends before its answers %s', async (_, requests, isEnded) => {
-  const { client, socket, owedMs } = refusedClient('refused');
+  ['waits', 9, 9, false],
+  ['ends its connection, of which nothing more is parsed, and costs its peer answers once', 2_000, 10, true],
+])('what a stranger sends before its answers %s', async (_, requests, read, isEnded) => {
+  const { client, socket, owedMs, parsed } = refusedClient('refused');
   client.write('GET / HTTP/1.1\r\nHost: edge\r\n\r\n'.repeat(requests));
   await setImmediate();
-  expect(socket.destroyed).toBe(isEnded);
+  expect([socket.destroyed, parsed()]).toEqual([isEnded, read]);
   // A hundred answers and a few are paid back at once; a hundred for each request would take longer than anything.
   expect(owedMs()).toBeLessThan(1_000);
 });
