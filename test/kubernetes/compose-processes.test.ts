@@ -1,6 +1,6 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
 import { execa } from 'execa';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { Agent } from 'node:https';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tcpReady, until } from '../../tools/readiness.ts';
 import { type ComposeContainer, startCompose } from './support/compose-containers.ts';
 import { portForward } from './support/topology/port-forward.ts';
+import { serialAt } from './support/topology/presented.ts';
 import { directoryPrefix } from './support/topology/remains.ts';
 
 // deploy/compose.yaml without a container engine: "On one machine" of docs/operations.md, command by command.
@@ -110,6 +111,28 @@ test(
     const { Plaintext } = await kms.send(new DecryptCommand({ CiphertextBlob }));
     expect(Buffer.from(Plaintext!).toString()).toBe('one machine');
     kms.destroy();
+  },
+  PATIENCE_MS,
+);
+
+test(
+  'certificates that are made anew are read by each while it runs',
+  async () => {
+    const ports = Object.entries({
+      frontend: 8900,
+      'hsm-worker-0': 8911,
+      'domain-manager': 8921,
+      redis: 6379,
+      nats: 4222,
+    });
+    const presented = () => Promise.all(ports.map(([name, port]) => serialAt(services.get(name)!.address, port, name)));
+    const before = await presented();
+    expect(before).not.toContain(undefined);
+    for (const [name] of ports) rmSync(join(keyfleetDir, name, 'tls/tls.crt'));
+    await run(preparation!);
+    const areNew = async () =>
+      (await presented()).every((serial, index) => ![undefined, before[index]].includes(serial));
+    await eventually('each presents its new one', areNew);
   },
   PATIENCE_MS,
 );

@@ -46,7 +46,7 @@ export async function taking(topology: Topology, client: Readonly<Record<string,
 }
 
 /** What is presented to who asks for the name; undefined if nothing is, as by what starts, or by who refuses `own`. */
-async function serialAt(host: string, port: number, servername: string, own: ConnectionOptions = {}) {
+export async function serialAt(host: string, port: number, servername: string, own: ConnectionOptions = {}) {
   // Who goes away while it is not looked at says so to nobody.
   const tcp = connectTcp({ host, port }).on('error', () => undefined);
   try {
