@@ -50,8 +50,9 @@ const newKey = async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadat
 const stateOf = async (KeyId: string) => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState;
 const storedKeys = async () =>
   (await redis.keys('kf:secret:{record-key-*')).map((name) => Number(/\d+/.exec(name)?.[0])).toSorted((a, b) => a - b);
+/** The domain has had no other domain key, unless a test says otherwise. */
 const rotateFrom = (newest: number, ...options: readonly string[]) =>
-  runKeyfleet('store', 'rotate-record-key', '--newest', `${newest}`, ...everything(), ...options);
+  runKeyfleet('store', 'rotate-record-key', '--newest', `${newest}`, '--made-in', '1', ...everything(), ...options);
 const rotate = async (...options: readonly string[]) => rotateFrom((await storedKeys()).at(-1)!, ...options);
 
 test('records get a new key while customers write, and nothing under the old one is believed afterwards', async () => {
@@ -69,7 +70,7 @@ test('records get a new key while customers write, and nothing under the old one
   const over = rotating.finally(() => (isOver = true));
   while (!isOver) made.push(await newKey());
   const { exitCode, out } = await over;
-  expect(out).toMatch(/^\d+ records were put under record key 2; there is no other.$/);
+  expect(out).toMatch(/^\d+ records were put under record key 2, made in generation 1; there is no other.$/);
   expect(exitCode).toBe(0);
 
   expect(Object.keys(await census())).toEqual(['2']);
@@ -96,13 +97,15 @@ test('records get a new key while customers write, and nothing under the old one
   const stopped = await rotate();
   expect(stopped.exitCode).toBe(1);
   expect(stopped.out).toMatch(
-    /^\d+ records were put under record key 3, but 3 were refused, so no older record key was/,
+    /^\d+ records were put under record key 3, made in generation 1, but 3 were refused, so no older record key was/,
   );
   for (const one of [spoilt, early]) expect(stopped.out).toContain(`${one} record is not authentic`);
   expect(stopped.out).toContain(named);
   expect(await redis.exists('kf:secret:{record-key-2}')).toBe(1);
   for (const one of [place[0], spoilt, early]) await redis.del(one);
-  expect((await rotate()).out).toMatch(/^\d+ records were put under record key 4; there is no other.$/);
+  expect((await rotate()).out).toMatch(
+    /^\d+ records were put under record key 4, made in generation 1; there is no other.$/,
+  );
   expect(await redis.keys('kf:secret:{record-key-*')).toEqual(['kf:secret:{record-key-4}']);
 });
 
@@ -134,23 +137,23 @@ test('a rotation that was cut off is finished under a further key when the opera
   const KeyId = await newKey();
   await kms.send(new DisableKeyCommand({ KeyId }));
   const before = Number(Object.keys(await census())[0]);
-  const cutOff = await records.keys.makeNext();
+  const { number: cutOff } = await records.keys.makeNext();
   await kms.send(new EnableKeyCommand({ KeyId }));
   const done = await rotate('--interrupted', String(cutOff));
-  expect(done.out).toContain(`under record key ${before + 2}; there is no other.`);
+  expect(done.out).toContain(`under record key ${before + 2}, made in generation 1; there is no other.`);
   expect(Object.keys(await census())).toEqual([String(before + 2)]);
   expect(await stateOf(KeyId)).toBe('Enabled');
 });
 
-test('a writer of Redis hides no record key from the command line', async () => {
+test('whoever hides in Redis where record keys begin misleads no command line', async () => {
   const oldest = (await redis.get('kf:record-keys'))!;
   await redis.del('kf:record-keys');
-  const { exitCode, notes } = await rotate();
-  expect(exitCode).toBe(1);
-  expect(notes).toContain(`record key ${oldest} is stored, and those in use seem to end with 1`);
   const { out } = await runKeyfleet('doctor', ...everything());
   expect(out).toContain('record key 1 should be the oldest and is missing');
-  await redis.set('kf:record-keys', oldest);
+  expect((await rotate()).out).toContain(
+    `under record key ${Number(oldest) + 1}, made in generation 1; there is no other`,
+  );
+  expect(await redis.get('kf:record-keys')).toBe(`${Number(oldest) + 1}`);
 });
 
 test('a record key that somebody puts in the place of the newest is not taken for it', async () => {
@@ -163,12 +166,17 @@ test('a record key that somebody puts in the place of the newest is not taken fo
     await redis.set('kf:record-keys', other);
     const { exitCode, notes } = await rotateFrom(newest!);
     expect(exitCode).toBe(1);
-    expect(notes).toContain(`in Redis the newest record key is ${other}, not ${newest}`);
+    expect(notes).toContain(`in Redis there is no record key ${newest} that was made in generation 1`);
     expect(await storedKeys()).toEqual([other]);
     await redis.rename(place(other), place(newest!));
   }
   await redis.set('kf:record-keys', newest!);
   expect(await redis.getBuffer(place(newest!))).toEqual(token);
+  // One of the same number that was made at another time.
+  const other = await rotateFrom(newest!, '--made-in', '2');
+  expect(other.exitCode).toBe(1);
+  expect(other.notes).toContain(`in Redis there is no record key ${newest} that was made in generation 2`);
+  expect(await storedKeys()).toEqual([newest]);
   expect((await rotate()).exitCode).toBe(0);
 });
 

@@ -1,6 +1,7 @@
 import type { HsmClient } from '@keyfleet/frontend/hsm/client';
 import { type AuthenticRecord, type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
-import { FleetRecordKeys, type RecordKeyRange } from '@keyfleet/frontend/store/record-keys';
+import { noRecordKeyFloor } from '@keyfleet/frontend/store/record-key-floor';
+import { FleetRecordKeys, type MadeRecordKey, type RecordKeyRange } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
@@ -26,15 +27,26 @@ export interface Records {
   readonly secrets: RedisFleetSecrets;
 }
 
-/** `hsm` is no bare pool: with a wrong record key all records could be lost. */
+/**
+ * `hsm` is no bare pool: with a wrong record key all records could be lost. `known`: the newest record key, where
+ * Redis is not believed about it.
+ */
 export async function openRecords(
   redis: RedisClient,
   hsm: HsmClient,
   { client, anchor }: Pick<OpenDomain, 'client' | 'anchor'>,
+  known?: MadeRecordKey,
 ): Promise<Records> {
   const calls = await openCalls(redis);
   const secrets = new RedisFleetSecrets(calls);
-  const keys = new FleetRecordKeys({ secrets, hsm, domain: await client.getDomain(anchor), clock: systemClock });
+  const lowest = known && { oldest: 1, newest: known.number, madeIn: known.madeIn };
+  const keys = new FleetRecordKeys({
+    secrets,
+    hsm,
+    domain: await client.getDomain(anchor),
+    clock: systemClock,
+    floor: { ...noRecordKeyFloor, lowest },
+  });
   return { calls, macs: new RecordMacs(keys), keys, secrets };
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { splitMac } from '@keyfleet/frontend/store/record-mac';
+import type { FleetRecordKeys, MadeRecordKey, RecordKeyRange } from '@keyfleet/frontend/store/record-keys';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';
@@ -14,6 +15,8 @@ const SETTLED_MS = 5_000;
 export interface RotatedRecordKey {
   /** The record key that all records are now under, but for those refused. */
   readonly newest: number;
+  /** The generation of the domain key under which it was made. */
+  readonly madeIn: number;
   /** Records that were rewritten under it. */
   readonly rewritten: number;
   /** What is wrong with each of the others. If there are any, no older key is dropped. */
@@ -21,8 +24,8 @@ export interface RotatedRecordKey {
 }
 
 export interface RotationOptions {
-  /** The newest record key, as the operator knows it. */
-  readonly known: number;
+  /** The newest record key, as the operator knows it: `records` were opened with it. */
+  readonly known: MadeRecordKey;
   /** The record key that an earlier run made, and was cut off; undefined if there was none. */
   readonly interrupted: number | undefined;
 }
@@ -31,9 +34,9 @@ export interface RotationOptions {
  * Makes a new record key, verifies every record and rewrites it under that key; then drops the older keys, unless a
  * record was refused: without its key no mistake could be made good. Believed are records under the key that was the
  * newest. Which one that was, and which older keys are still in use, is only Redis's word, and whoever writes it can
- * put a dropped key back, or one that was made in advance: the operator says which is the newest, and that a run was
- * cut off. Frontends write under the new key meanwhile: Redis refuses a record under an older one, however late it
- * comes. Throws ConflictError if somebody else rotates at the same time.
+ * put a dropped key back, or one that was made in advance: the operator says which is the newest, when it was made, and
+ * that a run was cut off. Frontends write under the new key meanwhile: Redis refuses a record under an older one,
+ * however late it comes. Throws ConflictError if somebody else rotates at the same time.
  */
 export async function rotateRecordKey(
   redis: RedisClient,
@@ -42,16 +45,28 @@ export async function rotateRecordKey(
   { known, interrupted }: RotationOptions,
 ): Promise<RotatedRecordKey> {
   const { keys, secrets } = records;
-  const { oldest, newest: found } = await keys.look();
+  const { oldest, newest: found } = await foundFrom(keys, known);
   await assertNoneBeyond(redis, found);
-  if (found !== known) throw new CliError(`in Redis the newest record key is ${found}, not ${known}. ${OTHER}`);
-  const newest = await keys.makeNext();
+  if (found !== known.number)
+    throw new CliError(`in Redis the newest record key is ${found}, not ${known.number}. ${OTHER}`);
+  const { number: newest, madeIn } = await keys.makeNext();
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
   const from = interrupted === undefined ? found : Math.min(interrupted - 1, found);
   const { rewritten, refused } = await rewriteAll(redis, { records, from, newest }, progress);
   if (refused.length === 0) await secrets.dropOlderRecordKeys({ oldest, newest });
-  return { newest, rewritten, refused };
+  return { newest, madeIn, rewritten, refused };
+}
+
+async function foundFrom(keys: FleetRecordKeys, { number, madeIn }: MadeRecordKey): Promise<RecordKeyRange> {
+  try {
+    return await keys.look();
+  } catch (cause) {
+    if (!(cause instanceof DamagedRecordError)) throw cause;
+    throw new CliError(`in Redis there is no record key ${number} that was made in generation ${madeIn}. ${OTHER}`, {
+      cause,
+    });
+  }
 }
 
 const OTHER =
@@ -69,7 +84,7 @@ async function rewriteAll(
   redis: RedisClient,
   { records: { calls, macs }, from, newest }: Rewriting,
   progress: Progress,
-): Promise<Omit<RotatedRecordKey, 'newest'>> {
+): Promise<Pick<RotatedRecordKey, 'rewritten' | 'refused'>> {
   let [rewritten, seen] = [0, 0];
   const refused: string[] = [];
   const older = new OlderRecords(from);

@@ -24,6 +24,6 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
   if (madeIn(state, name, token) >= removedIn) return `${number}; nobody has left the domain since it was made`;
   throw new CliError(
     `record key ${number} was made before generation ${removedIn}, in which a member or frontend left: whoever left can still forge records, given access to Redis. ` +
-      `Replace it: keyfleet store rotate-record-key --newest ${number}. If it was replaced since then, somebody put it back: restore a backup`,
+      `Replace it: keyfleet store rotate-record-key --newest ${number} --made-in GENERATION (docs/operations.md). If it was replaced since then, somebody put it back: restore a backup`,
   );
 }

@@ -70,6 +70,12 @@ export const rotateRecordKey = verb({
       valueHint: 'NUMBER',
       required: true,
     },
+    'made-in': {
+      type: 'string',
+      description: 'The generation of the domain in which that record key was made: it stands beside the number.',
+      valueHint: 'GENERATION',
+      required: true,
+    },
     interrupted: {
       type: 'string',
       description: 'The record key that an interrupted run made: records under the one before it are believed.',
@@ -77,16 +83,16 @@ export const rotateRecordKey = verb({
     },
   },
   async run(args, terminal) {
-    const known = numberOf('--newest', args.newest);
+    const known = { number: numberOf('--newest', args.newest), madeIn: numberOf('--made-in', args['made-in']) };
     const interrupted = args.interrupted === undefined ? undefined : numberOf('--interrupted', args.interrupted);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
     await using hsm = await openHostHsm(args, domain);
-    const records = await openRecords(redis, hsm, domain);
+    const records = await openRecords(redis, hsm, domain, known);
     return await rotate(redis, records, new Progress(terminal), { known, interrupted });
   },
-  text: ({ newest, rewritten, refused }) => {
-    const put = `${rewritten} records were put under record key ${newest}`;
+  text: ({ newest, madeIn, rewritten, refused }) => {
+    const put = `${rewritten} records were put under record key ${newest}, made in generation ${madeIn}`;
     if (refused.length === 0) return `${put}; there is no other.`;
     const stopped = `${put}, but ${refused.length} were refused, so no older record key was dropped. Restore or delete these records, then run this again.`;
     return [stopped, ...refused].join('\n');
@@ -96,5 +102,5 @@ export const rotateRecordKey = verb({
 
 function numberOf(option: string, text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new CliError(`${option}: ${text} is not the number of a record key.`, { exitCode: 2 });
+  throw new CliError(`${option}: ${text} is not a whole number from 1 on.`, { exitCode: 2 });
 }

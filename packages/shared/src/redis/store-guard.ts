@@ -37,8 +37,8 @@ export interface StoreGuardOptions {
   readonly givesIdentity?: boolean;
   /** Called once for each problem found. */
   readonly onRefused: (problem: StoreRefusedError) => void;
-  /** Operators accepted another or an older store as the successor of the known one. */
-  readonly onAccepted: () => void;
+  /** Operators accepted another or an older store as the successor of these, one of which is the known one. */
+  readonly onAccepted: (follows: readonly string[]) => void;
 }
 
 /**
@@ -139,7 +139,7 @@ export class StoreGuard implements Disposable {
     const accepted = known !== undefined && seen.id !== known.id && this.#isAccepted(seen, known);
     if (accepted) {
       this.#known = { id: seen.id, mark: 0 };
-      this.#options.onAccepted();
+      this.#options.onAccepted(seen.follows);
     } else if (this.#known === undefined && seen.id !== '') this.#known = { id: seen.id, mark: 0 };
     const trouble = accepted ? undefined : troubleWith(seen, known, floor);
     const before = this.#problem?.message;

@@ -25,6 +25,8 @@ export interface FleetKeyDeps {
   readonly hsm: HsmCommands;
   /** The domain as known here. */
   readonly domain: { readonly state: DomainState | undefined };
+  /** Throws if this is not the token to open under the name, as when somebody put another in its place. */
+  readonly assertOurs?: (token: Uint8Array) => void;
 }
 
 interface Opened {
@@ -69,6 +71,7 @@ export class FleetKey {
     const token = (await secrets.findSecret(name)) ?? (await this.#make(deadline));
     const { state } = domain;
     assertSealedAsNamed(state, name, token);
+    this.#deps.assertOurs?.(token);
     const domainKeyId = namedDomainKey(name, token);
     const sealedFor = domainKeyId === undefined ? this.#sealedFor() : this.#sealedFor(domainKeyId);
     const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);

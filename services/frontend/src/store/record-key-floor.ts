@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { openFloorFile } from '../floor-file.ts';
 
@@ -17,20 +18,31 @@ export interface RecordKeyFloor {
   readonly lowest: FollowedKeys | undefined;
   /** Durable once it resolves. */
   raise(followed: FollowedKeys): Promise<void>;
-  /** Operators have accepted another or an older store. */
-  forget(): Promise<void>;
+  /** Operators have accepted another or an older store, as the successor of these. */
+  forget(follows: readonly string[]): Promise<void>;
 }
 
 /** For whoever has no disk of its own. */
 export const noRecordKeyFloor: RecordKeyFloor = { lowest: undefined, raise: async () => {}, forget: async () => {} };
 
-/** A small file in `dataDir`. Throws ConfigError if the file is damaged or belongs to another domain. */
-export async function openRecordKeyFloor(dataDir: string, domain: string): Promise<RecordKeyFloor> {
+export interface RecordKeyFloorOptions {
+  readonly dataDir: string;
+  readonly domain: string;
+  /** The identity of the store; '' while it is not known. */
+  readonly storeId: () => string;
+}
+
+/**
+ * A small file in `dataDir`. It names the store in which it was begun: an acceptance that succeeded another one may be
+ * years old, and lies in Redis for whoever writes there. Throws ConfigError if the file is damaged or belongs to
+ * another domain.
+ */
+export async function openRecordKeyFloor({ dataDir, domain, storeId }: RecordKeyFloorOptions): Promise<RecordKeyFloor> {
   const file = await openFloorFile({
     dataDir,
     domain,
     name: 'record-key-floor.json',
-    schema: z.strictObject({ domain: z.string(), ...FollowedKeys.shape }),
+    schema: z.strictObject({ domain: z.string(), ...FollowedKeys.shape, store: z.string().optional() }),
     advice: "If 'keyfleet doctor' finds the record key well, remove the file.",
   });
   return {
@@ -38,10 +50,12 @@ export async function openRecordKeyFloor(dataDir: string, domain: string): Promi
       return file.content;
     },
     async raise({ oldest, newest, madeIn }) {
-      const { content } = file;
-      if (content?.oldest === oldest && content.newest === newest && content.madeIn === madeIn) return;
-      await file.write({ domain, oldest, newest, madeIn });
+      const next = { domain, oldest, newest, madeIn, store: file.content?.store ?? (storeId() || undefined) };
+      if (!isDeepStrictEqual(file.content, next)) await file.write(next);
     },
-    forget: () => file.remove(),
+    async forget(follows) {
+      const store = file.content?.store;
+      if (store === undefined || follows.includes(store)) await file.remove();
+    },
   };
 }

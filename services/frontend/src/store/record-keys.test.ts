@@ -70,7 +70,7 @@ test('after a restore that an operator accepted, the record keys of the backup a
   time.ms += LOOK_AGAIN_MS;
   await expect(reader.verified(place, before)).rejects.toThrow('does not exist');
   secrets.oldestRecordKey = undefined;
-  keys.forget();
+  keys.forget([]);
   expect(await reader.verified(place, before)).toBe(record);
 });
 
@@ -127,7 +127,7 @@ test('a record key that was made in advance is not used in the place of the olde
 
 /** A frontend that writes down on `disk` which record keys it has followed. */
 async function startWith({ secrets, hsm, domain, time }: Awaited<ReturnType<typeof twoFrontends>>, disk: string) {
-  const floor = await openRecordKeyFloor(disk, 'test');
+  const floor = await openRecordKeyFloor({ dataDir: disk, domain: 'test', storeId: () => 'store-a' });
   const clock = { now: Date.now };
   return new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms }, floor });
 }
@@ -160,8 +160,13 @@ test('a frontend that starts with its disk makes no record key in the place of o
   const lossy = { ...fleet, secrets: new MemoryStore() };
   await expect((await startWith(lossy, disk.path)).newest()).rejects.toThrow('record key 2 is missing');
 
+  // An operator's word for another store, from earlier, lies in Redis for whoever writes there.
+  const misled = await startWith(lossy, disk.path);
+  misled.forget(['store-0']);
+  await expect(misled.newest()).rejects.toThrow('record key 2 is missing');
+
   const accepting = await startWith(lossy, disk.path);
-  accepting.forget();
+  accepting.forget(['store-a']);
   expect((await accepting.newest()).number).toBe(1);
   expect((await (await startWith(lossy, disk.path)).newest()).number).toBe(1);
 });
@@ -208,7 +213,7 @@ test('a record key that was made in advance is not used once the domain keys tha
   const sealedFor = { accessKeyId: `keyfleet-record-key-3/${domain.active}`, principal: 'keyfleet:frontends' };
   const { token } = await hsm.execute('GenerateCredential', sealedFor);
   hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
-  secrets.oldestRecordKey = await rotating.makeNext();
+  secrets.oldestRecordKey = (await rotating.makeNext()).number;
   await secrets.insertSecret('record-key-3', token);
   time.ms += LOOK_AGAIN_MS;
   await keys.look();

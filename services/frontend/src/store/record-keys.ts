@@ -59,6 +59,12 @@ export function recordKeyNumberOf(secret: string): number | undefined {
   return number === undefined ? undefined : Number(number);
 }
 
+export interface MadeRecordKey {
+  readonly number: number;
+  /** The generation of the domain key under which it was made. */
+  readonly madeIn: number;
+}
+
 interface Seen extends RecordKeyRange {
   /** The generation in which the newest key was made, as far as it was ever known: domain keys are dropped. */
   readonly madeIn: number;
@@ -77,7 +83,8 @@ export class FleetRecordKeys implements RecordKeys {
   #seen: Seen | undefined;
   #lookedAt = -Infinity;
   readonly #floor: RecordKeyFloor;
-  #startsAnew = false;
+  /** An acceptance of which the floor has not heard. */
+  #accepted: readonly string[] | undefined;
 
   constructor(deps: FleetRecordKeysDeps) {
     this.#deps = deps;
@@ -110,21 +117,23 @@ export class FleetRecordKeys implements RecordKeys {
     return number < newest || (await this.#isOf(this.#seen?.madeIn ?? 0, newest));
   }
 
-  /** Makes the next key, from then on the newest for everyone who looks. Returns its number. */
-  async makeNext(): Promise<number> {
+  /** Makes the next key, from then on the newest for everyone who looks. */
+  async makeNext(): Promise<MadeRecordKey> {
     const { oldest, newest } = await this.look();
-    if (await this.#isStored(newest + 1)) throw isPlanted(newest + 1);
-    await this.#open(newest + 1);
-    this.#seen = { oldest, newest: newest + 1, madeIn: await this.#madeIn(newest + 1) };
-    return newest + 1;
+    const number = newest + 1;
+    if (await this.#isStored(number)) throw isPlanted(number);
+    await this.#open(number);
+    const generation = await this.#madeIn(number);
+    this.#seen = { oldest, newest: number, madeIn: generation };
+    return { number, madeIn: generation };
   }
 
-  /** Operators have confirmed that an older store is to be used. */
-  forget(): void {
+  /** Operators have confirmed that another or an older store is to be used, as the successor of these. */
+  forget(follows: readonly string[]): void {
     this.#opened = new Map();
     this.#seen = undefined;
     this.#lookedAt = -Infinity;
-    this.#startsAnew = true;
+    this.#accepted = follows;
   }
 
   #range(): RecordKeyRange | Promise<RecordKeyRange> {
@@ -133,8 +142,8 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   async #look(): Promise<RecordKeyRange> {
-    if (this.#startsAnew) await this.#floor.forget();
-    this.#startsAnew = false;
+    if (this.#accepted !== undefined) await this.#floor.forget(this.#accepted);
+    this.#accepted = undefined;
     const [at, stored = 1] = [this.#now.now(), await this.#deps.secrets.findOldestRecordKey()];
     let seen = this.#seen ?? (await this.#start(stored));
     if (seen.madeIn === 0) seen = { ...seen, madeIn: await this.#madeIn(seen.newest) };
@@ -165,8 +174,22 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   async #isOf(madeIn: number, number: number): Promise<boolean> {
-    const isKnown = this.#state().domainKeys.some(({ createdGeneration }) => createdGeneration === madeIn);
-    return (await this.#madeIn(number)) === (isKnown ? madeIn : 0);
+    return (await this.#madeIn(number)) === this.#asFarAsKnown(madeIn);
+  }
+
+  /** 0 once its domain key was dropped. */
+  #asFarAsKnown(madeIn: number): number {
+    return this.#state().domainKeys.some(({ createdGeneration }) => createdGeneration === madeIn) ? madeIn : 0;
+  }
+
+  /** What is opened is what was seen: whoever writes Redis may show one token and then another. */
+  #assertOurs(number: number, token: Uint8Array): void {
+    if (this.#seen === undefined) return;
+    const { newest, madeIn: seenMadeIn } = this.#seen;
+    const generation = madeIn(this.#state(), recordKeyName(number).name, token);
+    if (number > newest && generation < this.#lastRemoval()) throw isPlanted(number);
+    const isOther = number === newest && seenMadeIn > 0 && generation !== this.#asFarAsKnown(seenMadeIn);
+    if (isOther) throw isReplaced(number);
   }
 
   /**
@@ -224,7 +247,12 @@ export class FleetRecordKeys implements RecordKeys {
 
   /** Concurrent callers wait for the same command. */
   #open(number: number): KeyObject | Promise<KeyObject> {
-    const opening = this.#opened.get(number) ?? new FleetKey(recordKeyName(number), this.#deps);
+    const opening =
+      this.#opened.get(number) ??
+      new FleetKey(recordKeyName(number), {
+        ...this.#deps,
+        assertOurs: (token) => this.#assertOurs(number, token),
+      });
     this.#opened.set(number, opening);
     return opening.load(this.#deps.clock.now() + COMMAND_TIMEOUT_MS);
   }

@@ -58,10 +58,11 @@ interface RecordKeepers {
 export async function startStore(assembly: Assembly, connections: RedisConnections, { domain, hsm }: RecordKeepers) {
   const { config, clock, resources } = assembly;
   const { client, writer, durability } = connections;
-  const floor = await openRecordKeyFloor(config.dataDir, domain.name);
+  const { dataDir } = config;
+  const floor = await openRecordKeyFloor({ dataDir, domain: domain.name, storeId: () => guard.id });
   const writes = new DurableWrites(writer, () => durability.current());
-  const onAccepted = (): void => {
-    recordKeys.forget();
+  const onAccepted = (follows: readonly string[]): void => {
+    recordKeys.forget(follows);
     fleet.forget();
     acknowledged.forget();
     cached.clear();
@@ -112,7 +113,7 @@ interface Guarded {
   readonly writes: DurableWrites;
   readonly domain: DomainView;
   /** Called when everything known of the previous store must be forgotten. */
-  readonly onAccepted: () => void;
+  readonly onAccepted: (follows: readonly string[]) => void;
 }
 
 function startGuard(
@@ -128,9 +129,9 @@ function startGuard(
       operators: () => domain.state?.operators ?? [],
       keepsWrites: config.redis.durability === 'strict',
       onRefused: (problem) => events.storeRefused(problem),
-      onAccepted() {
+      onAccepted(follows) {
         events.storeAccepted();
-        onAccepted();
+        onAccepted(follows);
       },
     }),
   );

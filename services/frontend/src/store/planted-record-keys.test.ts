@@ -1,0 +1,60 @@
+import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
+import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MemoryStore } from './memory-store.ts';
+import { noRecordKeyFloor } from './record-key-floor.ts';
+import { FleetRecordKeys, LOOK_AGAIN_MS, type MadeRecordKey } from './record-keys.ts';
+
+describe('a former frontend that had record keys made in advance, and writes Redis', () => {
+  let secrets: MemoryStore;
+  let hsm: FakeHsm;
+  let domain: FakeDomain;
+  /** What it kept, by name. */
+  let kept: MemoryStore;
+  let now: number;
+  const monotonicClock = { now: () => now };
+
+  const open = (store = secrets, known?: MadeRecordKey) => {
+    const lowest = known && { oldest: 1, newest: known.number, madeIn: known.madeIn };
+    const floor = { ...noRecordKeyFloor, lowest };
+    return new FleetRecordKeys({ secrets: store, hsm, domain, clock: { now: Date.now }, monotonicClock, floor });
+  };
+  const keptToken = async (name: string) => (await kept.findSecret(name))!;
+
+  beforeEach(async () => {
+    [secrets, hsm, domain, kept, now] = [new MemoryStore(), new FakeHsm(), new FakeDomain(), new MemoryStore(), 0];
+    await open().newest();
+    const former = open(kept);
+    for (let made = 0; made < 3; made++) await former.makeNext();
+    hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  });
+
+  test('does not have its own stored in the moment in which the next one is made', async () => {
+    const racing = Object.assign(secrets, {
+      insertSecret: async (name: string) => keptToken(name),
+    });
+    await expect(open(racing).makeNext()).rejects.toThrow('Remove kf:secret:{record-key-2}');
+  });
+
+  test('does not pass one off under the number of the newest, for who knows when that was made', async () => {
+    const known = await open().makeNext();
+    expect(known).toEqual({ number: 2, madeIn: 2 });
+    expect(await open(secrets, known).look()).toMatchObject({ newest: 2 });
+    secrets.findSecret = keptToken;
+    await expect(open(secrets, known).look()).rejects.toThrow('record key 2 is another');
+  });
+
+  test.each(['a frontend at work', 'one that starts'])('does not show one and have %s open another', async (which) => {
+    const atWork = open();
+    await atWork.newest();
+    await open().makeNext();
+    now += LOOK_AGAIN_MS;
+    const find = secrets.findSecret.bind(secrets);
+    const frontend = which === 'one that starts' ? open() : atWork;
+    await frontend.look();
+    secrets.findSecret = keptToken;
+    await expect((async () => frontend.newest())()).rejects.toThrow('record key 2 is another');
+    secrets.findSecret = find;
+    expect((await frontend.newest()).number).toBe(2);
+  });
+});
