@@ -1,4 +1,12 @@
-import { connect, type ConnectionOptions, Events, type NatsConnection, StorageType } from 'nats';
+import {
+  connect,
+  type ConnectionOptions,
+  Events,
+  type NatsConnection,
+  StorageType,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
+} from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { ConfigError, filePath, readSecretFile } from './config.ts';
@@ -75,11 +83,25 @@ function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): Conne
     throw new ConfigError('nats.username: missing, and nats.passwordFile is its password');
   if (username !== undefined && passwordFile === undefined)
     throw new ConfigError(`nats.passwordFile: missing, for the user ${username}`);
-  if (tokenFile !== undefined) return { token: readSecretFile(tokenFile, 'nats.tokenFile') };
+  if (tokenFile !== undefined) return { authenticator: tokenAuthenticator(newestOf(tokenFile, 'nats.tokenFile')) };
   if (username === undefined || passwordFile === undefined) return {};
   // Answers go to subjects of this user alone, so it needs no permission for anyone else's (deploy/nats/users.conf).
   const inboxPrefix = `_INBOX.${username}`;
-  return { user: username, pass: readSecretFile(passwordFile, 'nats.passwordFile'), inboxPrefix };
+  const password = newestOf(passwordFile, 'nats.passwordFile');
+  return { authenticator: usernamePasswordAuthenticator(username, password), inboxPrefix };
+}
+
+/** Reads the file again for each connection, so that a secret can be changed. Throws ConfigError if it cannot at first. */
+function newestOf(file: string, field: string): () => string {
+  let secret = readSecretFile(file, field);
+  return () => {
+    try {
+      secret = readSecretFile(file, field);
+    } catch {
+      // As while it is being replaced.
+    }
+    return secret;
+  };
 }
 
 function tlsOf({ tls }: NatsConfig): ConnectionOptions {
@@ -179,6 +201,8 @@ class NatsNotices implements Notices {
       ...this.#settings,
       timeout: RETRY_MS,
       maxReconnectAttempts: -1,
+      // NATS may refuse us for a while, as when its users are changed first.
+      ignoreAuthErrorAbort: true,
       reconnectTimeWait: RETRY_MS / 4,
     };
     while (!this.#stop.signal.aborted) {
