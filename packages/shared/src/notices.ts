@@ -91,7 +91,7 @@ function credentialsOf({ tokenFile, username, passwordFile }: NatsConfig): Conne
   return { authenticator: usernamePasswordAuthenticator(username, password), inboxPrefix };
 }
 
-/** Reads the file again for each connection, so that a secret can be changed. Throws ConfigError if it cannot at first. */
+/** Reads the file for each connection, so that a secret can be changed. Throws ConfigError if it cannot at first. */
 function newestOf(file: string, field: string): () => string {
   let secret = readSecretFile(file, field);
   return () => {

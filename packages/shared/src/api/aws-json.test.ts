@@ -111,6 +111,13 @@ describe('a request', () => {
     if (value === '""') expect(() => parse(Encrypt, withContext(8_193))).not.toThrow();
   });
 
+  test('has no lists in lists that have more items than any request’s all together', () => {
+    const nested = (lists: number) =>
+      `{"KeyId":"k","Plaintext":"AA==","Other":[${`[${'1,'.repeat(60)}1],`.repeat(lists)}[]]}`;
+    expect(() => parse(Encrypt, nested(500))).not.toThrow();
+    expect(refusal(Encrypt, nested(600))).toBe('SerializationException: ');
+  });
+
   test('names a map or list that is larger than any, also in a structure, and reads nothing else that is as large', () => {
     const grant = (constraint: string) =>
       `{"KeyId":"k","GranteePrincipal":"p","Operations":["Encrypt"],"Constraints":{"${constraint}":${pairs(9_000, '1')}}}`;

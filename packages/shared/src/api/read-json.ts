@@ -13,7 +13,10 @@ export const MAX_DEPTH = 64;
  */
 export const MAX_MEMBERS = 8_193;
 
-/** An object or a list has more than `MAX_MEMBERS`. What follows was not read. */
+/** The same of a whole body: a list of tags has three for each. Lists in lists could otherwise have millions. */
+export const MAX_MEMBERS_IN_ALL = 4 * MAX_MEMBERS;
+
+/** There are more than `MAX_MEMBERS`, or `MAX_MEMBERS_IN_ALL`. What follows was not read. */
 export class TooManyError extends SyntaxError {
   override name = 'TooManyError';
   /** Names of members that lead there, and indexes of items. */
@@ -41,6 +44,7 @@ class Reader {
   #at = 0;
   /** The scalar last read, as written. */
   #literal = '';
+  #membersInAll = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -67,7 +71,7 @@ class Reader {
     if (this.#takeIf('}')) return object;
     let count = 0;
     do {
-      if (++count > MAX_MEMBERS) throw new TooManyError();
+      this.#countMember(++count);
       const name = this.#string();
       this.#take(':');
       const value = this.#valueAt(name, depth + 1);
@@ -84,11 +88,15 @@ class Reader {
     const list: unknown[] = [];
     if (this.#takeIf(']')) return list;
     do {
-      if (list.length === MAX_MEMBERS) throw new TooManyError();
+      this.#countMember(list.length + 1);
       list.push(this.#valueAt(list.length, depth + 1));
     } while (this.#takeIf(','));
     this.#take(']');
     return list;
+  }
+
+  #countMember(inItsObject: number): void {
+    if (inItsObject > MAX_MEMBERS || ++this.#membersInAll > MAX_MEMBERS_IN_ALL) throw new TooManyError();
   }
 
   #valueAt(place: string | number, depth: number): unknown {

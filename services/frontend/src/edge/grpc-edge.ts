@@ -22,6 +22,7 @@ import { type ServeCall, serveUnary } from './grpc-call.ts';
 import { limitUnknownCalls, servePublic } from './grpc-public-call.ts';
 import { httpLimits, type Readiness } from './http.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
+import { assertFewFields } from './message-fields.ts';
 import { assertHashed, explained } from './message-hash.ts';
 
 export interface GrpcEdgeOptions extends KmsEdgeDeps {
@@ -135,6 +136,7 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
         parse: async () => {
           message = await readMessage();
           assertHashed(message, request);
+          assertFewFields(message);
           return codec.parseRequest(decode(message, requestDeserialize));
         },
         format: (output) => responseSerialize(codec.formatResponse(output as OutputOf<Operation>)),
