@@ -162,12 +162,14 @@ test('docs/recovery.md: restore Redis, replace a lost worker, and a lost fleet',
   const retires = async () => {
     await runBlock('keyfleet domain rotate $DOMAIN $ANNA');
     await runBlock('keyfleet domain retire $DOMAIN_KEY $DOMAIN $ANNA');
+    await runBlock('keyfleet domain approve $PROPOSAL $DOMAIN $BERTA');
   };
   await runPage('recovery.md', [
     nothing,
     losesRedis,
     serveAgain,
     retires,
+    nothing,
     nothing,
     nothing,
     nothing,

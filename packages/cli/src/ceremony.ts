@@ -24,14 +24,19 @@ export interface Founding {
   readonly backupHorizonMs: number;
 }
 
-/** These destroy nothing and admit nobody: one person, or a domain-manager alone, may sign them. */
-const routine: ReadonlySet<RuledChange> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
-
-/** `quorum` people for everything that changes who is trusted, what old domain keys open, or what is lost. */
+/**
+ * `quorum` people for every change but a rotation, which destroys nothing, admits nobody, and is made once in ten
+ * minutes at most if one person signs it. A domain-manager alone may also retire what nothing is sealed under any more.
+ */
 export function defaultRules(quorum: number): Rule[] {
   const people = [{ role: 'operator' as const, minimum: quorum }];
-  const anyone = [[{ role: 'scheduler' as const, minimum: 1 }], [{ role: 'operator' as const, minimum: 1 }]];
-  return ruledChanges.map((command) => ({ command, alternatives: routine.has(command) ? anyone : [people] }));
+  const oneOfThem = [{ role: 'operator' as const, minimum: 1 }];
+  const machine = [{ role: 'scheduler' as const, minimum: 1 }];
+  const routine: Partial<Record<RuledChange, Rule['alternatives']>> = {
+    RotateDomainKeys: [machine, oneOfThem],
+    RetireDomainKeys: [machine, people],
+  };
+  return ruledChanges.map((command) => ({ command, alternatives: routine[command] ?? [people] }));
 }
 
 /**

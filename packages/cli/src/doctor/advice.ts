@@ -1,5 +1,5 @@
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import { type DomainState, hasRoomToRotate, newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { type DomainState, hasRoomToRotate, newestAfterRemoval, type RuledChange } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 const domainKeyCommands = ['RetireDomainKeys', 'ReinstateDomainKeys', 'DropDomainKeys'] as const;
@@ -9,7 +9,7 @@ const DAY_MS = 24 * 3_600_000;
 export function adviceFor(state: DomainState, status: StatusResponse__Output, { checkpoint }: TrustAnchor): string[] {
   const sinceRemoval = newestAfterRemoval(state)?.createdGeneration ?? 1;
   const people = state.operators.filter(({ role }) => role === 'operator').length;
-  const needed = peopleNeeded(state);
+  const needed = peopleNeeded(state, 'ModifyMembers');
   const offline = (status.absent_members ?? []).length;
   const unruled = domainKeyCommands.filter((name) => state.rules.every(({ command }) => command !== name));
   const withoutKem = state.members.filter(({ encapsulationKey }) => encapsulationKey === undefined);
@@ -23,6 +23,11 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
       `the trust anchor ${checkpoint === undefined ? 'has no checkpoint' : 'has a checkpoint from before the last removal'}: a service that starts with an empty disk would accept an older domain state. Run: keyfleet domain checkpoint`,
     ],
     [needed === 1, 'one person alone can change the members: require two. Run: keyfleet domain propose rules'],
+    [
+      needed > 1 && peopleNeeded(state, 'RetireDomainKeys') === 1,
+      'one person alone may retire domain keys, also those that everything is sealed under: ask for as many as for the members, ' +
+        'or for the scheduler, with keyfleet domain propose rules',
+    ],
     [
       people <= needed,
       `a change of members needs everyone's signature (${people} people): admit one more, in case a key is lost`,
@@ -54,9 +59,9 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
   return advice.filter(([applies]) => applies).map(([, text]) => text);
 }
 
-/** The fewest people that a change of the members takes; 0 if nobody may change them. */
-function peopleNeeded({ rules }: DomainState): number {
-  const rule = rules.find(({ command }) => command === 'ModifyMembers');
-  const counts = rule?.alternatives.map((way) => way.find(({ role }) => role === 'operator')?.minimum ?? 0);
-  return counts === undefined ? 0 : Math.min(...counts);
+/** The fewest people who may make the change without a machine; 0 if nobody may. */
+function peopleNeeded({ rules }: DomainState, change: RuledChange): number {
+  const rule = rules.find(({ command }) => command === change);
+  const counts = rule?.alternatives.flatMap((way) => way.filter(({ role }) => role === 'operator')) ?? [];
+  return counts.length === 0 ? 0 : Math.min(...counts.map(({ minimum }) => minimum));
 }

@@ -7,6 +7,7 @@ import {
   rotation,
   TestClock,
   TestDomain,
+  testRules,
   testSealKey,
 } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
@@ -100,7 +101,7 @@ describe('a member makes one token of a generation', () => {
 });
 
 describe('a hostile scheduler', () => {
-  test('has a member rotate once in ten minutes, also one that restarts; operators may at any time', () => {
+  test('has a member rotate once in ten minutes, also one that restarts; who may change the members may at any time', () => {
     const domain = new TestDomain();
     const byMachine = [domain.scheduler];
     expect(refusalOf(() => domain.prepare(rotation, byMachine))).toBe('too-soon');
@@ -118,6 +119,21 @@ describe('a hostile scheduler', () => {
     domain.step(rotation, domain.people);
     expect(refusalOf(() => domain.prepare(rotation, byMachine))).toBe('too-soon');
   });
+});
+
+test('one operator alone, where the rules let one rotate, has a member do it once in ten minutes too', () => {
+  const domain = new TestDomain();
+  const rules = testRules.map((rule) =>
+    rule.command === 'RotateDomainKeys'
+      ? { ...rule, alternatives: [[{ role: 'operator' as const, minimum: 1 }]] }
+      : rule,
+  );
+  domain.step({ name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } });
+  expect(refusalOf(() => domain.prepare(rotation, [domain.alice]))).toBe('too-soon');
+  domain.clock.advance(ROTATION_PAUSE_MS);
+  domain.step(rotation, [domain.alice]);
+  expect(refusalOf(() => domain.prepare(rotation, [domain.alice]))).toBe('too-soon');
+  domain.step(rotation, domain.people);
 });
 
 const YEAR = 365 * 86_400_000;

@@ -3,7 +3,7 @@ import { foundedState, makesDomainKey, nextState } from '@keyfleet/shared/domain
 import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { Proposal } from '@keyfleet/shared/domain/proposal';
-import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
+import { isMet, verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { activeDomainKey, type DomainState, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
@@ -69,15 +69,28 @@ export function prepareNext(
   return token;
 }
 
-/** Operators may rotate at any time. Throws `DomainError('too-soon')`. */
+/**
+ * Whoever may change the members may rotate at any time: a rotation makes every other proposal stale, so one person
+ * alone must not be able to go on. Throws `DomainError('too-soon')`.
+ */
 function assertNotTooSoon(
   state: DomainState,
   { signatures }: Proposal,
   { clock, rotationPauseMs }: Pick<TokenMaker, 'clock' | 'rotationPauseMs'>,
 ): void {
-  const people = new Set(state.operators.filter(({ role }) => role === 'operator').map(({ operatorId }) => operatorId));
-  if (signatures.some(({ operatorId }) => people.has(operatorId))) return;
+  const signers = new Set(signatures.map(({ operatorId }) => operatorId));
+  const trusted = state.rules.find(({ command }) => command === 'ModifyMembers');
+  const mayModify =
+    trusted &&
+    isMet(
+      trusted,
+      state.operators.filter(({ operatorId }) => signers.has(operatorId)),
+    );
+  if (mayModify) return;
   const seconds = Math.ceil((activeDomainKey(state).createdAt + rotationPauseMs - clock.now()) / 1000);
   if (seconds <= 0) return;
-  throw new DomainError('too-soon', `without an operator's signature the next rotation is possible in ${seconds} s`);
+  throw new DomainError(
+    'too-soon',
+    `the next rotation is possible in ${seconds} s, and at once if those sign who may change the members`,
+  );
 }
