@@ -17,6 +17,10 @@ afterEach(() => {
 
 /** Both ends of a connection to a server that refuses every request when it has the headers. */
 function refusedClient(body: string) {
+  return clientOf((exchange) => exchange.send({ status: 400, contentType: 'text/plain', body }));
+}
+
+function clientOf(serve: (exchange: Exchange) => void) {
   const connections = new Connections(httpLimits, new TrustedProxies([]));
   const [client, socket] = duplexPair() as unknown as [Socket, Socket];
   const server = createServer();
@@ -25,7 +29,7 @@ function refusedClient(body: string) {
     parsed++;
     const connection = connections.of(socket)!;
     const exchange = new Exchange({ request, response, connection, isTls: false });
-    exchange.begin(() => exchange.send({ status: 400, contentType: 'text/plain', body }));
+    exchange.begin(() => serve(exchange));
   });
   connections.admit(socket, () => server.emit('connection', socket));
   const owedMs = (): number => {
@@ -59,4 +63,19 @@ test.each([
   expect([socket.destroyed, parsed()]).toEqual([isEnded, read]);
   // A hundred answers and a few are paid back at once; a hundred for each request would take longer than anything.
   expect(owedMs()).toBeLessThan(1_000);
+});
+
+test('an answer whose client is gone is overwritten', async () => {
+  const body = Buffer.from('secret');
+  const answered = Promise.withResolvers<void>();
+  const { client, socket } = clientOf((exchange) => {
+    exchange.response.once('close', () => {
+      exchange.send({ status: 200, contentType: 'text/plain', body });
+      answered.resolve();
+    });
+    socket.destroy();
+  });
+  client.write('GET / HTTP/1.1\r\nHost: edge\r\n\r\n');
+  await answered.promise;
+  expect(body).toEqual(Buffer.alloc(6));
 });

@@ -166,7 +166,11 @@ export class Exchange {
   /** Does nothing once an answer was begun: its client may not read it, and send the rest of a refused body. */
   write({ status, contentType, body }: HttpAnswer): void {
     const { request, response, requestId } = this;
-    if (response.destroyed || response.headersSent) return;
+    if (response.headersSent) return;
+    if (response.destroyed) {
+      if (typeof body !== 'string') body.fill(0);
+      return;
+    }
     const headers = ['x-amzn-RequestId', requestId, 'Content-Length', String(Buffer.byteLength(body))];
     if (body.length > 0) headers.push('Content-Type', contentType);
     if (request.headers.origin !== undefined) headers.push(...sharedWithOrigins);
