@@ -90,6 +90,7 @@ const cliAsMember = [
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/client',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/sealing',
+  'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/worker-client',
   'packages/cli/src/offline-members.ts -> @keyfleet/hsm-worker/boundary/offline-member',
   'packages/cli/src/older-records.ts -> @keyfleet/frontend/store/record-mac',
   'packages/cli/src/operator-key-file.ts -> @keyfleet/hsm-worker/boundary/seal-key',
@@ -108,8 +109,6 @@ const cliAsMember = [
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/credentials-file',
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/first-administrator',
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/store/redis-store',
-  'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/pool',
-  'packages/cli/src/worker-pool.ts -> @keyfleet/frontend/hsm/worker-client',
 ];
 
 test('shared imports nothing of services, and no service imports another', () => {

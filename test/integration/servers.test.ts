@@ -37,52 +37,43 @@ function temporaryHome(name: 'redis' | 'nats') {
   return home;
 }
 
-test('a write that Redis acknowledged is there after kill -9', async () => {
-  using home = temporaryHome('redis');
+async function launchRedis(home: string) {
   const settings = {
     port: await getPort(),
-    directory: join(home.path, 'redis'),
+    directory: join(home, 'redis'),
     password: 'correct',
     tls: undefined,
     users: '',
   };
-  const server = await launch(home.path, 'redis', redisConfig(settings));
+  const server = await launch(home, 'redis', redisConfig(settings));
+  const ready = () =>
+    until(
+      () => redisReady(settings),
+      10_000,
+      () => server.pid === undefined,
+    );
+  await ready();
+  return { settings, server, ready };
+}
+
+test('a write that Redis acknowledged is there after kill -9', async () => {
+  using home = temporaryHome('redis');
+  const { settings, server, ready } = await launchRedis(home.path);
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
-  await until(
-    () => redisReady(settings),
-    10_000,
-    () => server.pid === undefined,
-  );
   const redis = new Redis({ ...settings, retryStrategy: () => 25 });
   redis.on('error', () => undefined);
   await redis.set('key', 'value');
   await server.kill();
   server.start();
-  await until(
-    () => redisReady(settings),
-    10_000,
-    () => server.pid === undefined,
-  );
+  await ready();
   expect(await redis.get('key')).toBe('value');
   redis.disconnect();
 });
 
 test('Redis lets nobody in without the password', async () => {
   using home = temporaryHome('redis');
-  const settings = {
-    port: await getPort(),
-    directory: join(home.path, 'redis'),
-    password: 'correct',
-    tls: undefined,
-    users: '',
-  };
-  const server = await launch(home.path, 'redis', redisConfig(settings));
+  const { settings, server } = await launchRedis(home.path);
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
-  await until(
-    () => redisReady(settings),
-    10_000,
-    () => server.pid === undefined,
-  );
   const stranger = new Redis({ port: settings.port, enableReadyCheck: false });
   stranger.on('error', () => undefined);
   await expect(stranger.get('key')).rejects.toThrow(/NOAUTH/);

@@ -1,12 +1,17 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { ConfirmationEvents } from '@keyfleet/frontend/hsm/sealing';
-import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
+import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { CliError } from './cli-error.ts';
 import type { OpenDomain } from './options.ts';
 import { loadSigningKey } from './signing-keys.ts';
-import { openPool } from './worker-pool.ts';
+
+const READY_TIMEOUT_MS = 10_000;
+/** How long a second worker is waited for, which confirms what the first one says. */
+const SECOND_TIMEOUT_MS = 2_000;
 
 /** For commands that workers serve only to a frontend. */
 export const hostOptions = {
@@ -35,21 +40,33 @@ interface Surroundings {
   readonly workers: readonly string[];
 }
 
+/** Throws CliError if no worker accepts the session. */
 async function openPoolAs(
-  args: HostArgs,
+  { host: operatorId, 'host-key': file }: HostArgs,
   { domain, workers, credentials }: Surroundings & Pick<OpenDomain, 'credentials'>,
   maxInFlight: number,
 ): Promise<WorkerPool> {
-  const { host: operatorId, 'host-key': file } = args;
   const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is not a frontend's key.`));
   const { key: privateKey } = await loadSigningKey(file, notAsked);
-  return openPool({
-    domain,
-    workers,
-    credentials,
+  const pool = new WorkerPool({
+    workers: workers.map((address) => newWorkerClient(address, credentials)),
     host: { operatorId, privateKey },
+    domain: { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} },
+    clock: systemClock,
     maxInFlight,
+    onProblem: () => {},
   });
+  const wanted = Math.min(2, workers.length);
+  for (const startedAt = performance.now(); pool.ready < wanted; await delay(50)) {
+    const waited = performance.now() - startedAt;
+    if (pool.ready > 0 && waited >= SECOND_TIMEOUT_MS) break;
+    if (waited < READY_TIMEOUT_MS) continue;
+    await pool[Symbol.asyncDispose]();
+    throw new CliError(
+      `no hsm-worker accepts a session of ${operatorId}: it must be a service host of the domain, with this key`,
+    );
+  }
+  return pool;
 }
 
 /**

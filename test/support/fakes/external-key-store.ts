@@ -4,9 +4,17 @@ import {
   DescribeCustomKeyStores,
 } from '@keyfleet/shared/api/custom-key-stores';
 import { CreateKey } from '@keyfleet/shared/api/keys';
-import type { FakeFrontend } from './frontend.ts';
+import { FakeFrontend } from './frontend.ts';
+import { FakeXksProxy } from './xks-proxy.ts';
 
 export const credential = { AccessKeyId: 'A2B3C4D5E6F7A2B3C4D5', RawSecretAccessKey: 'kZ'.repeat(22) };
+
+/** A frontend whose external key stores all have this proxy. */
+export function newFrontendWithProxy() {
+  const [frontend, proxy] = [new FakeFrontend(), new FakeXksProxy()];
+  frontend.answerOfProxy = async (call) => proxy.answer(call);
+  return { frontend, proxy };
+}
 
 /** A well-formed request for a store. */
 export function externalKeyStore(name: string, overrides: object = {}) {

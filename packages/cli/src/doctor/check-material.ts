@@ -1,8 +1,7 @@
 import { CliError } from '../cli-error.ts';
-import type { HostArgs } from '../host-pool.ts';
-import { loadSigningKey } from '../signing-keys.ts';
+import { type HostArgs, openHostPool } from '../host-pool.ts';
 import type { Patient } from './checks.ts';
-import { openAllTokens } from './open-tokens.ts';
+import { MAX_IN_FLIGHT, openAllTokens } from './open-tokens.ts';
 
 export interface HostOptions {
   readonly host?: string | undefined;
@@ -16,23 +15,12 @@ export function hostOf({ host, 'host-key': file }: HostOptions): HostArgs {
 }
 
 /** Whether everything stored opens. Throws a CliError that names what does not. */
-export async function checkMaterial(
-  { client, anchor, credentials, openRedis, progress }: Patient,
-  options: HostOptions,
-): Promise<string> {
-  const { host: operatorId, 'host-key': file } = hostOf(options);
-  const notAsked = () => Promise.reject(new CliError(`${file} has a passphrase: it is not a frontend's key.`));
-  const { key: privateKey } = await loadSigningKey(file, notAsked);
-  await using redis = await openRedis();
-  const { workers = [] } = await client.status();
-  const { tokens, failed } = await openAllTokens({
-    redis,
-    domain: await client.getDomain(anchor),
-    workers: workers.map(({ address = '' }) => address),
-    credentials,
-    host: { operatorId, privateKey },
-    progress,
-  });
+export async function checkMaterial(patient: Patient, options: HostOptions): Promise<string> {
+  const host = hostOf(options);
+  await using redis = await patient.openRedis();
+  await using hsm = await openHostPool(host, patient, MAX_IN_FLIGHT);
+  const domain = await patient.client.getDomain(patient.anchor);
+  const { tokens, failed } = await openAllTokens({ redis, hsm, domain, progress: patient.progress });
   if (failed.length > 0) {
     throw new CliError(`${failed.length} values do not open: ${failed.join(', ')}. Restore them from a backup.`);
   }

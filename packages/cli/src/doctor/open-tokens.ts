@@ -1,31 +1,27 @@
-import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import type { KeyObject } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Progress } from '../progress.ts';
-import { openPool } from '../worker-pool.ts';
 import { pagesOfAllNames } from '../redis-option.ts';
 import { holdsTokens, loadTokens } from '../stored-tokens.ts';
 
 /** Tokens in parallel. Few, because customers' requests share the workers and Redis. */
 const BATCH = 64;
+/** As many commands as the workers may have of this. */
+export const MAX_IN_FLIGHT = 2 * BATCH;
 /** Between two batches: at most about a thousand tokens a second. */
 const PAUSE_MS = 50;
 const COMMAND_TIMEOUT_MS = 10_000;
 
 export interface OpeningOptions {
   readonly redis: RedisClient;
+  /** The workers, in a session of a service host: they open tokens for nobody else. */
+  readonly hsm: WorkerPool;
   readonly domain: VerifiedDomain;
-  /** Addresses of hsm-workers. */
-  readonly workers: readonly string[];
-  readonly credentials: ChannelCredentials;
-  /** A service host of the domain: workers open tokens for nobody else. */
-  readonly host: { readonly operatorId: string; readonly privateKey: KeyObject };
   readonly progress: Progress;
 }
 
@@ -36,25 +32,17 @@ export interface Opened {
 }
 
 /**
- * Has the workers open every stored token, in a separate session: no secret arrives here. A key's token must also be
+ * Has the workers open every stored token: no secret arrives here. A key's token must also be
  * for this key, account and material.
  */
-export async function openAllTokens({
-  redis,
-  domain,
-  workers,
-  credentials,
-  host,
-  progress,
-}: OpeningOptions): Promise<Opened> {
-  await using pool = await openPool({ domain, workers, credentials, host, maxInFlight: 2 * BATCH });
+export async function openAllTokens({ redis, hsm, domain, progress }: OpeningOptions): Promise<Opened> {
   const failed: string[] = [];
   let [tokens, values] = [0, 0];
   for await (const names of pagesOfAllNames(redis)) {
     const sealed = names.filter(holdsTokens);
     for (let at = 0; at < sealed.length; at += BATCH) {
       const batch = sealed.slice(at, at + BATCH);
-      const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm: pool, domain })));
+      const opened = await Promise.all(batch.map((name) => openTokensAt(name, { redis, hsm, domain })));
       for (const [i, { count, problem }] of opened.entries()) {
         tokens += count;
         if (problem !== undefined) failed.push(`${batch[i]} (${problem})`);
@@ -67,11 +55,7 @@ export async function openAllTokens({
   return { tokens, failed };
 }
 
-interface Tools {
-  readonly redis: RedisClient;
-  readonly hsm: WorkerPool;
-  readonly domain: VerifiedDomain;
-}
+type Tools = Omit<OpeningOptions, 'progress'>;
 
 async function openTokensAt(name: string, tools: Tools): Promise<{ count: number; problem?: string }> {
   try {

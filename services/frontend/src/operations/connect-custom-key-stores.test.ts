@@ -12,18 +12,21 @@ import {
 import { CreateKey } from '@keyfleet/shared/api/keys';
 import { GenerateRandom } from '@keyfleet/shared/api/random';
 import { TestAuthority } from '@keyfleet/test-support/certificates';
-import { createStore, externalKeyStore, stateOf } from '@keyfleet/test-support/fakes/external-key-store';
-import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
-import { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
+import {
+  createStore,
+  externalKeyStore,
+  newFrontendWithProxy,
+  stateOf,
+} from '@keyfleet/test-support/fakes/external-key-store';
+import type { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import type { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
 import { beforeEach, expect, test } from 'vitest';
 
 let frontend: FakeFrontend;
 let proxy: FakeXksProxy;
 
 beforeEach(() => {
-  frontend = new FakeFrontend();
-  proxy = new FakeXksProxy();
-  frontend.answerOfProxy = async (call) => proxy.answer(call);
+  ({ frontend, proxy } = newFrontendWithProxy());
 });
 
 const answers =

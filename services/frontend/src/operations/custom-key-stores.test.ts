@@ -13,19 +13,18 @@ import {
   credential,
   externalKey,
   externalKeyStore,
+  newFrontendWithProxy,
   stateOf,
 } from '@keyfleet/test-support/fakes/external-key-store';
-import { FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
-import { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
+import { type FakeFrontend, user } from '@keyfleet/test-support/fakes/frontend';
+import type { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 let frontend: FakeFrontend;
 let proxy: FakeXksProxy;
 
 beforeEach(() => {
-  frontend = new FakeFrontend();
-  proxy = new FakeXksProxy();
-  frontend.answerOfProxy = async (call) => proxy.answer(call);
+  ({ frontend, proxy } = newFrontendWithProxy());
 });
 
 test('a store is created disconnected, once its proxy answers, and described without its secret', async () => {

@@ -4,9 +4,9 @@ import { ConnectCustomKeyStore, DisconnectCustomKeyStore } from '@keyfleet/share
 import { GenerateDataKey, GenerateDataKeyPair, GenerateDataKeyWithoutPlaintext } from '@keyfleet/shared/api/data-keys';
 import { GenerateRandom } from '@keyfleet/shared/api/random';
 import { EnableKeyRotation, RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
-import { connectedStore, externalKey } from '@keyfleet/test-support/fakes/external-key-store';
-import { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
-import { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
+import { connectedStore, externalKey, newFrontendWithProxy } from '@keyfleet/test-support/fakes/external-key-store';
+import type { FakeFrontend } from '@keyfleet/test-support/fakes/frontend';
+import type { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
 import { beforeEach, expect, test } from 'vitest';
 import { parseExternalBlob } from './external-blob.ts';
 
@@ -16,9 +16,7 @@ let storeId: string;
 let keyId: string;
 let keyArn: string;
 beforeEach(async () => {
-  frontend = new FakeFrontend();
-  proxy = new FakeXksProxy();
-  frontend.answerOfProxy = async (call) => proxy.answer(call);
+  ({ frontend, proxy } = newFrontendWithProxy());
   storeId = await connectedStore(frontend);
   ({ KeyId: keyId, Arn: keyArn = '' } = await externalKey(frontend, storeId));
 });
