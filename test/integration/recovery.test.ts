@@ -5,7 +5,7 @@ import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 test('with every volume of every worker lost, an offline member and the stored tokens bring all keys to a fresh fleet', async () => {
@@ -25,7 +25,9 @@ test('with every volume of every worker lost, an offline member and the stored t
   );
   const admitted = await runKeyfleet('member', 'admit', `${safe}.pub.json`, ...domain, ...signer);
   expect(admitted.out).toContain('Done: the domain is at generation 2.');
+  const before = readFileSync(safe);
   const checked = await runKeyfleet('member', 'check-offline', ...domain, ...offline);
+  expect(readFileSync(safe)).toEqual(before);
   expect(checked.out).toContain('It opens token 2 of the domain and has all its 1 domain keys.');
 
   // After the member went into its safe: new keys, under a domain key that it has not seen.
