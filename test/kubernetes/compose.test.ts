@@ -2,21 +2,31 @@ import { execa } from 'execa';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assertGo } from './support/binaries.ts';
 
 /** What `docker compose` reads its files with. */
 const COMPOSE = 'github.com/compose-spec/compose-go/v2/cmd@v2.16.2';
 const deploy = join(import.meta.dirname, '../../deploy');
 
-async function read(text: string) {
+let program: string;
+const resources = new AsyncDisposableStack();
+beforeAll(async () => {
   assertGo();
+  const { path } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-compose-')));
+  // What Go says while it downloads is not what the program says.
+  await execa('go', ['install', COMPOSE], { env: { GOBIN: path } });
+  program = join(path, 'cmd');
+});
+afterAll(() => resources.disposeAsync());
+
+async function read(text: string) {
   await using home = await mkdtempDisposable(join(tmpdir(), 'keyfleet-compose-'));
   await execa('sh', [join(deploy, 'compose/prepare.sh'), home.path]);
   const file = join(home.path, 'compose.yaml');
   // Docker Compose fills this in; the library's own program does not.
   await writeFile(file, text.replaceAll(/\$\{KEYFLEET_DIR[^}]*\}/g, home.path));
-  return await execa('go', ['run', COMPOSE, '--format', 'json', file], { reject: false });
+  return await execa(program, ['--format', 'json', file], { reject: false });
 }
 
 const composeFile = () => readFile(join(deploy, 'compose.yaml'), 'utf8');
