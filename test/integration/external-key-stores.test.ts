@@ -1,206 +1,30 @@
+import {
+  authority,
+  cluster,
+  connected,
+  credential,
+  fake,
+  fakeServer,
+  keyIn,
+  kms,
+  laterCaFile,
+  nextCredential,
+  others,
+  refusalOf,
+  shown,
+  startExternalKeyStores,
+  stopExternalKeyStores,
+  storeAt,
+} from '@keyfleet/test-support/external-key-stores';
 import { spawnSync } from 'node:child_process';
-import { hash, randomBytes, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtempDisposable } from 'node:fs/promises';
-import type { IncomingMessage } from 'node:http';
-import { createServer, type Server, request } from 'node:https';
-import { createServer as createTcpServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect, type TLSSocket } from 'node:tls';
-import { CreateUserCommand, IAMClient, PutUserPolicyCommand } from '@aws-sdk/client-iam';
-import { KMS } from '@aws-sdk/client-kms';
-import { amzDateOf, authorizationOf, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
-import { type Certificate, TestAuthority } from '@keyfleet/test-support/certificates';
-import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
-import { FakeXksProxy } from '@keyfleet/test-support/fakes/xks-proxy';
 import { awsEnvironmentOf, runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-/**
- * External key stores over real TLS: Keyfleet as the client of a proxy that shares no code with it, Keyfleet as the
- * proxy for a client that does not either, and Keyfleet against Keyfleet.
- */
-const resources = new AsyncDisposableStack();
-const credential = { AccessKeyId: 'A2B3C4D5E6F7A2B3C4D5', RawSecretAccessKey: randomBytes(32).toString('base64') };
-const nextCredential = { AccessKeyId: 'Z2B3C4D5E6F7A2B3C4D5', RawSecretAccessKey: randomBytes(32).toString('base64') };
-const account = '111122223333';
-const fake = new FakeXksProxy();
-/** The certificate that the fake was shown last, by its SHA-256. */
-let shownToFake: string | undefined;
-/** Which Keyfleet shows the fake. */
-let shown: Certificate;
-let others: TestAuthority;
-/** Whom Keyfleet trusts as later.test: not the others, at first. */
-let laterCaFile: string;
-/** How long the fake takes. */
-let delayMs = 0;
-let cluster: TestCluster;
-let kms: KMS;
-let ca: Buffer;
-let client: Certificate;
-/** Of the same roots, and another name. */
-let stranger: Certificate;
-let proxyPort: number;
-let authority: TestAuthority;
-/** Which Keyfleet shows as a proxy. */
-let server: Certificate;
-
-beforeAll(async () => {
-  const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-xks-'))).path;
-  authority = await TestAuthority.make(directory, 'roots');
-  others = await TestAuthority.make(directory, 'others');
-  ca = readFileSync(authority.caFile);
-  shown = await authority.issue('shown.test');
-  laterCaFile = join(directory, 'later-ca.pem');
-  copyFileSync(authority.caFile, laterCaFile);
-  client = await authority.issue('cks.kms.us-east-1.amazonaws.com');
-  stranger = await authority.issue('stranger.test');
-  server = await authority.issue('keyfleet.test');
-  const ports = {
-    fake: await listen(newFake(await authority.issue('fake.test'))),
-    wrong: await listen(newFake(await others.issue('wrong.test'))),
-    later: await listen(newFake(await others.issue('later.test'))),
-    misnamed: await listen(newFake(await authority.issue('somebody-else.test'))),
-    hanging: await listenHanging(),
-  };
-  proxyPort = await freePort();
-  cluster = resources.use(await startTestCluster({ workers: 2, accountId: account }));
-  const secretFiles = [credential, nextCredential].map(({ AccessKeyId: accessKeyId, RawSecretAccessKey }) => {
-    const secretFile = join(directory, accessKeyId);
-    writeFileSync(secretFile, RawSecretAccessKey, { mode: 0o600 });
-    return { accessKeyId, secretFile };
-  });
-  const proxy = (host: string, port: number, more: object = {}) => ({
-    host,
-    address: `127.0.0.1:${port}`,
-    caFile: authority.caFile,
-    ...more,
-  });
-  await reconfigure({
-    externalKeyStores: {
-      proxies: [
-        proxy('fake.test', ports.fake, { clientCertificate: shown }),
-        proxy('later.test', ports.later, { caFile: laterCaFile }),
-        proxy('wrong.test', ports.wrong),
-        proxy('misnamed.test', ports.misnamed),
-        proxy('hanging.test', ports.hanging),
-        proxy('away.test', await freePort()),
-        proxy('keyfleet.test', proxyPort, { clientCertificate: client }),
-      ],
-    },
-    xksProxy: {
-      listen: `127.0.0.1:${proxyPort}`,
-      ...server,
-      client: { caFile: authority.caFile, commonName: 'cks.kms.us-east-1.amazonaws.com' },
-      paths: [
-        { prefix: '/a', accountId: account, region: 'us-east-1', userName: 'xks', credentials: secretFiles },
-        { prefix: '/b', accountId: account, region: 'us-east-1', userName: 'nobody', credentials: secretFiles },
-      ],
-    },
-  });
-  kms = newKms();
-  await makeUser();
-}, 120_000);
-afterAll(() => resources.disposeAsync());
-
-function newKms(): KMS {
-  const { endpoint, credentials } = cluster;
-  return resources.adopt(new KMS({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 }), (it) => it.destroy());
-}
-
-async function makeUser(): Promise<void> {
-  const { endpoint, credentials } = cluster;
-  const iam = new IAMClient({ endpoint, credentials, region: 'us-east-1' });
-  resources.defer(() => iam.destroy());
-  await iam.send(new CreateUserCommand({ UserName: 'xks' }));
-  const Statement = { Effect: 'Allow', Action: ['kms:Encrypt', 'kms:Decrypt', 'kms:DescribeKey'], Resource: '*' };
-  const PolicyDocument = JSON.stringify({ Version: '2012-10-17', Statement });
-  await iam.send(new PutUserPolicyCommand({ UserName: 'xks', PolicyName: 'use', PolicyDocument }));
-}
-
-async function reconfigure(members: object): Promise<void> {
-  const file = cluster.home.in('config', 'frontend.json');
-  await cluster.kill('frontend');
-  writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...members }));
-  await cluster.restart('frontend');
-}
-
-function newFake(certificate: Certificate): Server {
-  const options = { ...keysOf(certificate), requestCert: true, rejectUnauthorized: false };
-  return createServer(options, (incoming, response) => {
-    shownToFake = (incoming.socket as TLSSocket).getPeerCertificate().fingerprint256;
-    const chunks: Buffer[] = [];
-    incoming.on('data', (chunk: Buffer) => void chunks.push(chunk));
-    incoming.on('end', () => {
-      const { status, body } = fake.answer({ path: incoming.url ?? '', body: Buffer.concat(chunks) });
-      setTimeout(() => response.writeHead(status).end(body), delayMs);
-    });
-  });
-}
-
-async function listen(server: Pick<Server, 'listen' | 'address' | 'close'> & NodeJS.EventEmitter): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  resources.defer(() => void server.close());
-  if ('closeAllConnections' in server) resources.defer(() => (server as Server).closeAllConnections());
-  return (server.address() as { port: number }).port;
-}
-
-/** Takes connections and never says a word. */
-function listenHanging(): Promise<number> {
-  const server = createTcpServer((socket) => {
-    resources.defer(() => void socket.destroy());
-    socket.on('error', () => {});
-  });
-  return listen(server as never);
-}
-
-async function freePort(): Promise<number> {
-  await using server = createTcpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return (server.address() as { port: number }).port;
-}
-
-/** The name of what a call is refused with, and what is said. */
-const refusalOf = (answer: Promise<unknown>): Promise<string> => answer.then(() => 'it succeeded', String);
-
-let made = 0;
-const storeAt = (host: string, prefix = `/s${made++}`, overrides: object = {}) =>
-  ({
-    CustomKeyStoreName: `${host}${prefix}`,
-    CustomKeyStoreType: 'EXTERNAL_KEY_STORE',
-    XksProxyUriEndpoint: `https://${host}`,
-    XksProxyUriPath: `${prefix}/kms/xks/v1`,
-    XksProxyAuthenticationCredential: credential,
-    XksProxyConnectivity: 'PUBLIC_ENDPOINT',
-    ...overrides,
-  }) as const;
-
-async function connected(host: string, prefix?: string): Promise<string> {
-  // The first handshakes of a busy machine take longer than a proxy may.
-  const CustomKeyStoreId = await eventually(
-    async () => (await kms.createCustomKeyStore(storeAt(host, prefix))).CustomKeyStoreId!,
-  );
-  await kms.connectCustomKeyStore({ CustomKeyStoreId });
-  return CustomKeyStoreId;
-}
-
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (tries === 5 || !/did not respond in time/.test(String(error))) throw error;
-    }
-  }
-}
-
-async function keyIn(CustomKeyStoreId: string, XksKeyId: string): Promise<string> {
-  const { KeyMetadata } = await kms.createKey({ Origin: 'EXTERNAL_KEY_STORE', CustomKeyStoreId, XksKeyId });
-  return KeyMetadata!.KeyId!;
-}
+beforeAll(startExternalKeyStores, 120_000);
+afterAll(stopExternalKeyStores);
 
 const Plaintext = Buffer.from('a secret of the customer');
 const EncryptionContext = { purpose: 'test' };
@@ -246,7 +70,7 @@ describe('Keyfleet as the client of a proxy', () => {
 
   test('shows the certificate, and trusts the authorities, that its files have now', async () => {
     const inFile = (): string => new X509Certificate(readFileSync(shown.certificateFile)).fingerprint256;
-    const use = () => refusalOf(kms.encrypt({ KeyId, Plaintext })).then(() => shownToFake);
+    const use = () => refusalOf(kms.encrypt({ KeyId, Plaintext })).then(() => fakeServer.shown);
     const create = (): Promise<string> => refusalOf(kms.createCustomKeyStore(storeAt('later.test')));
     expect(await use()).toBe(inFile());
     expect(await create()).toMatch(/TLS connection/);
@@ -280,9 +104,9 @@ describe('Keyfleet as the client of a proxy', () => {
     };
     const [wellAnswers, hungAnswers] = [new Set<string>(), new Set<string>()];
     const calm = await measureBeside(wellAnswers);
-    delayMs = 2_000;
+    fakeServer.delayMs = 2_000;
     const hung = await measureBeside(hungAnswers);
-    delayMs = 0;
+    fakeServer.delayMs = 0;
     console.log(`p99 of other keys: ${calm.toFixed(1)} ms, and ${hung.toFixed(1)} ms while a store hangs`);
     expect(wellAnswers).toContain('it succeeded');
     const late = expect.stringMatching(/^KMSInvalidStateException: .*did not respond in time/);
@@ -335,180 +159,6 @@ describe('Keyfleet as the client of a proxy', () => {
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
     expect(stored.some((text) => text.includes('kf:key-stores'))).toBe(true);
     for (const text of stored) expect(text).not.toContain(credential.RawSecretAccessKey);
-  });
-});
-
-interface Reply {
-  readonly status: number;
-  readonly json: Record<string, unknown>;
-}
-
-const metadata = {
-  awsPrincipalArn: 'arn:aws:iam::123456789012:user/Alice',
-  kmsKeyArn: 'arn:aws:kms:us-east-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab',
-  kmsOperation: 'Encrypt',
-  kmsRequestId: '4112f4d6-db54-4af4-ae30-c55a22a8dfae',
-};
-
-interface Ask {
-  readonly method?: string;
-  readonly signer?: typeof credential;
-  readonly amzDate?: string;
-  readonly certificate?: Certificate | 'none';
-}
-
-/** As AWS KMS of us-west-2 would. */
-async function ask(path: string, body: object, how: Ask = {}): Promise<Reply> {
-  const { method = 'POST', signer = credential, amzDate = amzDateOf(Date.now()), certificate = client } = how;
-  const text = Buffer.from(JSON.stringify({ requestMetadata: metadata, ...body }));
-  const scope = { date: amzDate.slice(0, 8), region: 'us-west-2', service: 'kms-xks-proxy' };
-  const signed = { host: 'keyfleet.test', 'x-amz-date': amzDate };
-  const signable = {
-    method,
-    path,
-    query: '',
-    headers: new Map(Object.entries(signed)),
-    payloadHash: hash('sha256', text, 'hex'),
-  };
-  const signingKey = deriveSigningKey(newSigningSecret(signer.RawSecretAccessKey), scope);
-  const authorization = authorizationOf(signable, amzDate, { accessKeyId: signer.AccessKeyId, scope, signingKey });
-  const headers = { ...signed, authorization, 'content-type': 'application/json', 'content-length': text.length };
-  const tls = { ca, servername: 'keyfleet.test', ...(certificate !== 'none' && keysOf(certificate)) };
-  const sent = request({ host: '127.0.0.1', port: proxyPort, path, method, headers, agent: false, ...tls });
-  sent.end(text);
-  const [response] = (await once(sent, 'response')) as [IncomingMessage];
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-  const json = JSON.parse(Buffer.concat(chunks).toString()) as Record<string, unknown>;
-  return { status: response.statusCode!, json };
-}
-
-function keysOf({ certificateFile, keyFile }: Certificate) {
-  return { cert: readFileSync(certificateFile), key: readFileSync(keyFile) };
-}
-
-describe('Keyfleet as the proxy', () => {
-  const base = '/a/kms/xks/v1';
-  let externalKeyId: string;
-  beforeAll(async () => {
-    externalKeyId = (await kms.createKey({ Description: 'behind the proxy' })).KeyMetadata!.KeyId!;
-  });
-  const on = (api: string, keyId = externalKeyId) => `${base}/keys/${keyId}/${api}`;
-  const aad = Buffer.from('project=nile,department=marketing').toString('base64');
-  const plaintext = Buffer.from('Hello World!').toString('base64');
-  const encrypt = {
-    plaintext,
-    additionalAuthenticatedData: aad,
-    encryptionAlgorithm: 'AES_GCM',
-    ciphertextDataIntegrityValueAlgorithm: 'SHA_256',
-  };
-
-  test('is healthy, and describes a key', async () => {
-    const health = await ask(`${base}/health`, {});
-    expect(health).toMatchObject({ status: 200, json: { ekmFleetDetails: [{ healthStatus: 'ACTIVE' }] } });
-    const keyUsage = ['ENCRYPT', 'DECRYPT'];
-    expect(await ask(on('metadata'), {})).toEqual({
-      status: 200,
-      json: { keySpec: 'AES_256', keyUsage, keyStatus: 'ENABLED' },
-    });
-  });
-
-  test("encrypts and decrypts the specification's own requests", async () => {
-    const { status, json } = await ask(on('encrypt'), encrypt);
-    expect(status).toBe(200);
-    const parts = ['ciphertextMetadata', 'initializationVector', 'ciphertext', 'authenticationTag'].map((name) =>
-      Buffer.from(json[name] as string, 'base64'),
-    );
-    expect(parts.map(({ length }) => length)).toEqual([20, 12, 12, 16]);
-    const whole = Buffer.concat([Buffer.from(aad, 'base64'), ...parts]);
-    expect(json['ciphertextDataIntegrityValue']).toBe(hash('sha256', whole, 'base64'));
-    const { ciphertextDataIntegrityValue: _, ...made } = json;
-    const decrypt = { ...made, additionalAuthenticatedData: aad, encryptionAlgorithm: 'AES_GCM' };
-    expect(await ask(on('decrypt'), decrypt)).toEqual({ status: 200, json: { plaintext } });
-    const wrong = { status: 400, json: { errorName: 'InvalidCiphertextException' } };
-    const changes = [
-      { additionalAuthenticatedData: plaintext },
-      { additionalAuthenticatedData: undefined },
-      { authenticationTag: Buffer.alloc(16).toString('base64') },
-      { ciphertextMetadata: Buffer.alloc(20).toString('base64') },
-      { ciphertextMetadata: undefined },
-    ];
-    for (const change of changes) expect(await ask(on('decrypt'), { ...decrypt, ...change })).toEqual(wrong);
-  });
-
-  test('takes as much as the specification asks', async () => {
-    const largest = {
-      plaintext: randomBytes(4300).toString('base64'),
-      additionalAuthenticatedData: randomBytes(8192).toString('base64'),
-    };
-    const { json } = await ask(on('encrypt'), { ...encrypt, ...largest });
-    const decrypt = { ...json, ...largest, plaintext: undefined, encryptionAlgorithm: 'AES_GCM' };
-    expect((await ask(on('decrypt'), decrypt)).json['plaintext']).toBe(largest.plaintext);
-    const more = { plaintext: randomBytes(4301).toString('base64') };
-    expect(await ask(on('encrypt'), { ...encrypt, ...more })).toMatchObject({
-      json: { errorName: 'ValidationException' },
-    });
-  });
-
-  const wrongSecret = { ...credential, RawSecretAccessKey: 'x'.repeat(43) };
-  test.each([
-    ['a wrong secret', { signer: wrongSecret }],
-    ['an unknown access key', { signer: { ...credential, AccessKeyId: 'B'.repeat(20) } }],
-    ['a signature of six minutes ago', { amzDate: amzDateOf(Date.now() - 360_000) }],
-  ])('refuses %s', async (_what, how) => {
-    const refused = { status: 401, json: { errorName: 'AuthenticationFailedException' } };
-    expect(await ask(on('encrypt'), encrypt, how)).toEqual(refused);
-  });
-
-  test('serves only its paths, its methods and whoever a policy lets', async () => {
-    const name = async (path: string, how?: Ask) => (await ask(path, encrypt, how)).json['errorName'];
-    expect(await name('/c/kms/xks/v1/health')).toBe('InvalidUriPathException');
-    expect(await name(`${base}/keys/x/wrap`)).toBe('InvalidUriPathException');
-    expect((await ask(on('encrypt'), encrypt, { method: 'GET' })).status).toBe(405);
-    expect(await name(on('encrypt', '1234abcd-12ab-34cd-56ef-1234567890ab'))).toBe('KeyNotFoundException');
-    expect(await name(on('encrypt').replace('/a/', '/b/'))).toBe('AuthenticationFailedException');
-    const signing = await kms.createKey({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' });
-    expect(await name(on('encrypt', signing.KeyMetadata!.KeyId))).toBe('InvalidKeyUsageException');
-    const { KeyId } = (await kms.createKey({})).KeyMetadata!;
-    const { Policy } = await kms.getKeyPolicy({ KeyId });
-    const policy = JSON.parse(Policy!) as { Statement: object[] };
-    const denied = {
-      Effect: 'Deny',
-      Principal: { AWS: `arn:aws:iam::${account}:user/xks` },
-      Action: 'kms:Encrypt',
-      Resource: '*',
-    };
-    await kms.putKeyPolicy({ KeyId, Policy: JSON.stringify({ ...policy, Statement: [...policy.Statement, denied] }) });
-    expect(await name(on('encrypt', KeyId))).toBe('AccessDeniedException');
-    await kms.disableKey({ KeyId: externalKeyId });
-    expect(await name(on('encrypt'))).toBe('InvalidStateException');
-    await kms.enableKey({ KeyId: externalKeyId });
-  });
-
-  test('shows a new certificate as soon as its files have one', async () => {
-    const shown = async (): Promise<string> => {
-      const socket = connect({
-        host: '127.0.0.1',
-        port: proxyPort,
-        servername: 'keyfleet.test',
-        ca,
-        ...keysOf(client),
-      });
-      await once(socket, 'secureConnect');
-      const { fingerprint256 } = socket.getPeerCertificate();
-      socket.destroy();
-      return fingerprint256;
-    };
-    const inFile = (): string => new X509Certificate(readFileSync(server.certificateFile)).fingerprint256;
-    expect(await shown()).toBe(inFile());
-    await authority.issue('keyfleet.test');
-    await expect.poll(shown, { timeout: 15_000 }).toBe(inFile());
-    expect((await ask(`${base}/health`, {})).status).toBe(200);
-  });
-
-  test('cuts off a client without the certificate that it wants', async () => {
-    await expect(ask(`${base}/health`, {}, { certificate: 'none' })).rejects.toThrow();
-    await expect(ask(`${base}/health`, {}, { certificate: stranger })).rejects.toThrow();
   });
 });
 
