@@ -15,7 +15,7 @@ test('quantiles are those of what was recorded, to three digits', () => {
   expect(latencies.longest).toBeCloseTo(1000, -1);
 });
 
-test('what several processes recorded is merged as if one had recorded it', () => {
+test('records of several processes merge as if one process had made them', () => {
   const apart = [recorded(1, 900), recorded(901, 1000)].map((part) => Latencies.decode(part.encode()));
   const [merged, whole] = [Latencies.merged(apart), recorded(1, 1000)];
   expect(merged.count).toBe(whole.count);

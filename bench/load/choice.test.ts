@@ -8,7 +8,7 @@ function counted(choose: () => number, kinds: number, draws: number): number[] {
   return counts;
 }
 
-test('in turn, each comes as often as the others', () => {
+test('choices in turn come equally often', () => {
   expect(
     counted(
       chooser({ kind: 'turn' }, 4, () => 0),

@@ -39,7 +39,7 @@ test('streams between all frontends and all workers cost the square of the fleet
   expect(ten.streamShare / some.streamShare).toBeCloseTo(10, 0);
 });
 
-test('on one machine each frontend has one thread, and the cores are shared with everything else', () => {
+test('each frontend of one machine has one thread, and shares the cores with everything else', () => {
   const predicted = (freeCores: number, frontends: number) => predictedHere(inputs.encrypt, { freeCores, frontends });
   expect([predicted(64, 1), predicted(64, 2)]).toEqual([10_000, 20_000]);
   expect([predicted(1, 1), predicted(1, 2)].map(Math.round)).toEqual([5882, 5882]);

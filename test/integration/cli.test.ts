@@ -98,7 +98,7 @@ test('operators make their keys and the trust anchor', async () => {
   await fleet.startAll();
 });
 
-test('before the ceremony every command says that there is no domain', async () => {
+test('every verb says before the ceremony that there is no domain', async () => {
   expect((await keyfleetCli('domain', 'status', ...manager)).out).toContain('Domain test is not founded yet.');
   for (const command of ['show', 'verify']) {
     const said = await keyfleetCli('domain', command, ...domain);

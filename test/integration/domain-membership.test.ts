@@ -28,7 +28,7 @@ test('a member says that it has a token only once a crash cannot take it back', 
   expect(membership.describe().generation).toBe(2);
 });
 
-test('what is installed already is not written again, unless the last write failed', async () => {
+test('a token that is installed already is not written again, unless the last write failed', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
   const { domain, identityFile, membership } = await newMembership(directory.path);
   const written = await readFile(identityFile);

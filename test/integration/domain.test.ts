@@ -67,7 +67,7 @@ test('domain keys rotate on schedule, and a member that was down for several rot
   expect(state.domainKeys).toHaveLength(state.generation);
 });
 
-test('when the leader is killed another replica goes on rotating', async () => {
+test('another replica goes on rotating when the leader is killed', async () => {
   await using fleet = await newFleet({ managers: 2, rotateEvery: '1s' });
   await fleet.startAll();
   await fleet.found();
@@ -83,7 +83,7 @@ test('when the leader is killed another replica goes on rotating', async () => {
   await settled(fleet, generation + 2);
 });
 
-test('without NATS and with a restarted Redis the domain still rotates', async () => {
+test('the domain still rotates without NATS and with a restarted Redis', async () => {
   await using fleet = await newFleet({ rotateEvery: '1s' });
   await fleet.startAll();
   await fleet.found();

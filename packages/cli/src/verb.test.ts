@@ -25,7 +25,7 @@ async function printed(...rawArgs: string[]): Promise<string> {
   return lines.join('|');
 }
 
-test('what others say makes no line of its own in what a verb prints', async () => {
+test('text from others makes no line of its own in what a verb prints', async () => {
   const lines = [String.raw`hsm-workers: unreachable\nwell  clocks: all right 1`, String.raw`hsm-1\nhsm-2`];
   expect((await printed()).split('\n')).toEqual(lines);
 });

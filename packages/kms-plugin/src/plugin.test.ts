@@ -121,7 +121,7 @@ test('its socket is its owner’s alone, and one at which somebody answers is no
   expect(await plugin.mistake({})).toContain('another process listens');
 });
 
-test('without Keyfleet it starts, and Status says what is missing', async () => {
+test('the plugin starts without Keyfleet, and Status says what is missing', async () => {
   await using plugin = await given();
   await using _running = await plugin.start();
   const client = new KeyManagementService(`unix:${plugin.socket}`, credentials.createInsecure());

@@ -125,7 +125,7 @@ test('a call is tried twice at most, and only if its session was refused', async
   expect(sts.forms).toHaveLength(2);
 });
 
-test('while STS gives no other, a session that was refused is tried again, and the reason is said', async () => {
+test('a session that was refused is tried again while STS gives no other, and the reason is logged', async () => {
   const { sts, credentials, problems, stack } = await givenSts();
   await using _stack = stack;
   await credentials.current();

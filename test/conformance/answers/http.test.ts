@@ -48,7 +48,7 @@ test.each([
   expect(headers).toMatchObject({ 'x-amzn-requestid': expect.any(String), date: expect.any(String) });
 });
 
-test('without an origin nothing is said of origins', async () => {
+test('an answer without an origin says nothing of origins', async () => {
   expect((await callKms('ListKeys', '{}')).headers).not.toHaveProperty('access-control-allow-origin');
 });
 

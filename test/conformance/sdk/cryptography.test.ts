@@ -109,7 +109,7 @@ test.each([
   expect(await refusalOf(kms.verifyMac({ ...request, Mac: Mac!.subarray(0, 16) }))).toBe('KMSInvalidMacException');
 });
 
-test('what differs in its encryption context does not decrypt, in any of the ways it can differ', async () => {
+test('a ciphertext does not decrypt under an encryption context that differs in any way', async () => {
   const { KeyId, CurrentKeyMaterialId } = await sharedKey('symmetric');
   const EncryptionContext = { ab: 'c', second: 'two' };
   const { CiphertextBlob } = await kms.encrypt({ KeyId, Plaintext: message, EncryptionContext });

@@ -113,7 +113,7 @@ test('a caller who may not ask of a user hears of its access key what is said of
   }
 });
 
-test('what changes on one frontend is in force on another within a second', async () => {
+test('a change on one frontend is in force on another within a second', async () => {
   const UserName = 'far-away';
   const { accessKeyId: AccessKeyId, credentials } = await newUserOf(UserName, policyOf({ Action: 'kms:ListKeys' }));
   const { endpoint } = inject('otherAccount');

@@ -30,7 +30,7 @@ test('a member’s word counts for the token and the member that it names, and f
   expect(() => verifying(Buffer.alloc(0))).toThrow(DomainError);
 });
 
-test('with any byte changed it counts for nothing', () => {
+test('a token check with any byte changed counts for nothing', () => {
   const signed = checkOf();
   for (let at = 0; at < signed.length; at++) {
     const changed = Buffer.from(signed);

@@ -78,7 +78,7 @@ test.each(Object.entries(made))('the name of kind %s is known as that, and SCAN 
   expect(pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern).toBe(true);
 });
 
-test('what one step writes has one hash tag', () => {
+test('all values that one step writes have one hash tag', () => {
   const tagOf = (name: string) => storedNameOf(name)?.tag;
   expect(new Set(aliasesAt(scope).map(tagOf)).size).toBe(1);
   expect(new Set(keyStoresAt(scope).map(tagOf)).size).toBe(1);

@@ -66,7 +66,7 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(stored?.expiresAt).toBe(proposal.expiresAt);
   });
 
-  test('when it is full, a known proposal still takes signatures and a new one is refused', async () => {
+  test('a full store still takes signatures of a known proposal, and refuses a new one', async () => {
     const store = await newStore();
     expect(await store.putProposal(newProposal(), 1)).toBe(true);
     expect(await store.putProposal(newProposal({ proposalId: 'cd'.repeat(32) }), 1)).toBe(false);

@@ -63,7 +63,7 @@ test.each([
   }
 });
 
-test('if two contradict each other and there is no third, neither is believed', async () => {
+test('neither of two members that contradict each other is believed if there is no third', async () => {
   await expect(start({ a: WRONG, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
   await expect(start({ a: DENIED, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
 });

@@ -72,7 +72,7 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       expect(await store.count(accountId, 'role')).toBe(0);
     });
 
-    test('when two change what both have read, the second is told', async () => {
+    test('the second of two who change what both have read is told', async () => {
       await store.insert(newUser('alice'), 9);
       const read = (await store.find(accountId, 'user', 'alice'))!;
       expect(await store.update({ before: read, record: { ...read, path: '/a/' } })).toBe('done');

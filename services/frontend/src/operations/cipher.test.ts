@@ -201,7 +201,7 @@ test.each([
   [new StoreUnavailableError('redis is down'), /^DependencyTimeoutException/],
   [new HsmRefusedError('internal'), /^KMSInternalException$/],
   [new Error('secret detail'), /^KMSInternalException$/],
-])('what goes wrong behind the service shows no detail: %s', async (failure, expected) => {
+])('a fault behind the service shows no detail: %s', async (failure, expected) => {
   frontend.hsm.failure = failure;
   expect(await frontend.refusal(Encrypt, { KeyId: keyId, Plaintext: Buffer.of(1) })).toMatch(expected);
   expect(frontend.faults).toEqual(expected.source.includes('Internal') ? [failure] : []);

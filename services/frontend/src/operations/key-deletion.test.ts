@@ -81,7 +81,7 @@ test('a key that never had material goes back to waiting for it', async () => {
   expect(await stateOf(imported)).toEqual({ KeyState: 'PendingImport', DeletionDate: undefined });
 });
 
-test('when two schedule at once, one is told that the key is already pending', async () => {
+test('one of two who schedule at once is told that the key is already pending', async () => {
   const asked = [7, 30].map((days) => frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: days }));
   const answers = await Promise.allSettled(asked);
   const [won, ...others] = answers.filter(({ status }) => status === 'fulfilled');

@@ -33,7 +33,7 @@ test('a revision that is a time is later than any that was acknowledged, whoever
   expect(two.next('alias b', 90)).toBe(90);
 });
 
-test('what is acknowledged while a record is read does not make the answer old', () => {
+test('a write that is acknowledged while a record is read does not make the answer old', () => {
   const [one] = twoFrontends();
   const assertNotOlder = one.beginRead();
   one.written('key', 2);
@@ -55,7 +55,7 @@ test('a hundred thousand are kept, and the oldest goes first', () => {
   expect(() => one.beginRead()('grant 1', 1)).toThrow();
 });
 
-test('what a frontend acknowledged itself makes no room for what it hears', () => {
+test('writes that a frontend acknowledged itself make no room for those that it hears of', () => {
   const [one] = twoFrontends();
   one.removed('grant');
   for (let i = 0; i <= 100_000; i++) one.heard(`key ${i}`, 2);

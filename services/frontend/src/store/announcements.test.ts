@@ -20,7 +20,7 @@ function frontendWith(recordKey: string) {
   return { announcements, heard, announce };
 }
 
-test('what one frontend acknowledged is heard by another, removals too', async () => {
+test('a write that one frontend acknowledged is heard of by another, and so is a removal', async () => {
   const [one, two] = [frontendWith('a'), frontendWith('a')];
   two.announcements.changed(await one.announce('key us-east-1/a b', 3));
   two.announcements.changed(await one.announce('grant "1"', Number.MAX_SAFE_INTEGER));

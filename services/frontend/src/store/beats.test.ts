@@ -12,7 +12,7 @@ test('a beat that returns proves the time at which it was sent', () => {
   expect(beats.lastAt).toBeLessThanOrEqual(after);
 });
 
-test('what was not sent here, or has returned, or was overtaken by a later one proves nothing', () => {
+test('a beat that was not sent here, has returned, or was overtaken by a later one proves nothing', () => {
   const beats = new Beats();
   const [first, second] = [beats.send(), beats.send()];
   for (const forged of ['Infinity', String(performance.now() + 1e9), '', new Beats().send()])

@@ -74,7 +74,7 @@ test('after a removal nothing from before is accepted, and another key is made a
   expect(await keys.find(id, DEADLINE)).toEqual(newest.key);
 });
 
-test('what gives nothing to a former frontend goes on after a removal, until its domain key is retired', async () => {
+test('a key that gives nothing to a former frontend stays in use after a removal, until its domain key is retired', async () => {
   const { open, domain, rotate } = newFleet();
   const keys = open(HARMLESS);
   const former = await keys.newest(DEADLINE);

@@ -66,7 +66,7 @@ test('a record of several materials is read as it was written, also of those tha
   expect(dueDateOf({ ...key, backingKeys })).toBe(9000);
 });
 
-test('what is as usual is not in the record, and is read as it was', () => {
+test('usual values are not in the record, and are read as they were', () => {
   expect(JSON.parse(encodeKey(key))).toEqual({
     schemaVersion: 2,
     revision: 1,

@@ -78,7 +78,7 @@ export function keyStoreContract(open: () => Promise<Store & Partial<AsyncDispos
       expect((await store.findKey(key.region, key.keyId))?.description).toBe(key.description);
     });
 
-    test('when two change what both have read, the second is told', async () => {
+    test('the second of two who change what both have read is told', async () => {
       const key = newKey();
       await store.insertKey(key);
       const updated = await store.updateKey({ ...key, state: 'Disabled' });

@@ -46,7 +46,7 @@ test('a store that answers is believed, and nothing counts as served from memory
 test.each([
   ['cannot be reached', () => Promise.reject(new StoreUnavailableError('away'))],
   ['hangs', () => new Promise<void>(() => {})],
-])('when the store %s, what is known is served and counts', async (_what, failing) => {
+])('known records are served, and counted, when the store %s', async (_what, failing) => {
   read = failing;
   const startedAt = performance.now();
   expect(await description()).toBe('known');
@@ -54,14 +54,14 @@ test.each([
   expect(lastKnown.served).toBe(true);
 });
 
-test('without a connection to the store, what is known is served at once', async () => {
+test('known records are served at once without a connection to the store', async () => {
   connected = false;
   read = () => Promise.reject(new Error('it was asked'));
   expect(await description()).toBe('known');
   expect(lastKnown.served).toBe(true);
 });
 
-test('what is not known, or fails for another reason, fails', async () => {
+test('a read fails that is not known, or fails for another reason', async () => {
   read = () => Promise.reject(new StoreUnavailableError('away'));
   await expect(description('other')).rejects.toThrow(StoreUnavailableError);
   read = () => Promise.reject(new ConflictError('of another kind'));

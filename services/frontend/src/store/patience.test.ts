@@ -14,7 +14,7 @@ function failing(...messages: string[]) {
   };
 }
 
-test('what was not done is asked for again, until it is', async () => {
+test('a request that was not done is asked for again until it is', async () => {
   const refusals = [unsent, 'READONLY You can not write against a read only replica.', noReplicas];
   expect(await patiently(failing(...refusals), wasNotMade)).toBe('done');
   expect(await patiently(failing(lost, unsent), wasNotRead)).toBe('done');

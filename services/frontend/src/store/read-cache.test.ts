@@ -55,7 +55,7 @@ test('a read that began before an invalidation does not replace one that began a
   expect(reads).toBe(1);
 });
 
-test('what was last known is told for as long as it may be, and is not believed once changes are heard again', async () => {
+test('the last known record is told for as long as it may be, and is not believed once changes are heard again', async () => {
   await cache.get('a', load);
   trust.trusted = false;
   trust.epoch = 2;
@@ -81,7 +81,7 @@ test('what is read while changes are heard, only late, is last known too; what m
   expect(cache.lastKnown('b')).toBeUndefined();
 });
 
-test('what was changed by this frontend is not last known as it was before', async () => {
+test('a record that this frontend changed is not last known as it was before', async () => {
   await cache.get('a', load);
   trust.trusted = false;
   cache.invalidate('a');

@@ -43,7 +43,7 @@ test('a key in an external key store says so, and names no material', async () =
 });
 
 test.each([12, 16])(
-  'what it encrypts, it decrypts, with an IV of %i bytes and metadata of the proxy',
+  'a key decrypts what it encrypted, with an IV of %i bytes and metadata of the proxy',
   async (ivLength) => {
     Object.assign(proxy, { ivLength, metadata: Buffer.from('key_version=1') });
     const blob = await encrypt();

@@ -79,7 +79,7 @@ test('a token that ends like a cached one is another token', () => {
   expect(cache.open(token, keyring)).toBe(opened);
 });
 
-test('what is kept for minutes keeps no block of the pool from which Node takes small buffers', () => {
+test('a key that is kept for minutes keeps no block of the pool from which Node takes small buffers', () => {
   const { cache } = newCache();
   const { materialId, blobPrefix } = cache.open(newToken().token, keyring);
   const kept = [materialId, blobPrefix];

@@ -101,7 +101,7 @@ test('a host that has too many callers waiting is refused at once, and others ar
   expect(refusals).toEqual(['overloaded']);
 });
 
-test('after disposal nothing is made ahead', async () => {
+test('a pool that was disposed of makes nothing ahead', async () => {
   const { pending, generate } = manualGenerator();
   const pool = new RsaKeyPool({ 2048: 5, 3072: 0, 4096: 0 }, generate);
   const filling = pool.fill();
