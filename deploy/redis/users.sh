@@ -1,10 +1,13 @@
-# users.sh FILE: its users, on, each with the SHA-256 of its password of /run/secrets, for a configuration of Redis or Sentinel.
+# users.sh FILE: its users, on, each with the SHA-256 of its password of /run/secrets, and of another that it may have while one
+# takes the place of the other (NAME.also), for a configuration of Redis or Sentinel.
 set -eu
 grep '^user ' "$1" | while read -r _ name rules; do
-  digest=
-  [ ! -s "/run/secrets/$name" ] || digest=$(printf %s "$(cat "/run/secrets/$name")" | sha256sum | cut -c 1-64)
+  passwords=
+  for file in "/run/secrets/$name" "/run/secrets/$name.also"; do
+    [ ! -s "$file" ] || passwords="$passwords#$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-64) "
+  done
   # Without a password, nobody comes in as that user.
-  echo "user $name on ${digest:+#$digest }$rules"
+  echo "user $name on $passwords$rules"
 done
 # Nobody can be this user, but as it Redis reads its own append-only file again, and drops the transactions that it may not
 # carry out (https://github.com/redis/redis/issues/14541).

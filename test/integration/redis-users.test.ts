@@ -6,7 +6,8 @@ import { storedValues } from '@keyfleet/shared/stored/names';
 import { execa } from 'execa';
 import { Redis } from 'ioredis';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RedisUser } from '../../tools/servers/redis-users.ts';
@@ -87,6 +88,32 @@ describe('a domain-manager may not', () => {
 test('each may do what is its own', async () => {
   await expect(call('frontend', ['EXISTS', 'kf:key:{us-east-1/x}'])).resolves.toBe(0);
   await expect(call('domain-manager', ['LLEN', 'kf:domain:{development}:tokens'])).resolves.toBeGreaterThan(0);
+});
+
+test('a user of deploy/redis has its password, and beside it the one that takes its place', async () => {
+  const deploy = join(import.meta.dirname, '../../deploy/redis');
+  await using secrets = await mkdtempDisposable(join(tmpdir(), 'keyfleet-secrets-'));
+  await writeFile(join(secrets.path, 'operator'), 'before\n');
+  await writeFile(join(secrets.path, 'operator.also'), 'after\n');
+  const script = (await readFile(join(deploy, 'users.sh'), 'utf8')).replaceAll('/run/secrets', secrets.path);
+  const { stdout: users } = await execa('sh', ['-c', script, 'users.sh', join(deploy, 'users.acl')]);
+  await using server = await startServer(async (port, dir) => {
+    const file = join(dir, 'redis.conf');
+    await writeFile(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${dir}`, 'save ""', users, ''].join('\n'));
+    return { command: 'redis-server', args: [file] };
+  });
+  const answerTo = async (username: string, password: string) => {
+    const client = new Redis(server.port, { username, password, lazyConnect: true, retryStrategy: () => null });
+    client.on('error', () => {});
+    return client.ping().then(
+      () => client.quit(),
+      (error: Error) => error.message,
+    );
+  };
+  expect(await answerTo('operator', 'before')).toBe('OK');
+  expect(await answerTo('operator', 'after')).toBe('OK');
+  expect(await answerTo('operator', 'another')).toContain('WRONGPASS');
+  expect(await answerTo('frontend', 'after')).toContain('WRONGPASS');
 });
 
 test('a Redis with the users of deploy/redis has after a restart what was written together, and nobody comes in without a name', async () => {

@@ -71,6 +71,27 @@ test('Workers: more, fewer, lost', async () => {
   expect(await isThere('pvc/identity-hsm-worker-3')).toBe(false);
 });
 
+test('Passwords', async () => {
+  const names = ['frontend', 'domain-manager', 'operator', 'replica', 'sentinel'];
+  const passwords = async () => (await get('secret/redis-passwords')).data;
+  const before = await passwords();
+  const changed = (of: Readonly<Record<string, string>>) =>
+    Object.fromEntries(names.map((name) => [`${name}.also`, of[name]!]));
+  await run('>redis-$name.before');
+  const accepted = await passwords();
+  expect(accepted).toMatchObject(before);
+  expect(Object.keys(accepted)).toHaveLength(2 * names.length);
+  await run('"%s":"%s","%s.also":"%s"');
+  const used = await passwords();
+  expect(used).toEqual({
+    ...Object.fromEntries(names.map((name) => [name, accepted[`${name}.also`]])),
+    ...changed(before),
+  });
+  expect(used['frontend']).not.toBe(before['frontend']);
+  await run('rm redis-$name.before');
+  expect(await passwords()).toEqual(Object.fromEntries(names.map((name) => [name, used[name]])));
+});
+
 test('Backup and restore', async () => {
   expect(await appears('pvc/data-redis-2')).toBe(true);
   await run('delete pvc data-redis-0 data-redis-1');
