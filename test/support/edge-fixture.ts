@@ -49,6 +49,7 @@ export interface EdgeOptions {
   readonly reflection?: boolean;
   readonly trustedProxies?: readonly string[];
   readonly isAuditFull?: () => boolean;
+  readonly maxConnectionAgeMs?: number;
   /** Undefined: unencrypted. */
   readonly certificates?: ServerCertificates;
   /** Stands behind the edge; by default every operation answers with the least that its schema allows. */
@@ -113,6 +114,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     readiness: options.readiness ?? (() => ({})),
     log,
     drainMs: 1_000,
+    maxConnectionAgeMs: options.maxConnectionAgeMs ?? 300_000,
     limits: { ...httpLimits, ...options.limits },
     certificates: options.certificates,
   });
@@ -123,6 +125,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     readiness: options.readiness ?? (() => ({})),
     reflection: options.reflection ?? false,
     drainMs: 1_000,
+    maxConnectionAgeMs: options.maxConnectionAgeMs ?? 300_000,
     address: { host: '127.0.0.1', port: 0 },
     certificates: options.certificates,
   });

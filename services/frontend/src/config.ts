@@ -166,6 +166,9 @@ export const FrontendConfig = z
       ),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,
+    maxConnectionAge: duration('5m').describe(
+      'After about this long a client is asked to connect anew, between two calls: else those of before would never use a frontend that is added.',
+    ),
     drain: duration('10s').describe('How long requests may continue after SIGTERM.'),
     log: LogConfig,
   })

@@ -131,6 +131,8 @@ export class Connection implements Sender {
   readonly address: string;
   readonly peer: Peer;
   readonly since = performance.now();
+  /** Those of a fleet that connected at once do not do it again at once. */
+  readonly #spread = 0.9 + 0.2 * Math.random();
   /** Serves one request at a time: a second one waits until the first is answered. */
   readonly turns = new Turns(1);
   /** The connection is a trusted proxy's: the senders of its requests are behind it. */
@@ -157,6 +159,11 @@ export class Connection implements Sender {
 
   prove(): void {
     if (this.isStrange) this.#connections.welcome(this);
+  }
+
+  /** Whether it is older than this, by a tenth more or less. */
+  isOlderThan(ageMs: number): boolean {
+    return performance.now() - this.since > ageMs * this.#spread;
   }
 
   /**

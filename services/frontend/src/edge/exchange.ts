@@ -96,6 +96,12 @@ export class Exchange {
     });
   }
 
+  /** Has the client connect anew if the connection is older than this, unless its next requests are here already. */
+  endOlderThan(ageMs: number): void {
+    const { turns } = this.#connection;
+    if (turns.waiting === 0 && this.#connection.isOlderThan(ageMs)) this.response.shouldKeepAlive = false;
+  }
+
   /** The request brought a genuine signature. */
   prove(): void {
     this.#sender.prove();

@@ -31,6 +31,8 @@ export interface GrpcEdgeOptions extends KmsEdgeDeps {
   readonly certificates?: ServerCertificates | undefined;
   /** How long calls may continue once the server is stopping. */
   readonly drainMs: number;
+  /** After which a client is told to connect anew (GOAWAY). */
+  readonly maxConnectionAgeMs: number;
   readonly readiness: () => Readiness;
   readonly proxies: TrustedProxies;
   /** Whether to offer server reflection. */
@@ -51,6 +53,8 @@ const limits = {
   // Megabytes per connection.
   'grpc-node.max_session_memory': 16,
   'grpc.max_connection_idle_ms': 300_000,
+  // For the calls of a connection that is old: longer than any takes. Then it is cut, also for who watches the health.
+  'grpc.max_connection_age_grace_ms': 60_000,
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
   // Nobody reads it, and it costs every call.
@@ -81,6 +85,8 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   const isTls = options.certificates !== undefined;
   const server = new Server({
     ...limits,
+    // grpc-js adds or takes a tenth, by chance.
+    'grpc.max_connection_age_ms': options.maxConnectionAgeMs,
     interceptors: [
       ({ path }, call) => {
         const route = routes.get(path);

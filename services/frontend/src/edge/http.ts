@@ -72,6 +72,8 @@ export interface HttpEdgeOptions {
   readonly certificates?: ServerCertificates | undefined;
   /** How long requests in flight may continue once the server is stopping. */
   readonly drainMs: number;
+  /** After which a client is asked to connect anew. */
+  readonly maxConnectionAgeMs: number;
   /** The two protocols of the calls at `/`. */
   readonly kms: Protocol;
   readonly query: Protocol;
@@ -108,7 +110,10 @@ function newServer(certificates: ServerCertificates | undefined, options: Server
   return server;
 }
 
-interface Reception extends Pick<HttpEdgeOptions, 'kms' | 'query' | 'pipeline' | 'readiness' | 'log'> {
+interface Reception extends Pick<
+  HttpEdgeOptions,
+  'kms' | 'query' | 'pipeline' | 'readiness' | 'log' | 'maxConnectionAgeMs'
+> {
   readonly limits: HttpLimits;
   readonly server: Server;
   readonly uploads: Uploads;
@@ -195,6 +200,7 @@ function respond(exchange: Exchange, reception: Reception, { request, release }:
       request.body.fill(0);
       release?.();
       if (!reception.server.listening) exchange.response.shouldKeepAlive = false;
+      exchange.endOlderThan(reception.maxConnectionAgeMs);
       exchange.send(answer);
     },
     (error: unknown) => {

@@ -20,6 +20,7 @@ export async function waitWithProbes(
     address: config.http,
     certificates: certificatesOf(assembly),
     drainMs: config.drain,
+    maxConnectionAgeMs: config.maxConnectionAge,
     kms: notYet,
     query: notYet,
     pipeline: notYet,
