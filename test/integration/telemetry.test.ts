@@ -95,6 +95,8 @@ test('metrics count every request while, by default, one trace begins a second',
   // Two workers report as one service, so the newest point of a series is one worker's: that it is counted is all there
   // is to see.
   expect(counted.some(({ metric }) => metric === 'keyfleet.worker.commands')).toBe(true);
+  for (const gauge of ['redis.up', 'redis.persists', 'nats.up', 'domain.workers', 'domain.members.reachable'])
+    expect(collector.received, gauge).toContain(`"keyfleet.${gauge}"`);
   const begun = collector.spans
     .filter(({ parentSpanId }) => parentSpanId === undefined)
     .map(({ startTimeUnixNano }) => Number(BigInt(startTimeUnixNano) / 1_000_000n))
