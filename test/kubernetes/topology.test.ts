@@ -38,9 +38,9 @@ test.each([
   expect(outcomes.map(({ errors }) => errors)).toEqual(outcomes.map(() => []));
 });
 
-test('what customers do is in the log of the Pods, for the agent of the node to ship', () => {
-  const logs = topology.pods('frontend').map((pod) => readFileSync(pod.logFile('frontend'), 'utf8'));
-  for (const log of logs) expect(log).toMatch(/^\{"eventVersion":.*"eventName":"Encrypt".*\}$/m);
+test('what customers do is in the log of the Pods, for the agent of the node to ship', async () => {
+  const logs = () => topology.pods('frontend').map((pod) => readFileSync(pod.logFile('frontend'), 'utf8'));
+  await expect.poll(() => logs().join('')).toMatch(/^\{"eventVersion":.*"eventName":"Encrypt".*\}$/m);
 });
 
 test('each Pod reaches what its arrows say, and nothing else', async () => {
