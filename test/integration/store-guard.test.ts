@@ -11,7 +11,7 @@ import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
-import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
+import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import { generateKeyPairSync } from 'node:crypto';
@@ -23,22 +23,14 @@ const domain = 'test';
 const anna = { operatorId: 'anna', privateKey: generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey };
 
 describe('a store', () => {
-  let server: TestServer;
-  beforeAll(async () => {
-    server = await startRedis();
-  });
-  afterAll(async () => {
-    await server[Symbol.asyncDispose]();
-  });
+  const redis = useRedis();
   beforeEach(async () => {
-    await using client = await connectTestRedis(server.port);
-    await client.flushall();
-    await client.rpush(`kf:domain:{${domain}}:tokens`, 'one');
-    await giveIdentity(client, domain);
+    await redis.client.rpush(`kf:domain:{${domain}}:tokens`, 'one');
+    await giveIdentity(redis.client, domain);
   });
 
   async function open(generation = 1) {
-    const [client, writer] = [await connectTestRedis(server.port), await connectTestRedis(server.port)];
+    const [client, writer] = [await connectTestRedis(redis.port), await connectTestRedis(redis.port)];
     const said: string[] = [];
     const writes = writesOf(writer);
     const guard = new StoreGuard({

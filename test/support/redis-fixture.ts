@@ -6,6 +6,7 @@ import { connectTestRedis, writesOf } from './redis-client.ts';
 import { startRedis, type TestServer } from './servers.ts';
 
 export interface RedisFixture {
+  readonly port: number;
   readonly client: RedisClient;
   readonly writes: DurableWrites;
   readonly calls: RedisCalls;
@@ -27,6 +28,9 @@ export function useRedis(): RedisFixture {
     await client.flushall();
   });
   return {
+    get port() {
+      return server.port;
+    },
     get client() {
       return client;
     },
