@@ -1,6 +1,6 @@
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { refusalOfKeyPolicy } from '@keyfleet/test-support/policy/given';
 import { expect, test } from 'vitest';
-import { readGivenIdentityPolicy, readGivenKeyPolicy } from './given-policy.ts';
+import { readGivenIdentityPolicy } from './given-policy.ts';
 
 const account = '111122223333';
 const root = `arn:aws:iam::${account}:root`;
@@ -8,16 +8,6 @@ const good = { Effect: 'Allow', Principal: { AWS: root }, Action: 'kms:*', Resou
 
 function textOf(...statements: object[]): string {
   return JSON.stringify({ Version: '2012-10-17', Statement: statements });
-}
-
-function refusal(text: string): string | undefined {
-  try {
-    readGivenKeyPolicy(text, 'aws');
-    return undefined;
-  } catch (error) {
-    if (error instanceof KmsException) return `${error.code}: ${error.message}`;
-    throw error;
-  }
 }
 
 const malformed = (text: string) => `MalformedPolicyDocumentException: ${text}`;
@@ -69,7 +59,7 @@ test.each<[string, object]>([
 ])('a policy may name %s', (_, overrides) => {
   const statement: Record<string, unknown> = { ...good, ...overrides };
   if ('NotAction' in statement) delete statement['Action'];
-  expect(refusal(textOf(statement))).toBeUndefined();
+  expect(refusalOfKeyPolicy(textOf(statement))).toBeUndefined();
 });
 
 test.each<[string, object, string]>([
@@ -199,7 +189,7 @@ test.each<[string, object, string]>([
   ],
   ['an operator in another case', { Condition: { bool: { a: 'b' } } }, malformed('Invalid Condition type : bool.')],
 ])('a policy may not have %s', (_, overrides, expected) => {
-  expect(refusal(textOf(good, { ...good, ...overrides }))).toBe(expected);
+  expect(refusalOfKeyPolicy(textOf(good, { ...good, ...overrides }))).toBe(expected);
 });
 
 test.each([
@@ -215,21 +205,21 @@ test.each([
   ['__proto__ for a principal', textOf(good).replace('"AWS"', '"__proto__":["x"],"AWS"')],
   ['something after it', `${textOf(good)}{}`],
 ])('a policy may not have %s', (_, text) => {
-  expect(refusal(text)).toBe(invalidJson);
+  expect(refusalOfKeyPolicy(text)).toBe(invalidJson);
 });
 
 test('two statements may not have one Sid, unless it is empty', () => {
   const named = (Sid: string) => ({ ...good, Sid });
-  expect(refusal(textOf(named('with spaces'), named('other')))).toBeUndefined();
-  expect(refusal(textOf(named(''), named('')))).toBeUndefined();
-  expect(refusal(textOf(named('a'), good, named('a')))).toBe(
+  expect(refusalOfKeyPolicy(textOf(named('with spaces'), named('other')))).toBeUndefined();
+  expect(refusalOfKeyPolicy(textOf(named(''), named('')))).toBeUndefined();
+  expect(refusalOfKeyPolicy(textOf(named('a'), good, named('a')))).toBe(
     malformed('Statement IDs (SID) in a single policy must be unique.'),
   );
 });
 
 test('before version 2012-10-17 there are no variables', () => {
   const statement = { ...good, ...where('StringEquals', 'kms:EncryptionContext:user', '${aws:username}') };
-  expect(refusal(JSON.stringify({ Statement: [statement] }))).toBe(
+  expect(refusalOfKeyPolicy(JSON.stringify({ Statement: [statement] }))).toBe(
     malformed('Policy variables need the policy version 2012-10-17.'),
   );
 });
@@ -254,13 +244,13 @@ test('an identity policy may speak of other services, tags and aliases, and name
 
 test('ForAllValues on a single-valued key is refused for that', () => {
   const Condition = { 'ForAllValues:StringEquals': { 'kms:EncryptionContext:app': 'x' } };
-  expect(refusal(textOf({ ...good, Condition }))).toMatch(
+  expect(refusalOfKeyPolicy(textOf({ ...good, Condition }))).toMatch(
     /^MalformedPolicyDocumentException: OverlyPermissiveCondition: /,
   );
 });
 
 test('a policy of more than 32,768 bytes is too large', () => {
-  expect(refusal(textOf({ ...good, Sid: 'x'.repeat(32_768) }))).toBe(
+  expect(refusalOfKeyPolicy(textOf({ ...good, Sid: 'x'.repeat(32_768) }))).toBe(
     'LimitExceededException: The key policy is larger than 32768 bytes.',
   );
 });
