@@ -60,6 +60,12 @@ describe('a member', () => {
     const restarted = domain.newHsm(member.memberId, member.sealedIdentity());
     expect(refusalOf(() => restarted.check(hostile))).toBe('no-domain');
     expect(refusalOf(() => restarted.install([...domain.tokens, hostile]))).toBe('forged');
+    // Nor when the token after it holds them, too.
+    const makingMore = domain.newHsm(maker.memberId, maker.sealedIdentity());
+    makingMore.install([hostile]);
+    domain.tokens.push(hostile);
+    const next = domain.prepare(rotation, domain.people, makingMore);
+    expect(refusalOf(() => restarted.install([...domain.tokens, next]))).toBe('forged');
   });
 
   test('a domain key opens what it sealed after every rotation, and material ids stay what they were', () => {

@@ -214,7 +214,7 @@ export class Hsm {
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
     const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
-    const after = serves ? this.#opened(newest, verified, this.#heldBefore(newest, parsed)) : undefined;
+    const after = serves ? this.#opened(newest, verified, this.#heldBefore(parsed)) : undefined;
     this.#installed = after;
     this.#verified = verified;
     if ((this.#prepared?.state.generation ?? 0) <= verified.state.generation) this.#prepared = undefined;
@@ -260,13 +260,12 @@ export class Hsm {
     return new InstalledDomain({ ...verified, secrets }, this.#options.clock, this.#installed);
   }
 
-  /** After a restart the keys of the token before `newest` are opened once more, if it came along. */
-  #heldBefore(newest: DomainToken, tokens: readonly DomainToken[]): DomainSecrets | undefined {
+  /** After a restart, the keys of the token that it had opened last, which is among those that it asked for. */
+  #heldBefore(tokens: readonly DomainToken[]): DomainSecrets | undefined {
     if (this.#installed !== undefined) return this.#installed.secrets;
-    const previous = tokens.find(
-      ({ hash }) => newest.previousHash !== undefined && Buffer.compare(newest.previousHash, hash) === 0,
-    );
-    return previous && this.#isMemberOf(previous) ? openDomainToken(previous, this.#identity) : undefined;
+    const last = this.#verified;
+    const opened = last && tokens.find(({ hash }) => Buffer.compare(hash, last.hash) === 0);
+    return opened && this.#isMemberOf(opened) ? openDomainToken(opened, this.#identity) : undefined;
   }
 
   /**

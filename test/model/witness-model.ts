@@ -1,0 +1,118 @@
+/**
+ * Who may say that a new domain token holds the domain's keys, as a pure model. Member 0 is hostile and makes every
+ * token: a rotation, or the admission of member 3, with the domain's keys in it or with others under the same ids.
+ * Members 1 and 2 are honest, restart, and open the newest token again some time later. A hostile worker can pass the
+ * domain-manager's question on to anyone, so whoever would sign may be the one that is asked. docs/domain.md tells the
+ * same in words ("Three steps for every change").
+ */
+export interface Guards {
+  /** While a member from before is in reach with its keys, a worker that the token admits is not asked. */
+  readonly veterans: boolean;
+  /** A member that has no keys, as after a restart, signs nothing. */
+  readonly keys: boolean;
+  /** A member that opens its newest token after a restart compares it with the one that it had opened last. */
+  readonly compares: boolean;
+}
+
+export interface World {
+  /** Both honest members may be without their keys at once. Then a token is stored as it is. */
+  readonly allAway: boolean;
+}
+
+type Keys = 'none' | 'the domain’s' | 'others';
+
+export interface State {
+  /** Whether each stored token holds the domain's keys, and whether member 3 is in it. */
+  readonly tokens: readonly { readonly good: boolean; readonly admits: boolean }[];
+  /** What members 1 and 2 have, and member 3. */
+  readonly held: readonly [Keys, Keys, Keys];
+  /** What each had before it was started again. */
+  readonly had: readonly [Keys, Keys, Keys];
+}
+
+export type Step = readonly [name: string, next: State];
+
+const GENERATIONS = 3;
+const HONEST = [1, 2, 3] as const;
+type Honest = (typeof HONEST)[number];
+
+export const initialState: State = {
+  tokens: [{ good: true, admits: false }],
+  held: ['the domain’s', 'the domain’s', 'none'],
+  had: ['the domain’s', 'the domain’s', 'none'],
+};
+
+export function keyOf(state: State): string {
+  return JSON.stringify(state);
+}
+
+/** No stored token holds other keys. */
+export function isKept({ tokens }: State): boolean {
+  return tokens.every(({ good }) => good);
+}
+
+/** No honest member that had the domain's keys takes others for them. */
+export function takesNoOthers({ held }: State): boolean {
+  return held[0] !== 'others' && held[1] !== 'others';
+}
+
+export function stepsOf(state: State, guards: Guards, world: World): Step[] {
+  return [...makings(state, guards), ...HONEST.flatMap((who) => lifeOf(who, state, guards, world))];
+}
+
+function lifeOf(who: Honest, state: State, guards: Guards, { allAway }: World): Step[] {
+  const steps: Step[] = [];
+  const now = heldBy(who, state);
+  const others = ([1, 2] as const).filter((other) => other !== who);
+  const mayRestart = who < 3 && (allAway || others.every((other) => heldBy(other, state) !== 'none'));
+  if (now !== 'none' && mayRestart) steps.push([`restart(${who})`, withHeld(state, who, 'none')]);
+  const newest = state.tokens.at(-1)!;
+  const had = state.had[who - 1]!;
+  const opened = newest.good ? 'the domain’s' : 'others';
+  if (now !== 'none' || !isIn(who, newest)) return steps;
+  if (guards.compares && had !== 'none' && had !== opened) return steps;
+  const next = withHeld(state, who, opened);
+  return [...steps, [`open(${who})`, { ...next, had: next.had.with(who - 1, opened) as unknown as State['had'] }]];
+}
+
+function makings(state: State, guards: Guards): Step[] {
+  if (state.tokens.length === GENERATIONS) return [];
+  const { admits: has3 } = state.tokens.at(-1)!;
+  return [has3, true].flatMap((admits) =>
+    [true, false].flatMap((good): Step[] => {
+      const token = { good, admits };
+      if (!isStored(token, state, guards)) return [];
+      const name = `${admits && !has3 ? 'admit 3' : 'rotate'}${good ? '' : ', with other keys'}`;
+      return [[name, { ...state, tokens: [...state.tokens, token] }]];
+    }),
+  );
+}
+
+function isStored(token: State['tokens'][number], state: State, guards: Guards): boolean {
+  const newest = state.tokens.at(-1)!;
+  const others = HONEST.filter((who) => isIn(who, token));
+  const veterans = others.filter((who) => isIn(who, newest));
+  const haveKeys = veterans.filter((who) => heldBy(who, state) !== 'none');
+  const inReach = [...haveKeys, ...others.filter((who) => !isIn(who, newest))];
+  if (inReach.length === 0) return true;
+  const asked = guards.veterans && haveKeys.length > 0 ? veterans : others;
+  return asked.some((who) => signs(who, token, state, guards));
+}
+
+function signs(who: Honest, { good }: State['tokens'][number], state: State, { keys }: Guards): boolean {
+  const held = heldBy(who, state);
+  if (held !== 'none') return good === (held === 'the domain’s');
+  return !keys || !isIn(who, state.tokens.at(-1)!);
+}
+
+function isIn(who: Honest, { admits }: State['tokens'][number]): boolean {
+  return who < 3 || admits;
+}
+
+function heldBy(who: Honest, { held }: State): Keys {
+  return held[who - 1]!;
+}
+
+function withHeld(state: State, who: Honest, keys: Keys): State {
+  return { ...state, held: state.held.with(who - 1, keys) as unknown as State['held'] };
+}
