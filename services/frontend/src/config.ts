@@ -166,9 +166,12 @@ export const FrontendConfig = z
       ),
     peerTls: PeerTlsConfig,
     allowPlaintext: AllowPlaintext,
-    maxConnectionAge: duration('5m').describe(
-      'After about this long a client is asked to connect anew, between two calls: else those of before would never use a frontend that is added.',
-    ),
+    // A longer time is none that a timer can keep: it would be over at once.
+    maxConnectionAge: duration('5m')
+      .refine((ms) => ms >= 1_000 && ms <= 7 * 24 * 3_600_000, 'must be from "1s" to "7d"')
+      .describe(
+        'After about this long, `1s` to `7d`, a client is asked to connect anew, between two calls: else those of before would never use a frontend that is added.',
+      ),
     drain: duration('10s').describe('How long requests may continue after SIGTERM.'),
     log: LogConfig,
   })
