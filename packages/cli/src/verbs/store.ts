@@ -83,7 +83,7 @@ export const rotateRecordKey = verb({
     },
   },
   async run(args, terminal) {
-    const known = { number: numberOf('--newest', args.newest), madeIn: numberOf('--made-in', args['made-in']) };
+    const known = { number: numberOf('--newest', args.newest), madeIn: numberOf('--made-in', args['made-in'], 0) };
     const interrupted = args.interrupted === undefined ? undefined : numberOf('--interrupted', args.interrupted);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
@@ -100,7 +100,7 @@ export const rotateRecordKey = verb({
   isWell: ({ refused }) => refused.length === 0,
 });
 
-function numberOf(option: string, text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new CliError(`${option}: ${text} is not a whole number from 1 on.`, { exitCode: 2 });
+function numberOf(option: string, text: string, least = 1): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new CliError(`${option}: ${text} is not a whole number from ${least} on.`, { exitCode: 2 });
 }

@@ -25,8 +25,11 @@ export interface FleetKeyDeps {
   readonly hsm: HsmCommands;
   /** The domain as known here. */
   readonly domain: { readonly state: DomainState | undefined };
-  /** Throws if this is not the token to open under the name, as when somebody put another in its place. */
-  readonly assertOurs?: (token: Uint8Array) => void;
+  /**
+   * Throws if this is not the token to open under the name, as when somebody put another in its place. `isNew`: an HSM
+   * has just made it, and it is not stored yet.
+   */
+  readonly assertOurs?: (token: Uint8Array, isNew: boolean) => void;
 }
 
 interface Opened {
@@ -71,7 +74,7 @@ export class FleetKey {
     const token = (await secrets.findSecret(name)) ?? (await this.#make(deadline));
     const { state } = domain;
     assertSealedAsNamed(state, name, token);
-    this.#deps.assertOurs?.(token);
+    this.#deps.assertOurs?.(token, false);
     const domainKeyId = namedDomainKey(name, token);
     const sealedFor = domainKeyId === undefined ? this.#sealedFor() : this.#sealedFor(domainKeyId);
     const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
@@ -88,7 +91,10 @@ export class FleetKey {
     for (let domainKeyId: string | undefined; ;) {
       const { token } = await hsm.execute('GenerateCredential', this.#sealedFor(domainKeyId), deadline);
       const sealedUnder = domainKeyIdOf(token);
-      if (sealedUnder === domainKeyId) return secrets.insertSecret(this.#name.name, token);
+      if (sealedUnder === domainKeyId) {
+        this.#deps.assertOurs?.(token, true);
+        return secrets.insertSecret(this.#name.name, token);
+      }
       domainKeyId = sealedUnder;
     }
   }

@@ -36,6 +36,14 @@ describe('a former frontend that had record keys made in advance, and writes Red
     await expect(open(racing).makeNext()).rejects.toThrow('Remove kf:secret:{record-key-2}');
   });
 
+  test('and a worker that has not heard of its removal: what it makes is not stored', async () => {
+    hsm.sealsUnder = domain.state.domainKeys[0]!.id;
+    await expect(open().makeNext()).rejects.toThrow('has not followed the last removal yet');
+    expect(await secrets.findSecret('record-key-2')).toBeUndefined();
+    hsm.sealsUnder = domain.active;
+    expect(await open().makeNext()).toEqual({ number: 2, madeIn: 2 });
+  });
+
   test('does not pass one off under the number of the newest, for who knows when that was made', async () => {
     const known = await open().makeNext();
     expect(known).toEqual({ number: 2, madeIn: 2 });

@@ -183,11 +183,11 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   /** What is opened is what was seen: whoever writes Redis may show one token and then another. */
-  #assertOurs(number: number, token: Uint8Array): void {
+  #assertOurs(number: number, token: Uint8Array, isNew: boolean): void {
     if (this.#seen === undefined) return;
     const { newest, madeIn: seenMadeIn } = this.#seen;
     const generation = madeIn(this.#state(), recordKeyName(number).name, token);
-    if (number > newest && generation < this.#lastRemoval()) throw isPlanted(number);
+    if (number > newest && generation < this.#lastRemoval()) throw isNew ? isFromBefore(number) : isPlanted(number);
     const isOther = number === newest && seenMadeIn > 0 && generation !== this.#asFarAsKnown(seenMadeIn);
     if (isOther) throw isReplaced(number);
   }
@@ -251,7 +251,7 @@ export class FleetRecordKeys implements RecordKeys {
       this.#opened.get(number) ??
       new FleetKey(recordKeyName(number), {
         ...this.#deps,
-        assertOurs: (token) => this.#assertOurs(number, token),
+        assertOurs: (token, isNew) => this.#assertOurs(number, token, isNew),
       });
     this.#opened.set(number, opening);
     return opening.load(this.#deps.clock.now() + COMMAND_TIMEOUT_MS);
@@ -262,6 +262,13 @@ function isPlanted(number: number): DamagedRecordError {
   const { name } = recordKeyName(number);
   return new DamagedRecordError(
     `nothing shows that record key ${number} was made after record key ${number - 1}: somebody put it there. Remove kf:secret:{${name}}, and run the command again.`,
+  );
+}
+
+/** An HSM that has not heard of the removal made it. */
+function isFromBefore(number: number): DamagedRecordError {
+  return new DamagedRecordError(
+    `the hsm-worker that made record key ${number} has not followed the last removal yet, so it was not stored. Run the command again.`,
   );
 }
 
