@@ -28,17 +28,17 @@ describe('who connects again and again', () => {
     return { socket, isServed };
   };
 
-  test('is served five hundred times at once, then waits; who comes from elsewhere does not', () => {
+  test('is served two thousand times at once, then waits; who comes from elsewhere does not', () => {
     const connections = newConnections('198.51.100.0/24');
-    for (let i = 0; i < 500; i++) expect(connect(connections, '192.0.2.1').isServed).toBe(true);
+    for (let i = 0; i < 2_000; i++) expect(connect(connections, '192.0.2.1').isServed).toBe(true);
     expect(connect(connections, '192.0.2.1').isServed).toBe(false);
     expect(connect(connections, '192.0.2.2').isServed).toBe(true);
-    for (let i = 0; i < 600; i++) expect(connect(connections, '198.51.100.1').isServed).toBe(true);
+    for (let i = 0; i < 2_100; i++) expect(connect(connections, '198.51.100.1').isServed).toBe(true);
   });
 
   test('with genuine signatures is served each time', () => {
     const connections = newConnections();
-    for (let i = 0; i < 1_000; i++) {
+    for (let i = 0; i < 3_000; i++) {
       const { socket, isServed } = connect(connections, '192.0.2.1');
       expect(isServed).toBe(true);
       connections.of(socket)!.prove();
@@ -50,13 +50,13 @@ describe('who connects again and again', () => {
   test('waits a hundredth of a second for each that is served before it, and for none that cost nothing', () => {
     vi.useFakeTimers();
     const connections = newConnections();
-    for (let i = 0; i < 1_000; i++) connect(connections, '192.0.2.1').socket.emit('close');
-    for (let i = 0; i < 500; i++) {
+    for (let i = 0; i < 3_000; i++) connect(connections, '192.0.2.1').socket.emit('close');
+    for (let i = 0; i < 2_000; i++) {
       const { socket, isServed } = connect(connections, '192.0.2.1');
       expect(isServed).toBe(true);
       sent(socket).emit('close');
     }
-    for (let i = 0; i < 1_000; i++) sent(connect(connections, '192.0.2.1').socket).emit('close');
+    for (let i = 0; i < 3_000; i++) sent(connect(connections, '192.0.2.1').socket).emit('close');
     const served = vi.fn<() => void>();
     connections.admit(socketFrom('192.0.2.1', port++), served);
     vi.advanceTimersByTime(9);
@@ -66,10 +66,20 @@ describe('who connects again and again', () => {
     vi.useRealTimers();
   });
 
+  test('and brings a genuine signature has the one read that waits longest', () => {
+    const connections = newConnections();
+    const [first] = Array.from({ length: 2_000 }, () => connect(connections, '192.0.2.1'));
+    const served: string[] = [];
+    for (const name of ['second', 'third']) connections.admit(socketFrom('192.0.2.1', port++), () => served.push(name));
+    expect(served).toEqual([]);
+    connections.of(first!.socket)!.prove();
+    expect(served).toEqual(['second']);
+  });
+
   test('keeps who waits there from nothing: the newest gives way', () => {
     vi.useFakeTimers();
     const connections = newConnections();
-    for (let i = 0; i < 500; i++) sent(connect(connections, '192.0.2.1').socket).emit('close');
+    for (let i = 0; i < 2_000; i++) sent(connect(connections, '192.0.2.1').socket).emit('close');
     const served = vi.fn<() => void>();
     const first = socketFrom('192.0.2.1', port++);
     connections.admit(first, served);

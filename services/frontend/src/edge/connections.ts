@@ -26,7 +26,7 @@ const STRANGERS_RATE = { perSecond: 50, burst: 100 };
  * New connections that send something and bring no genuine signature, per peer: a TLS handshake takes a millisecond. A
  * fleet that starts behind one address brings its signatures at once, and these do not count.
  */
-const CONNECT_RATE = { perSecond: 100, burst: 500 };
+const CONNECT_RATE = { perSecond: 100, burst: 2_000 };
 /** A connection this old may give way to a younger one of the same peer; an honest burst is over by then. */
 const GRACE_MS = 1_000;
 /** The answers that a stranger forfeits by sending more requests at once than may wait. */
@@ -48,8 +48,8 @@ function nameOf({ remoteAddress, remotePort }: RemoteEnd): string {
 class Peer {
   readonly network: string;
   readonly strangers = new Set<Connection>();
-  /** Those of them that are not read yet. */
-  readonly waiting = new Set<Connection>();
+  /** Those of them that are not read yet, the first to come first, and how to have them read. */
+  readonly waiting = new Map<Connection, () => void>();
   readonly turns: Turns;
   readonly strangerUploads: Turns;
   /** Connections, and requests that arrived through a trusted proxy. */
@@ -238,21 +238,21 @@ export class Connections {
     if (wait === 0) return serve(socket);
     socket.on('error', () => socket.destroy());
     const connection = this.of(socket)!;
-    const { waiting } = connection.peer;
-    const over = setTimeout(() => {
-      waiting.delete(connection);
+    const read = (): void => {
+      clearTimeout(due);
+      connection.peer.waiting.delete(connection);
       serve(socket);
-    }, wait);
-    socket.once('close', () => clearTimeout(over));
-    waiting.add(connection);
+    };
+    const due = setTimeout(read, wait);
+    socket.once('close', () => clearTimeout(due));
+    connection.peer.waiting.set(connection, read);
     // The newest gives way here: otherwise nobody would ever be read while somebody at this address connects on and on.
-    if (waiting.size > this.#limits.strangers / 2) socket.destroy();
+    if (connection.peer.waiting.size > this.#limits.strangers / 2) socket.destroy();
   }
 
   /** Returns the milliseconds to wait before reading it. */
   #add(socket: Socket): number {
-    const { remoteAddress = '' } = socket;
-    const peer = this.#peerOf(remoteAddress);
+    const peer = this.#peerOf(socket.remoteAddress ?? '');
     const connection = new Connection(socket, peer, this);
     const name = nameOf(socket);
     this.#connections.set(name, connection);
@@ -280,9 +280,11 @@ export class Connections {
     return new ProxiedSender(source, this.#peerOf(source), this);
   }
 
-  /** It brought its first genuine signature. */
+  /** It brought its first genuine signature: another of its peer is read in its place. */
   welcome(connection: Connection): void {
-    this.#connects.giveBack(connection.peer.network);
+    const [next] = connection.peer.waiting.values();
+    if (next) next();
+    else this.#connects.giveBack(connection.peer.network);
     this.#acquaint(connection);
   }
 
@@ -325,9 +327,10 @@ export class Connections {
   }
 
   #remove(name: string, connection: Connection): void {
-    const { peer, socket, isStrange } = connection;
+    const { peer, socket } = connection;
     // It cost nothing.
-    if (isStrange && (peer.waiting.delete(connection) || socket.bytesRead === 0)) this.#connects.giveBack(peer.network);
+    if (connection.isStrange && (peer.waiting.delete(connection) || socket.bytesRead === 0))
+      this.#connects.giveBack(peer.network);
     this.#acquaint(connection);
     // A client that resets a connection may have its successor accepted from the same port before this is heard.
     if (this.#connections.get(name) === connection) this.#connections.delete(name);
