@@ -6,8 +6,8 @@ const OTHERS = 64;
 /** A message of fewer bytes cannot hold too many: a field takes two. */
 const ALWAYS_FEW = 2 * (MAX_MEMBERS + OTHERS);
 
-/** Messages in each other; a request has three. */
-const MAX_DEPTH = 16;
+/** Messages in each other, more than a request has: protobuf.js makes nothing of deeper ones. */
+const MAX_DEPTH = 4;
 
 /** The protobuf encoding's wire types ("Message Structure"). Groups, which proto3 does not have, are skipped. */
 const VARINT = 0;
@@ -30,7 +30,7 @@ export function assertFewFields(message: Uint8Array): void {
  * this, soon ends as one.
  */
 function fieldsOf(message: Uint8Array, depth: number): number {
-  if (depth === 0) return Infinity;
+  if (depth === 0) return 0;
   let at = 0;
   let count = 0;
   /** Of 64 bits, protobuf.js uses 32 as a tag and as a length. */
