@@ -28,6 +28,13 @@ const newIam = () =>
   new IAM({ endpoint: cluster.endpoint, credentials: cluster.credentials, region: 'us-east-1', maxAttempts: 1 });
 const ACCOUNT = '000000000000';
 
+/** What a call is answered. The frontend hears of what was written into Redis a moment later. */
+const answerTo = (call: Promise<unknown>) =>
+  call.then(
+    () => 'done',
+    ({ name, message }: Error) => `${name}: ${message}`,
+  );
+
 /** Every value of Redis with one of these names, as it is now; answers what puts it back. */
 async function copyOf(...names: string[]): Promise<() => Promise<void>> {
   const dumps = await Promise.all(names.map(async (name) => [name, await redis.dumpBuffer(name)] as const));
@@ -47,7 +54,7 @@ test('a key that was disabled stays it, whatever is put back', async () => {
   await kms.send(new DisableKeyCommand({ KeyId }));
   await putBack();
   await redis.publish('kf:changes', `key us-east-1/${KeyId}`);
-  await expect(kms.send(new DescribeKeyCommand({ KeyId }))).rejects.toThrow();
+  await expect.poll(() => answerTo(kms.send(new DescribeKeyCommand({ KeyId })))).toContain('KMSInternalException');
 });
 
 test('a grant that was revoked is none, whatever is put back', async () => {
@@ -70,9 +77,9 @@ test('a grant that was revoked is none, whatever is put back', async () => {
   await expect(grantee.send(new DescribeKeyCommand({ KeyId: arn }))).rejects.toThrow('not authorized');
   await putBack();
   await redis.publish('kf:changes', `grants us-east-1/${KeyId} ${User!.Arn!}`);
-  await expect(grantee.send(new DescribeKeyCommand({ KeyId: arn }))).rejects.toMatchObject({
-    name: 'KMSInternalException',
-  });
+  await expect
+    .poll(() => answerTo(grantee.send(new DescribeKeyCommand({ KeyId: arn }))))
+    .toContain('KMSInternalException');
 });
 
 test('an access key that was deleted, a policy that was narrowed and a user that was deleted do not come back', async () => {
@@ -117,7 +124,7 @@ test('the first administrator whose record is removed does not come back with th
   const putBack = await copyOf(iamBefore, `kf:iam-links:{${ACCOUNT}}`);
   await redis.del(iamBefore, `kf:iam-links:{${ACCOUNT}}`, `kf:iam-names:{${ACCOUNT}}`);
   await redis.publish('kf:changes', `iam ${ACCOUNT}`);
-  await expect(kms.send(new CreateKeyCommand({}))).rejects.toThrow('security token');
+  await expect.poll(() => answerTo(kms.send(new CreateKeyCommand({})))).toContain('security token');
   await putBack();
-  await kms.send(new CreateKeyCommand({}));
+  await expect.poll(() => answerTo(kms.send(new CreateKeyCommand({})))).toBe('done');
 });
