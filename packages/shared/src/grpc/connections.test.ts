@@ -1,5 +1,6 @@
+import { socketFrom } from '@keyfleet/test-support/sockets';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
 import { Connections } from './connections.ts';
 
@@ -68,10 +69,3 @@ test('a connection from the port of one that was reset is still known when the o
   next.emit('close');
   expect(connections.of(next)).toBeUndefined();
 });
-
-function socketFrom(remoteAddress: string, remotePort: number): Socket {
-  return Object.defineProperties(new Socket(), {
-    remoteAddress: { value: remoteAddress },
-    remotePort: { value: remotePort },
-  });
-}

@@ -1,4 +1,5 @@
-import { Socket } from 'node:net';
+import { socketFrom } from '@keyfleet/test-support/sockets';
+import type { Socket } from 'node:net';
 import { TestClock } from '@keyfleet/test-support/domain';
 import { describe, expect, test, vi } from 'vitest';
 import { Connections } from './connections.ts';
@@ -115,11 +116,4 @@ test('the answer that is unread longest gives way, of the peer that leaves too m
 /** It has sent something. */
 function sent(socket: Socket): Socket {
   return Object.defineProperty(socket, 'bytesRead', { value: 1 });
-}
-
-function socketFrom(remoteAddress: string, remotePort: number): Socket {
-  return Object.defineProperties(new Socket(), {
-    remoteAddress: { value: remoteAddress },
-    remotePort: { value: remotePort },
-  });
 }

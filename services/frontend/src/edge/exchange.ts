@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Connection, Sender } from './connections.ts';
+import type { Connection, Connections, Sender } from './connections.ts';
 import type { HttpAnswer } from './http-message.ts';
 import { saysTls } from './trusted-proxies.ts';
 
@@ -22,6 +22,17 @@ const UPLOAD_COST = 20;
  */
 const MAX_WAITING = 1_024;
 const STRANGERS_WAITING = 8;
+
+/**
+ * The connection that brought the request; undefined, and the socket ended, if nobody counts what it costs: it has
+ * closed, or should.
+ */
+export function connectionOf({ socket }: IncomingMessage, connections: Connections): Connection | undefined {
+  const connection = connections.of(socket);
+  if (connection !== undefined && !connection.socket.destroyed) return connection;
+  socket.destroy();
+  return undefined;
+}
 
 /** One request and its answer. A connection has one at a time. */
 export class Exchange {

@@ -7,7 +7,7 @@ import type { Address } from '@keyfleet/shared/config';
 import { headersByName } from '@keyfleet/shared/sigv4';
 import type { ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import type { Log } from '@keyfleet/shared/log';
-import { answerPreflight, Exchange, isPreflight } from './exchange.ts';
+import { answerPreflight, connectionOf, Exchange, isPreflight } from './exchange.ts';
 import { admitStrangers, type HttpPort, listen, optionsOf, type PortLimits } from './http-port.ts';
 import {
   type HttpAnswer,
@@ -95,8 +95,8 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpPort>
   const isTls = options.certificates !== undefined;
   const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const connection = connections.of(request.socket);
-    if (connection === undefined || connection.socket.destroyed) return void request.socket.destroy();
+    const connection = connectionOf(request, connections);
+    if (connection === undefined) return;
     const exchange = new Exchange({ request, response, connection, isTls });
     exchange.begin(() => receive(exchange, reception));
   });

@@ -6,7 +6,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { headersByName } from '@keyfleet/shared/sigv4';
 import { HANDSHAKE_MS } from '@keyfleet/shared/tls/accept-tls';
 import { secureContextOf, type TlsFiles } from '@keyfleet/shared/tls/tls-files';
-import { Exchange } from '../edge/exchange.ts';
+import { connectionOf, Exchange } from '../edge/exchange.ts';
 import { admitStrangers, type HttpPort, listen, optionsOf, type PortLimits } from '../edge/http-port.ts';
 import { httpLimits } from '../edge/http.ts';
 import { TrustedProxies } from '../edge/trusted-proxies.ts';
@@ -46,8 +46,8 @@ export async function startListener(options: ListenerOptions): Promise<HttpPort>
   const uploads = new Uploads({ bodyBytes: MAX_BODY, bufferedBytes: limits.connections * MAX_BODY });
   const reception: Reception = { paths, uploads, places: new Places(config.maxInFlight) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const connection = connections.of(request.socket);
-    if (connection === undefined || connection.socket.destroyed) return void request.socket.destroy();
+    const connection = connectionOf(request, connections);
+    if (connection === undefined) return;
     const exchange = new Exchange({ request, response, connection, isTls: true });
     exchange.begin(() => receive(exchange, reception));
   });
