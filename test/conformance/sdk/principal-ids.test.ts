@@ -123,10 +123,10 @@ test('a role that is made again is another to key policies and grants, and so ar
   await makeRole();
   const second = await session();
   for (const call of [
-    second.encrypt({ KeyId, Plaintext }),
-    second.describeKey({ KeyId }),
-    second.generateDataKey({ KeyId, KeySpec: 'AES_256' }),
+    () => second.encrypt({ KeyId, Plaintext }),
+    () => second.describeKey({ KeyId }),
+    () => second.generateDataKey({ KeyId, KeySpec: 'AES_256' }),
   ]) {
-    expect(await refusalOf(call)).toContain('AccessDeniedException');
+    expect(await refusalOf(call())).toContain('AccessDeniedException');
   }
 });
