@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Connection, Connections, Sender } from './connections.ts';
+import type { Connections } from './connections.ts';
+import type { Connection, Sender } from './sender.ts';
 import type { HttpAnswer } from './http-message.ts';
 import { saysTls } from './trusted-proxies.ts';
 

@@ -4,7 +4,7 @@ import { Metadata, type ServerInterceptingCallInterface, ServerInterceptingCall,
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { canonicalPath } from '@keyfleet/shared/sigv4';
-import type { Connection, Sender } from './connections.ts';
+import type { Connection, Sender } from './sender.ts';
 import { httpLimits } from './http.ts';
 import { CallStream } from './grpc-stream.ts';
 import type { EdgeRequest } from '../request/attempt.ts';

@@ -1,7 +1,8 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { ServerInterceptingCall } from '@grpc/grpc-js';
 import { streamOf, watchOtherStreams } from '@keyfleet/shared/grpc/streams';
-import type { Connection, Connections, Sender } from './connections.ts';
+import type { Connections } from './connections.ts';
+import type { Connection, Sender } from './sender.ts';
 import { bytesOf, type ConnectedCall } from './grpc-call.ts';
 import { dropUnread } from './grpc-stream.ts';
 

@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { streamOf } from '@keyfleet/shared/grpc/streams';
-import type { Sender } from './connections.ts';
+import type { Sender } from './sender.ts';
 
 /** A compressed flag of one byte and a length of four (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 const PREFIX_BYTES = 5;
