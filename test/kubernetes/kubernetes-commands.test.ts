@@ -24,8 +24,9 @@ beforeAll(async () => {
   laptop = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-laptop-'))).path;
   for (const founder of FOUNDERS) newFounder(laptop, founder);
   writeKeyfleet(laptop);
-  // What waits for a Pod that is ready waits for a node.
-  writeProgram(laptop, 'kubectl', `[ "$1 $2" = "rollout status" ] || exec "${server.program}" "$@"`);
+  // What waits for a Pod that is ready would wait for a node. It takes a second at least: kubectl refuses two restarts
+  // within one.
+  writeProgram(laptop, 'kubectl', `[ "$1 $2" = "rollout status" ] && exec sleep 1\nexec "${server.program}" "$@"`);
   cpSync(join(import.meta.dirname, '../../deploy'), join(laptop, 'deploy'), { recursive: true });
 });
 afterAll(() => resources.disposeAsync());
