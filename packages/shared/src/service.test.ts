@@ -17,11 +17,13 @@ const program = `
   import { runService } from '${import.meta.dirname}/service.ts';
   await runService({
     name: 'echo',
-    config: z.strictObject({ fail: z.boolean(), log: LogConfig }),
+    config: z.strictObject({ fail: z.union([z.boolean(), z.literal('later')]), log: LogConfig }),
     async run({ fail }, { stopped }) {
       const open = setInterval(() => {}, 1000);
       await using _ = { [Symbol.asyncDispose]: async () => clearInterval(open) };
-      if (fail) throw new Error('no database');
+      const problem = Object.assign(new Error('no database'), { command: { args: ['the secret'] } });
+      if (fail === true) throw problem;
+      if (fail === 'later') setTimeout(() => { throw problem; });
       process.stdout.write('ready');
       await stopped;
     },
@@ -56,11 +58,15 @@ test('a bad configuration is one line and exit code 2', async () => {
   expect(stderr).toMatch(/^echo: .*echo\.json: fail: .*\n$/);
 });
 
-test('a fault is logged and is exit code 1', async () => {
-  const { code, stderr } = await run({ fail: true });
-  expect(code).toBe(1);
-  expect(stderr).toContain('no database');
-});
+test.each([true, 'later'])(
+  'a fault is logged and is exit code 1, thrown in a turn of its own too: %s',
+  async (fail) => {
+    const { code, stderr } = await run({ fail });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^\{.*"starting"\}\n\{.*no database.*"failed"\}\n$/);
+    expect(stderr).not.toContain('the secret');
+  },
+);
 
 describe('the trust anchor', () => {
   test('is read as a ceremony wrote it', () => {

@@ -21,13 +21,15 @@ export interface Service<Config> {
 }
 
 /**
- * The main function of every service. Exit codes: 0 stopped by a signal, 1 a fault, 2 a bad configuration (one line on
- * stderr).
+ * The main function of every service. Exit codes: 0 stopped by a signal, 1 a fault, wherever it is thrown, 2 a bad
+ * configuration (one line on stderr).
  */
 export async function runService<Config extends { readonly log: { readonly level: string } }>(
   service: Service<Config>,
 ): Promise<void> {
   let log: Log | undefined;
+  // Node.js itself would print the whole error: libraries attach commands with their arguments to theirs.
+  process.once('uncaughtException', (error) => process.exit(reportFailure(service.name, error, log)));
   try {
     const config = loadConfig(service.config, configPath(process.argv.slice(2)));
     const serviceLog = createLog({ name: service.name, level: config.log.level });
