@@ -4,6 +4,7 @@ import {
   rotation,
   sealedForNobody,
   TestDomain,
+  testSealKey,
   withOtherKeys,
 } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
@@ -60,10 +61,14 @@ describe('a member', () => {
     const restarted = domain.newHsm(member.memberId, member.sealedIdentity());
     expect(refusalOf(() => restarted.check(hostile))).toBe('no-domain');
     expect(refusalOf(() => restarted.install([...domain.tokens, hostile]))).toBe('forged');
+    expect(
+      refusalOf(() => restarted.install([hostile])),
+      'nothing to compare with',
+    ).toBe('no-domain');
     // Nor when the token after it holds them, too.
-    const makingMore = domain.newHsm(maker.memberId, maker.sealedIdentity());
-    makingMore.install([hostile]);
     domain.tokens.push(hostile);
+    const makingMore = domain.newHsm(maker.memberId, domain.identities.get(maker.memberId)!.seal(testSealKey));
+    makingMore.install(domain.tokens);
     const next = domain.prepare(rotation, domain.people, makingMore);
     expect(refusalOf(() => restarted.install([...domain.tokens, next]))).toBe('forged');
   });

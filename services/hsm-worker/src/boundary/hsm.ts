@@ -260,12 +260,17 @@ export class Hsm {
     return new InstalledDomain({ ...verified, secrets }, this.#options.clock, this.#installed);
   }
 
-  /** After a restart, the keys of the token that it had opened last, which is among those that it asked for. */
+  /**
+   * After a restart, the keys of the token that it had opened last. It asks for tokens from there on: who leaves that
+   * one out may bring one with other keys.
+   */
   #heldBefore(tokens: readonly DomainToken[]): DomainSecrets | undefined {
     if (this.#installed !== undefined) return this.#installed.secrets;
     const last = this.#verified;
-    const opened = last && tokens.find(({ hash }) => Buffer.compare(hash, last.hash) === 0);
-    return opened && this.#isMemberOf(opened) ? openDomainToken(opened, this.#identity) : undefined;
+    if (last === undefined || !this.#isMemberOf(last)) return undefined;
+    const opened = tokens.find(({ hash }) => Buffer.compare(hash, last.hash) === 0);
+    if (opened === undefined) throw noDomain();
+    return openDomainToken(opened, this.#identity);
   }
 
   /**
