@@ -77,6 +77,14 @@ describe('who connects again and again', () => {
     expect(served).toEqual(['second']);
   });
 
+  test('owes nothing for those that waited, once all have brought genuine signatures', () => {
+    const connections = newConnections();
+    const sockets = Array.from({ length: 2_002 }, () => connect(connections, '192.0.2.1').socket);
+    for (const socket of sockets) connections.of(socket)!.prove();
+    for (let i = 0; i < 2_000; i++) expect(connect(connections, '192.0.2.1').isServed).toBe(true);
+    expect(connect(connections, '192.0.2.1').isServed).toBe(false);
+  });
+
   test('keeps who waits there from nothing: the newest gives way', () => {
     vi.useFakeTimers();
     const connections = newConnections();

@@ -116,9 +116,9 @@ export class Connections {
 
   /** It brought its first genuine signature: another of its peer is read in its place. */
   welcome(connection: Connection): void {
+    this.#connects.giveBack(connection.peer.network);
     const [next] = connection.peer.waiting.values();
-    if (next) next();
-    else this.#connects.giveBack(connection.peer.network);
+    next?.();
     this.#acquaint(connection);
   }
 
