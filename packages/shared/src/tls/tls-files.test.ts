@@ -4,7 +4,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestAuthority } from '@keyfleet/test-support/certificates';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { CertificateAuthority } from '../../../../tools/certificates.ts';
 import { certificateEnds } from './certificate-ends.ts';
 import { ClientTlsFiles, readTls, TlsFiles } from './tls-files.ts';
@@ -34,6 +34,26 @@ test('a client may have a certificate, authorities, both or neither, and no key 
   expect(contentOf({ certificateFile, keyFile })).toEqual(['cert', 'key']);
   expect(contentOf({ certificateFile, keyFile, caFile })).toEqual(['cert', 'key', 'ca']);
   expect(() => contentOf({ certificateFile, keyFile: other.keyFile })).toThrow(/^client: .* cannot be used together/);
+});
+
+test('authorities of whom none is left in their file are trusted until there are others', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-tls-'));
+  const { caFile } = await TestAuthority.make(directory.path, 'roots');
+  const onProblem = vi.fn<(problem: Error) => void>();
+  using files = new ClientTlsFiles({ caFile }, { field: 'client', onProblem });
+  const before = files.content;
+  const message = `client.caFile: ${caFile} holds no certificate. It must be PEM.`;
+  for (const nothing of ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', '\n', '']) {
+    writeFileSync(caFile, nothing);
+    expect(() => readTls({ caFile }, { field: 'client' }), nothing).toThrow(message);
+  }
+  // Until the change is seen: the first look is some time after the reading.
+  const seen = (): void => {
+    writeFileSync(caFile, '');
+    expect(onProblem).toHaveBeenCalledWith(expect.objectContaining({ message }));
+  };
+  await vi.waitFor(seen, { timeout: 10_000, interval: 500 });
+  expect(files.content).toBe(before);
 });
 
 test('files in use are reported with when they end, until they are disposed', async () => {

@@ -88,7 +88,7 @@ export function readTls(config: Partial<TlsConfig>, fields: TlsFields): Partial<
   const material = {
     ...(certificateFile !== undefined && { cert: readPublicFile(certificateFile, `${field}.certificateFile`) }),
     ...(keyFile !== undefined && { key: readSecretFile(keyFile, `${field}.keyFile`) }),
-    ca: caFile === undefined ? undefined : readPublicFile(caFile, caField),
+    ca: caFile === undefined ? undefined : readAuthorities(caFile, caField),
   };
   try {
     createSecureContext(secureContextOf(material));
@@ -98,6 +98,13 @@ export function readTls(config: Partial<TlsConfig>, fields: TlsFields): Partial<
     throw new ConfigError(message, { cause });
   }
   return material;
+}
+
+/** Node.js trusts every public authority where the text of ours is empty, as while somebody writes the file anew. */
+function readAuthorities(caFile: string, field: string): string {
+  const ca = readPublicFile(caFile, field);
+  if (endingsIn(ca).length === 0) throw new ConfigError(`${field}: ${caFile} holds no certificate. It must be PEM.`);
+  return ca;
 }
 
 /** TLS 1.2 and 1.3 with Node's ciphers. */
