@@ -7,13 +7,16 @@ import { type HttpAnswer, type HttpRequest, UNSIGNED_FORM_BYTES } from './http-m
 import { escapeXml, type Parameters, queryReader, xmlOf } from './query-codec.ts';
 import { invalidAction, type QueryError, queryErrorOf } from './query-errors.ts';
 
-/** The versions of the two APIs, which tell them apart. */
-const versions = { '2010-05-08': 'iam', '2011-06-15': 'sts' } as const;
 const namespaces = {
   iam: 'https://iam.amazonaws.com/doc/2010-05-08/',
   sts: 'https://sts.amazonaws.com/doc/2011-06-15/',
 } as const;
 type Service = keyof typeof namespaces;
+/** The versions of the two APIs, which tell them apart. */
+const versions: ReadonlyMap<string, Service> = new Map([
+  ['2010-05-08', 'iam'],
+  ['2011-06-15', 'sts'],
+]);
 
 export interface QueryEdgeDeps {
   readonly pipeline: Pick<Pipeline, 'process'>;
@@ -49,9 +52,9 @@ export class QueryEdge {
   async answer(request: HttpRequest): Promise<HttpAnswer> {
     const form = formOf(request);
     const [action, version] = [parameterOf(form, 'Action'), parameterOf(form, 'Version')];
-    const service = versions[version as keyof typeof versions] ?? 'sts';
+    const service = versions.get(version) ?? 'sts';
     const route = this.#routes.get(`${service}:${action}`);
-    const isKnown = route !== undefined && version in versions;
+    const isKnown = route !== undefined && versions.has(version);
     try {
       const result = await this.#process(request, { service, form, route: isKnown ? route : undefined });
       if (!isKnown) return errorAnswer(invalidAction(action, version), service, request.requestId);
