@@ -24,7 +24,7 @@ async function start(hostile: (domain: FakeDomain) => Partial<CommandHandlers>) 
   const mixed = Object.fromEntries(
     Object.entries(handlers).map(([name, honest]) => [
       name,
-      (...args: never[]) => ((lies.now && lying[name as never]) || honest)(...(args as [never, never])),
+      (...args: never[]) => ((lies.now && lying[name as never]) || honest)(...(args as [never, never, never])),
     ]),
   ) as unknown as CommandHandlers;
   const workers = [new LoopbackWorker(domain, 'hsm-1', handlers), new LoopbackWorker(domain, 'hsm-2', mixed)];

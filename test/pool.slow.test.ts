@@ -167,7 +167,7 @@ describe('the pool', () => {
     const dying: RandomHandler = () => {
       asked++;
       frontend.workers[1].die();
-      return never({ length: 1 }, undefined as never);
+      return never({ length: 1 }, undefined as never, undefined);
     };
     const overloaded: RandomHandler = () => {
       asked++;

@@ -26,7 +26,7 @@ const digest = createHash('sha512').update(message).digest();
 
 function run<N extends CommandName>(name: N, input: InputOf<N>): OutputOf<N> | Promise<OutputOf<N>> {
   const handler = handlers[name] as unknown as CommandHandler<N>;
-  return handler(input, context);
+  return handler(input, context, undefined);
 }
 
 async function key(

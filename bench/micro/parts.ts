@@ -107,10 +107,12 @@ const boundary = testContext({
   backingKeys: new BackingKeyCache({ clock: systemClock, maxBytes: 64 << 20, maxAgeMs: 600_000 }),
 });
 const making = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
-const { token } = await handlers.GenerateBackingKey(making, boundary);
+const { token } = await handlers.GenerateBackingKey(making, boundary, undefined);
 const encrypt = { keyId, account, token, algorithm: 'SYMMETRIC_DEFAULT', encryptionContext, plaintext };
 await measureCost('boundary: open an EKT', 50_000, () => {
   boundary.backingKeys.clear();
   return boundary.backingKeys.open(token, boundary.keyring);
 });
-await measureCost('boundary: Encrypt, KDF and AES-GCM, key cached', 50_000, () => handlers.Encrypt(encrypt, boundary));
+await measureCost('boundary: Encrypt, KDF and AES-GCM, key cached', 50_000, () =>
+  handlers.Encrypt(encrypt, boundary, undefined),
+);

@@ -6,8 +6,8 @@ import { basename } from 'node:path';
 type Sealing = 'ResealToken' | 'GenerateBackingKey';
 
 function spoiling<N extends Sealing>(honest: CommandHandler<N>): CommandHandler<N> {
-  return async (input, context) => {
-    const output = await honest(input, context);
+  return async (...args) => {
+    const output = await honest(...args);
     const token = Buffer.from(output.token);
     token[token.length - 1]! ^= 1;
     return { ...output, token };

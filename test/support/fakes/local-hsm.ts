@@ -19,7 +19,7 @@ export class LocalHsm implements HsmCommands {
   async execute<N extends CommandName>(command: N, input: InputOf<N>): Promise<OutputOf<N>> {
     this.executed.push(command);
     try {
-      return await (handlers[command] as CommandHandler<N>)(input, this.#context);
+      return await (handlers[command] as CommandHandler<N>)(input, this.#context, undefined);
     } catch (error) {
       throw error instanceof RefusedError ? new HsmRefusedError(error.refusal) : error;
     }

@@ -1,10 +1,12 @@
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
-import { expect, test } from 'vitest';
-import { newTestKey, testContext } from '../../../../../test/support/command-context.ts';
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { newTestKey, testAccount, testContext, testKeyId } from '../../../../../test/support/command-context.ts';
 import { type Change, TestDomain } from '../../../../../test/support/domain.ts';
 import { RefusedError } from '../errors.ts';
-import { newRsaKeyPair, type RsaBits } from '../keys/key-pair.ts';
+import { newRsaKeyPair, type RsaBits, type RsaCaller } from '../keys/key-pair.ts';
 import { contextOf } from './command.ts';
+import { handlers } from './handlers.ts';
 
 const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
 
@@ -30,4 +32,37 @@ test('a member that is removed meanwhile seals nothing more', async () => {
   const { context, made } = await removedMeanwhile(2);
   await expect(made).rejects.toThrow(RefusedError);
   expect(context()).toBeUndefined();
+});
+
+describe('an RSA key is made for the host that waits for it', async () => {
+  const caller = { host: 'frontend-1', isWaiting: () => true };
+  const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const made: (RsaCaller | undefined)[] = [];
+  const take = async (_: RsaBits, by: RsaCaller | undefined) => (made.push(by), pair);
+  const context = testContext({ rsaKeyPairs: { take } });
+  const key = { keyId: testKeyId, account: testAccount, region: 'us-east-1' };
+  const { token } = await newTestKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
+  const asData = { ...key, token, encryptionContext: {}, keyPairSpec: 'RSA_2048', withPlaintext: true } as const;
+  const recipient = pair.publicKey.export({ format: 'der', type: 'spki' });
+  const spec = { keySpec: 'RSA_2048', keyUsage: 'SIGN_VERIFY' } as const;
+  const asImport = {
+    ...key,
+    ...spec,
+    wrappingKeySpec: 'RSA_2048',
+    wrappingAlgorithm: 'RSA_AES_KEY_WRAP_SHA_256',
+  } as const;
+
+  test.each([
+    ['GenerateBackingKey', () => handlers.GenerateBackingKey({ ...key, ...spec }, context, caller)],
+    ['GenerateDataKeyPair', () => handlers.GenerateDataKeyPair(asData, context, caller)],
+    [
+      'GenerateDataKeyPair for a recipient',
+      () => handlers.GenerateDataKeyPairForRecipient({ ...asData, recipient }, context, caller),
+    ],
+    ['GenerateImportKey', () => handlers.GenerateImportKey(asImport, context, caller)],
+  ])('%s', async (_, run) => {
+    made.length = 0;
+    await run();
+    expect(made).toEqual([caller]);
+  });
 });

@@ -52,12 +52,12 @@ export function contextOf(
 
 /**
  * Synchronous where cheap; a promise only for work sent to the thread pool. Refuses with `RefusedError`. `caller`: who
- * waits for the result, for work that has to queue.
+ * waits for the result, for work that has to queue; not optional, so that a handler made of another cannot forget it.
  */
 export type CommandHandler<N extends CommandName> = (
   input: InputOf<N>,
   context: CommandContext,
-  caller?: RsaCaller,
+  caller: RsaCaller | undefined,
 ) => OutputOf<N> | Promise<OutputOf<N>>;
 
 /** How a command names its KMS key and the key's token. */

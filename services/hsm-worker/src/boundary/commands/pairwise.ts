@@ -24,7 +24,7 @@ const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
     return message.equals(await decryptOaep(key, 'SHA-256', encryptOaep(publicKey, 'SHA-256', message)));
   },
   async KEY_AGREEMENT({ keySpec, key, publicKey }, { rsaKeyPairs }) {
-    const peer = (await newKeyPair(keySpec, rsaKeyPairs))!;
+    const peer = (await newKeyPair(keySpec, rsaKeyPairs, undefined))!;
     const ours = await deriveSharedSecret(key, peer.publicKey);
     return ours.equals(await deriveSharedSecret(peer.privateKey, publicKey));
   },

@@ -19,7 +19,7 @@ export interface RsaCaller {
 /** The source of fresh RSA key pairs. One takes up to seconds to make, so a pool keeps some. */
 export interface RsaKeyPairs {
   /** Without a caller, the pair is always made. */
-  take(bits: RsaBits, caller?: RsaCaller): Promise<KeyPair>;
+  take(bits: RsaBits, caller: RsaCaller | undefined): Promise<KeyPair>;
 }
 
 /**
@@ -29,7 +29,7 @@ export interface RsaKeyPairs {
 export function newKeyPair(
   keySpec: KeySpec,
   rsaKeyPairs: RsaKeyPairs,
-  caller?: RsaCaller,
+  caller: RsaCaller | undefined,
 ): Promise<KeyPair> | undefined {
   const row = keySpecs[keySpec];
   switch (row.kind) {
