@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { compileArns, compileTexts, parseTemplate, type Test, variablesOf } from './conditions/patterns.ts';
+import { compileArns, compileTexts, not, parseTemplate, type Test, variablesOf } from './conditions/patterns.ts';
 import { type Condition, compileCondition, type Effect, keysOf } from './conditions/condition.ts';
 import { malformed } from './malformed.ts';
 import { compilePrincipals, type Principals } from './principals.ts';
@@ -135,7 +135,7 @@ function eitherOf(
   if (listed) return compile(listed);
   if (!notListed) return () => false;
   const excluded = compile(notListed);
-  return (value, context) => !excluded(value, context);
+  return (value, context) => not(excluded(value, context));
 }
 
 function keysIn({ Resource, NotResource, Condition = {} }: StatementShape, variables: boolean): string[] {

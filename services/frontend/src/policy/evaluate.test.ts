@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { type ContextValue, undecidable } from './conditions/context.ts';
 import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
 import { type Decision, evaluate, evaluateKeyPolicy, type Grantee } from './evaluate.ts';
 
@@ -21,6 +22,11 @@ interface Question {
   readonly grantee?: Grantee;
 }
 
+const values = new Map<string, ContextValue>([
+  ['aws:sourceip', '198.51.100.7'],
+  ['aws:requesttag/two', undecidable],
+]);
+
 function identityPolicy(statements: readonly object[]): Policy {
   return parseIdentityPolicy(JSON.stringify({ Version: '2012-10-17', Statement: statements }));
 }
@@ -41,7 +47,7 @@ function ask(question: Question): Decision {
     ownerId: question.ownerId ?? account,
     ...(keyPolicy && { keyPolicy: parseKeyPolicy(JSON.stringify({ Statement: keyPolicy })) }),
     grantee: question.grantee,
-    context: { find: (name) => (name === 'aws:sourceip' ? '198.51.100.7' : undefined) },
+    context: { find: (name) => values.get(name) },
   });
 }
 
@@ -50,6 +56,8 @@ const deny = (overrides: object = {}) => allow({ Effect: 'Deny', ...overrides })
 const to = (AWS: string | string[], statement: object = allow()) => ({ ...statement, Principal: { AWS } });
 const fulfilled = { IpAddress: { 'aws:SourceIp': '198.51.100.0/24' } };
 const unfulfilled = { IpAddress: { 'aws:SourceIp': '192.0.2.0/24' } };
+const undecided = `arn:aws:kms:us-east-1:${account}:key/\${aws:RequestTag/two}`;
+const allBut = { Action: 'kms:*', NotResource: undecided };
 const federated = `arn:aws:sts::${account}:federated-user/alice`;
 const other = '999999999999';
 const role = `arn:aws:iam::${account}:role/app`;
@@ -106,6 +114,26 @@ test.each<[string, Question, Decision]>([
     'a deny of that kind denies',
     { keyPolicy: [to(alice), to(alice, deny({ Condition: { StringIs: { 'aws:SourceIp': 'x' } } }))] },
     'deny-in-key-policy',
+  ],
+  [
+    'an allow of a resource that nobody can decide allows nothing',
+    { keyPolicy: [to(root)], identity: [allow({ Resource: undecided })] },
+    'no-identity-policy',
+  ],
+  [
+    'nor one of all but that',
+    { keyPolicy: [to(root)], identity: [{ Effect: 'Allow', ...allBut }] },
+    'no-identity-policy',
+  ],
+  [
+    'a deny of such a resource denies',
+    { keyPolicy: [to(alice)], identity: [deny({ Resource: undecided })] },
+    'deny-in-identity-policy',
+  ],
+  [
+    'and one of all but that',
+    { keyPolicy: [to(alice)], identity: [{ Effect: 'Deny', ...allBut }] },
+    'deny-in-identity-policy',
   ],
   ['an empty condition is none', { keyPolicy: [to(alice, allow({ Condition: {} }))] }, 'allowed'],
   ['actions are matched in any case', { keyPolicy: [to(alice, allow({ Action: 'KMS:encrypt' }))] }, 'allowed'],

@@ -185,13 +185,15 @@ function namingIn({ principals, notPrincipals }: Statement, requester: Requester
 }
 
 /**
- * Whether the statement applies to the request and its condition holds. The condition is last because it costs most.
+ * Whether the statement applies to the request and its condition holds: where that is undecidable, a Deny does. The
+ * condition is last because it costs most.
  */
 function concerns(statement: Statement, { action, resource, context }: Metered<Asked>): boolean {
+  const isDeny = statement.effect === 'Deny';
   return (
-    statement.matchesAction(action, context) &&
-    statement.matchesResource(resource, context) &&
-    (statement.condition?.(context, statement.effect satisfies Effect) ?? true)
+    (statement.matchesAction(action, context) ?? isDeny) &&
+    (statement.matchesResource(resource, context) ?? isDeny) &&
+    (statement.condition?.(context, statement.effect) ?? true)
   );
 }
 

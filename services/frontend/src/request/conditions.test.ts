@@ -44,6 +44,28 @@ test('an encryption context is a condition of encrypting and of decrypting, what
   expect(await frontend.may(Decrypt, { CiphertextBlob }, as)).toBe(false);
 });
 
+test('two names that differ only in case get nobody past a Deny, or into an Allow, whose variable is one of them', async () => {
+  const Condition = (operator: string) => ({
+    [operator]: { 'aws:PrincipalTag/banned': '${kms:EncryptionContext:tenant}' },
+  });
+  const tags = new Map([['banned', 'acme']]);
+  const KeyId = await newKey();
+  const mayEncrypt = (policy: string, context: Record<string, string>) =>
+    frontend.may(
+      Encrypt,
+      { KeyId, Plaintext, ...inContext(context) },
+      { caller: user('bob', { tags, policies: [policy] }) },
+    );
+  const denied = policyOf({}, { Effect: 'Deny', Condition: Condition('StringEquals') });
+  expect(await mayEncrypt(denied, { tenant: 'other' })).toBe(true);
+  expect(await mayEncrypt(denied, { tenant: 'acme' })).toBe(false);
+  expect(await mayEncrypt(denied, { tenant: 'acme', Tenant: 'other' })).toBe(false);
+  const allowed = policyOf({ Condition: Condition('StringNotEquals') });
+  expect(await mayEncrypt(allowed, { tenant: 'other' })).toBe(true);
+  expect(await mayEncrypt(allowed, { tenant: 'acme' })).toBe(false);
+  expect(await mayEncrypt(allowed, { tenant: 'acme', Tenant: 'other' })).toBe(false);
+});
+
 test('the names of an encryption context are a condition', async () => {
   const KeyId = await newKey();
   const as = bob({

@@ -178,6 +178,38 @@ test('a variable without a value is equal to nothing, unless it has a default', 
   expect(one('StringEquals', '${aws:tagkeys}', 'a', { 'aws:tagkeys': ['a'] })).toBe(false);
 });
 
+// The request says two things of it, such as two tags whose names differ in case only.
+test.each<[operator: string, listed: string | string[], value: ContextValue]>([
+  ['StringEquals', '${k:two}', 'a'],
+  ['StringNotEquals', '${k:two}', 'a'],
+  ['StringEqualsIgnoreCase', "${k:two, 'a'}", 'a'],
+  ['StringLike', ['b', 'x-${k:two}-*'], 'a'],
+  ['StringNotLike', ['${k:two}', '${k:none}'], 'a'],
+  ['ForAnyValue:StringEquals', '${k:two}', ['a', 'b']],
+  ['ForAllValues:StringNotEquals', '${k:two}', ['a', 'b']],
+  ['ArnLike', 'arn:aws:iam::*:role/team/${k:two}', arn],
+  ['ArnNotLike', 'arn:aws:iam::${k:two}:role/*', arn],
+])(
+  'an Allow does not hold, and a Deny does, where %s %j has a variable that is undecidable',
+  (operator, listed, value) => {
+    const condition = { [operator]: { 'k:v': [listed].flat() } };
+    const values: Context = { 'k:v': value, 'k:two': undecidable };
+    expect(holds(condition, values, 'Allow')).toBe(false);
+    expect(holds(condition, values, 'Deny')).toBe(true);
+  },
+);
+
+test.each<[operator: string, listed: string[], value: string, expected: boolean]>([
+  ['StringEquals', ['${k:two}', 'a'], 'a', true],
+  ['StringNotEquals', ['${k:two}', 'a'], 'a', false],
+  ['ArnLike', ['arn:aws:iam::999999999999:role/${k:two}'], arn, false],
+  ['ArnNotLike', ['arn:aws:iam::999999999999:role/${k:two}'], arn, true],
+])('%s %j of %j is %s, whatever an undecidable variable is', (operator, listed, value, expected) => {
+  const condition = { [operator]: { 'k:v': listed } };
+  const values: Context = { 'k:v': value, 'k:two': undecidable };
+  expect([holds(condition, values, 'Allow'), holds(condition, values, 'Deny')]).toEqual([expected, expected]);
+});
+
 test('in a policy of an older version a variable is text', () => {
   const condition = compileCondition({ StringEquals: { 'k:v': ['${aws:username}'] } }, false);
   expect(condition(new MeteredContext({ find: () => '${aws:username}' }), 'Allow')).toBe(true);

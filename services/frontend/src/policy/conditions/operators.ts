@@ -6,7 +6,7 @@ export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip'
 
 /**
  * Whether a value from the request is one that the policy lists. Undefined if it is not of the operator's type and so
- * cannot be compared.
+ * cannot be compared, or if a variable is undecidable.
  */
 export type Comparison = (value: string, context: MeteredContext) => boolean | undefined;
 

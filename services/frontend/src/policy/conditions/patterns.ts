@@ -1,8 +1,29 @@
 import { type Glob, type GlobPart, globOf, matchesGlob, onlyMatchOf, prefixOf } from './glob.ts';
-import type { MeteredContext } from './context.ts';
+import { type MeteredContext, undecidable } from './context.ts';
+
+/** Undefined if it hangs on a variable whose value is undecidable. */
+type Answer = boolean | undefined;
 
 /** Whether a text is one of those that a policy lists. */
-export type Test = (value: string, context: MeteredContext) => boolean;
+export type Test = (value: string, context: MeteredContext) => Answer;
+
+export function not(answer: Answer): Answer {
+  return answer === undefined ? undefined : !answer;
+}
+
+function isAny<T>(items: readonly T[], test: (item: T) => Answer): Answer {
+  let isUndecidable = false;
+  for (const item of items) {
+    const answer = test(item);
+    if (answer === true) return true;
+    isUndecidable ||= answer === undefined;
+  }
+  return isUndecidable ? undefined : false;
+}
+
+function areAll<T>(items: readonly T[], test: (item: T) => Answer): Answer {
+  return not(isAny(items, (item) => not(test(item))));
+}
 
 export interface TextRules {
   readonly variables: boolean;
@@ -29,7 +50,7 @@ export function compileTexts(texts: readonly string[], rules: TextRules): Test {
   return (value, context) => {
     context.spend(STEPS_PER_TEST + (rules.ignoreCase ? value.length : 0));
     const text = fold(value);
-    return fixed(text, context) || variable.some((parts) => isFilledMatch(parts, text, { context, fold }));
+    return fixed(text, context) || isAny(variable, (parts) => isFilledMatch(parts, text, { context, fold }));
   };
 }
 
@@ -37,9 +58,10 @@ function isFilledMatch(
   parts: readonly Part[],
   text: string,
   { context, fold }: { readonly context: MeteredContext; readonly fold: Fold },
-): boolean {
+): Answer {
   const filled = fill(parts, context);
   if (filled === undefined) return false;
+  if (filled === undecidable) return undefined;
   const glob = globOf(folded(filled, fold));
   const only = onlyMatchOf(glob);
   return only === undefined ? matchesGlob(glob, text, context) : only === text;
@@ -96,7 +118,7 @@ export function compileArns(
   return (value, context) => {
     context.spend(value.length);
     const parts = splitArn(value, false);
-    return parts.length === PARTS && tests.some((test) => test(parts, context));
+    return parts.length === PARTS && isAny(tests, (test) => test(parts, context));
   };
 }
 
@@ -109,9 +131,12 @@ export function isArnPattern(pattern: string): boolean {
 function compileParts(
   patterns: readonly string[],
   variables: boolean,
-): (parts: readonly string[], context: MeteredContext) => boolean {
-  const tests = patterns.map((pattern) => compileTexts([pattern], { variables, wildcards: true, ignoreCase: false }));
-  return (parts, context) => tests.every((test, i) => test(parts[i]!, context));
+): (parts: readonly string[], context: MeteredContext) => Answer {
+  const tests = patterns.map((pattern, i) => {
+    const test = compileTexts([pattern], { variables, wildcards: true, ignoreCase: false });
+    return (parts: readonly string[], context: MeteredContext) => test(parts[i]!, context);
+  });
+  return (parts, context) => areAll(tests, (test) => test(parts, context));
 }
 
 /** Splits at the first colons, in a pattern at those outside variable names. */
@@ -204,7 +229,7 @@ function isFixed(parts: readonly Part[]): parts is readonly GlobPart[] {
  * The template with the request's values filled in, as literal text even if they hold wildcards. Undefined if one has
  * no value.
  */
-function fill(parts: readonly Part[], context: MeteredContext): readonly GlobPart[] | undefined {
+function fill(parts: readonly Part[], context: MeteredContext): readonly GlobPart[] | undefined | typeof undecidable {
   context.spend(STEPS_PER_PART * parts.length);
   const filled: GlobPart[] = [];
   for (const part of parts) {
@@ -213,6 +238,7 @@ function fill(parts: readonly Part[], context: MeteredContext): readonly GlobPar
       continue;
     }
     const value = context.find(part.key) ?? part.fallback;
+    if (value === undecidable) return undecidable;
     // Several values are not a text; AWS treats them as no value.
     if (typeof value !== 'string') return undefined;
     context.spend(value.length);
