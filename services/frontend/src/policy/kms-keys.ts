@@ -181,7 +181,12 @@ const ofCryptography: readonly Key[] = [
 const grantOperations: ReadonlySet<string> = new Set(['kms:CreateGrant', 'kms:ListGrants', 'kms:RevokeGrant']);
 
 function constraintTypeOf(facts: KmsFacts): ContextValue {
-  const types = ['EncryptionContextEquals', 'EncryptionContextSubset'].filter((type) => type in constraintsOf(facts));
+  const { EncryptionContextEquals, EncryptionContextSubset } = constraintsOf(facts);
+  const types = [
+    ...(EncryptionContextEquals === undefined ? [] : ['EncryptionContextEquals']),
+    // Every context has a subset of no pairs: that constrains nothing.
+    ...(pairsOf(EncryptionContextSubset).length === 0 ? [] : ['EncryptionContextSubset']),
+  ];
   return types.length > 1 ? undecidable : types[0];
 }
 

@@ -1,6 +1,7 @@
 import { CreateAlias, DeleteAlias } from '@keyfleet/shared/api/aliases';
 import { Decrypt, Encrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import { GenerateDataKey } from '@keyfleet/shared/api/data-keys';
+import { CreateGrant } from '@keyfleet/shared/api/grants';
 import { GetParametersForImport, ImportKeyMaterial } from '@keyfleet/shared/api/import';
 import { CreateKey, DescribeKey, DisableKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { EnableKeyRotation } from '@keyfleet/shared/api/rotation';
@@ -64,6 +65,25 @@ test('two names that differ only in case get nobody past a Deny, or into an Allo
   expect(await mayEncrypt(allowed, { tenant: 'other' })).toBe(true);
   expect(await mayEncrypt(allowed, { tenant: 'acme' })).toBe(false);
   expect(await mayEncrypt(allowed, { tenant: 'acme', Tenant: 'other' })).toBe(false);
+});
+
+test.each<[constraints: object | undefined, type: 'Equals' | 'Subset' | 'none']>([
+  [undefined, 'none'],
+  [{}, 'none'],
+  [{ EncryptionContextSubset: {} }, 'none'],
+  [{ EncryptionContextSubset: { a: 'b' } }, 'Subset'],
+  [{ EncryptionContextEquals: { a: 'b' } }, 'Equals'],
+  // Without a context.
+  [{ EncryptionContextEquals: {} }, 'Equals'],
+  [{ EncryptionContextEquals: { a: 'b' }, EncryptionContextSubset: {} }, 'Equals'],
+])('of a grant with the constraints %j the type is %s: what constrains nothing is none', async (Constraints, type) => {
+  const KeyId = await newKey();
+  const input = { KeyId, GranteePrincipal: user('carol').arn, Operations: ['Encrypt' as const], Constraints };
+  const may = (Condition: object) => frontend.may(CreateGrant, input, bob({ Condition }));
+  const isOfType = (name: string) => may({ StringEquals: { 'kms:GrantConstraintType': `EncryptionContext${name}` } });
+  expect(await isOfType('Equals')).toBe(type === 'Equals');
+  expect(await isOfType('Subset')).toBe(type === 'Subset');
+  expect(await may({ Null: { 'kms:GrantConstraintType': 'true' } })).toBe(type === 'none');
 });
 
 test('the names of an encryption context are a condition', async () => {
