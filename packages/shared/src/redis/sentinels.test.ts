@@ -1,4 +1,5 @@
 import { type EventEmitter, once } from 'node:events';
+import { unhandledRejections } from '@keyfleet/test-support/unhandled-rejections';
 import { expect, test } from 'vitest';
 import { sentinelConnector } from './sentinels.ts';
 
@@ -14,20 +15,11 @@ test('a subscription that ioredis makes by itself, and that fails, does not end 
     { host: '127.0.0.1', port: 1 },
     { lazyConnect: true },
   ) as unknown as Client;
-  const unheard: unknown[] = [];
-  const hear = (reason: unknown): void => void unheard.push(reason);
-  const others = process.listeners('unhandledRejection');
-  process.removeAllListeners('unhandledRejection').on('unhandledRejection', hear);
-  try {
+  const unheard = await unhandledRejections(async () => {
     const ended = once(sentinel, 'end');
     void sentinel.subscribe('+switch-master');
     sentinel.disconnect();
     await ended;
-    // Node.js tells of it when the microtasks are done.
-    await new Promise(setImmediate);
-  } finally {
-    process.off('unhandledRejection', hear);
-    for (const other of others) process.on('unhandledRejection', other);
-  }
+  });
   expect(unheard).toEqual([]);
 });

@@ -14,7 +14,8 @@ export interface RecordedChangeDeps {
 
 /**
  * Changes a key and records the change. The event is stored with the change and removed once it is in the audit log. If
- * that fails, `recorded` rejects; the event remains stored and is recorded when its claim expires.
+ * that fails, `recorded` rejects; the event remains stored and is recorded when its claim expires, within a minute. Who
+ * need not wait for the disk may leave `recorded` alone.
  */
 export async function changeAndRecord(
   key: KmsKey,
@@ -23,5 +24,8 @@ export async function changeAndRecord(
 ): Promise<{ readonly changed: KmsKey; readonly recorded: Promise<void> }> {
   const claimed = { ...event, until: clock.now() + RECORDING_MS };
   const changed = await keys.updateKey(key, claimed);
-  return { changed, recorded: serviceEvents.record([claimed]).then(() => keys.forgetEvents(key, [claimed])) };
+  const recorded = serviceEvents.record([claimed]).then(() => keys.forgetEvents(key, [claimed]));
+  // Whoever waits for it hears of a rejection, late too; where nobody waited yet, it would end the process.
+  recorded.catch(() => undefined);
+  return { changed, recorded };
 }

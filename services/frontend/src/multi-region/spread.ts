@@ -88,11 +88,9 @@ async function step(primary: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefin
   return changeRecorded(rotated, deps.serviceEvents.rotationOf(rotated), deps);
 }
 
-/** Nobody waits for the disk: an event not recorded now is recorded within a minute. */
+/** Nobody waits for the disk. */
 async function changeRecorded(key: KmsKey, event: StoredEvent, deps: SpreadDeps): Promise<KmsKey> {
-  const { changed, recorded } = await changeAndRecord(key, event, deps);
-  recorded.catch(() => undefined);
-  return changed;
+  return (await changeAndRecord(key, event, deps)).changed;
 }
 
 /** Imported material waits for RotateKeyOnDemand. */

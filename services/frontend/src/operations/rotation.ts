@@ -55,9 +55,8 @@ export const rotateKeyOnDemand: Handler<typeof RotateKeyOnDemand, RotateKeyOnDem
   { key, deadline },
   deps,
 ) => {
-  const { recorded } = await rotate(key, 'ON_DEMAND', { ...deps, deadline });
-  // The caller need not wait for the disk: an event not recorded now is recorded within a minute.
-  recorded.catch(() => undefined);
+  // The caller need not wait for the disk.
+  await rotate(key, 'ON_DEMAND', { ...deps, deadline });
   return { KeyId: key.arn };
 };
 
