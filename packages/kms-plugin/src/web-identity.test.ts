@@ -6,24 +6,23 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KmsException } from '@keyfleet/client';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { renewingKms } from './renewing-kms.ts';
 import { WebIdentityCredentials } from './web-identity.ts';
 
 const HOUR = 3_600_000;
 
-/** An STS that gives each caller a new session of an hour, unless told to refuse. */
+/** An STS that gives each caller a new session of an hour, unless told to refuse or to wait. */
 async function givenSts() {
   await using resources = new AsyncDisposableStack();
   const folder = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-')));
   const tokenFile = join(folder.path, 'token');
   writeFileSync(tokenFile, 'token-1\n');
-  const sts = { now: 0, forms: [] as URLSearchParams[], refuses: false };
+  const sts = { now: 0, forms: [] as URLSearchParams[], refuses: false, waitsFor: Promise.resolve() };
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-    request.on('end', () => {
-      sts.forms.push(new URLSearchParams(body));
+    const answer = () => {
       if (sts.refuses) {
         response.writeHead(400).end('<Error><Code>ExpiredTokenException</Code><Message>too old</Message></Error>');
         return;
@@ -34,6 +33,10 @@ async function givenSts() {
         `<Credentials><AccessKeyId>ASIA${session}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>` +
           `<SessionToken>t</SessionToken><Expiration>${expiration}</Expiration></Credentials>`,
       );
+    };
+    request.on('end', () => {
+      sts.forms.push(new URLSearchParams(body));
+      void sts.waitsFor.then(answer);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -69,7 +72,8 @@ test('a session is shared by all callers, and renewed halfway through with the t
   expect((await credentials.current()).accessKeyId).toBe('ASIA1');
   sts.now = HOUR / 2;
   writeFileSync(tokenFile, 'token-2\n');
-  expect((await credentials.current()).accessKeyId).toBe('ASIA2');
+  await credentials.current();
+  await vi.waitFor(async () => expect((await credentials.current()).accessKeyId).toBe('ASIA2'));
   expect(sts.forms.map((form) => form.get('WebIdentityToken'))).toEqual(['token-1', 'token-2']);
 });
 
@@ -80,9 +84,29 @@ test('a session that cannot be renewed is used while it lasts; then the reason i
   sts.refuses = true;
   sts.now = HOUR - 1;
   expect((await credentials.current()).accessKeyId).toBe('ASIA1');
-  expect(problems).toHaveLength(1);
+  await vi.waitFor(() => expect(problems).toHaveLength(1));
   sts.now = HOUR;
   await expect(credentials.current()).rejects.toThrow('STS answers ExpiredTokenException: too old');
+});
+
+test('no call waits for an STS that hangs while there is a session, and few ask it', async () => {
+  const { sts, credentials, problems, stack } = await givenSts();
+  await using _stack = stack;
+  const session = async () => (await credentials.current()).accessKeyId;
+  await session();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  Object.assign(sts, { waitsFor: promise, refuses: true });
+  sts.now = HOUR / 2;
+  expect([await session(), await session()]).toEqual(['ASIA1', 'ASIA1']);
+  await vi.waitFor(() => expect(sts.forms).toHaveLength(2));
+  resolve();
+  await vi.waitFor(() => expect(problems).not.toEqual([]));
+  sts.now += 4_999;
+  expect([await session(), await session()]).toEqual(['ASIA1', 'ASIA1']);
+  sts.refuses = false;
+  sts.now++;
+  await vi.waitFor(async () => expect(await session()).toBe('ASIA3'));
+  expect(sts.forms).toHaveLength(3);
 });
 
 /** A client of a Keyfleet that refuses some sessions. Answers with the session that it was called with. */

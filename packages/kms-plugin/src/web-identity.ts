@@ -25,16 +25,20 @@ export interface Session {
 const SESSION_NAME = 'kms-plugin';
 /** The maximum size of an STS answer: a session token has at most 5 KiB. */
 const MAX_ANSWER = 32_768;
+/** For how long nobody asks an STS that failed: the API server calls many times a second. */
+const PAUSE_MS = 5_000;
 
 /**
  * Temporary credentials for the token in a file, by AssumeRoleWithWebIdentity; renewed at half of their lifetime, or
- * when Keyfleet refuses them.
+ * when Keyfleet refuses them. No call waits for STS while there is a session that is not refused.
  */
 export class WebIdentityCredentials {
   readonly #config: WebIdentity;
   readonly #options: WebIdentityOptions;
   readonly #renewal = new SingleFlight<Session>();
   #session: Session | undefined;
+  #refused: Session | undefined;
+  #pauseUntil = 0;
 
   /** Throws ConfigError if there is no token. */
   constructor(config: WebIdentity, options: WebIdentityOptions) {
@@ -49,21 +53,31 @@ export class WebIdentityCredentials {
 
   /** Has the next call ask for another session, unless there is one already. */
   replace(refused: Session | undefined): void {
-    if (refused !== undefined && refused === this.#session) this.#session = { ...refused, renewAt: 0 };
+    if (refused === this.#session) this.#refused = refused;
   }
 
   async current(): Promise<Credentials> {
     const session = this.#session;
     const now = this.#options.clock.now();
-    if (session !== undefined && now < session.renewAt) return session.credentials;
-    try {
-      this.#session = await this.#renewal.run(() => this.#assumeRole());
-      return this.#session.credentials;
-    } catch (problem) {
-      if (session === undefined || now >= session.expiresAt) throw problem;
+    if (session === undefined || now >= session.expiresAt) return (await this.#renewed()).credentials;
+    const isRefused = session === this.#refused;
+    if (now < this.#pauseUntil || (now < session.renewAt && !isRefused)) return session.credentials;
+    const renewed = this.#renewed().catch((problem: unknown) => {
       this.#options.onProblem(problem);
-      return session.credentials;
-    }
+      return session;
+    });
+    return isRefused ? (await renewed).credentials : session.credentials;
+  }
+
+  #renewed(): Promise<Session> {
+    return this.#renewal.run(async () => {
+      try {
+        return (this.#session = await this.#assumeRole());
+      } catch (problem) {
+        this.#pauseUntil = this.#options.clock.now() + PAUSE_MS;
+        throw problem;
+      }
+    });
   }
 
   async #assumeRole(): Promise<Session> {
