@@ -4,7 +4,7 @@ import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { type ClusterAccess, principalOfStore } from '../key-stores/key-store.ts';
-import { Breaker } from '../xks/breaker.ts';
+import { Breakers } from '../xks/breaker.ts';
 import type { ClusterBlob } from './cluster-blob.ts';
 
 /** A custom key store's cluster, as commands use it. */
@@ -41,12 +41,11 @@ type ClusterCommand =
  */
 export class Clusters {
   readonly #hsm: ClusterCommands;
-  readonly #clock: Clock;
-  readonly #breakers = new Map<string, Breaker>();
+  readonly #breakers: Breakers;
 
   constructor({ hsm, clock = monotonicClock }: { hsm: ClusterCommands; clock?: Clock }) {
     this.#hsm = hsm;
-    this.#clock = clock;
+    this.#breakers = new Breakers(clock);
   }
 
   /** Throws unless the cluster can be used for a key store. `trustAnchor`: DER. */
@@ -108,7 +107,7 @@ export class Clusters {
     input: InputOf<N>,
     deadline: number,
   ): Promise<OutputOf<N>> {
-    const breaker = this.#breakerOf(`${accountId}/${region}/${cluster.clusterId}`);
+    const breaker = this.#breakers.of(`${accountId}/${region}/${cluster.clusterId}`);
     const { refusal } = breaker;
     if (refusal !== undefined) throw new ClusterError(refusal === 'busy' ? 'cluster-sessions' : 'cluster-away');
     return breaker.run(() => this.#execute(name, input, deadline), isAway);
@@ -122,14 +121,6 @@ export class Clusters {
       const isLate = error instanceof HsmUnavailableError && error.reason === 'timed-out';
       throw isLate ? new ClusterError('cluster-away', { cause: error }) : error;
     }
-  }
-
-  #breakerOf(name: string): Breaker {
-    const known = this.#breakers.get(name);
-    if (known !== undefined) return known;
-    const breaker = new Breaker(this.#clock);
-    this.#breakers.set(name, breaker);
-    return breaker;
   }
 }
 

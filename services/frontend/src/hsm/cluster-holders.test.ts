@@ -27,3 +27,12 @@ test('a member that comes back is asked for every cluster', () => {
   expect(holders.notBy('cluster-a', undefined)).toEqual(new Set(['member-2']));
   expect(holders.notBy('cluster-b', undefined)).toBeUndefined();
 });
+
+test('of clusters that callers make up, a thousand are remembered', () => {
+  const holders = new ClusterHolders();
+  const clusters = Array.from({ length: 3_500 }, (_, i) => `cluster-${i}`);
+  for (const cluster of clusters) holders.lacks(cluster, 'member-1');
+  const known = clusters.filter((cluster) => holders.notBy(cluster, undefined) !== undefined);
+  expect(known.length).toBeLessThanOrEqual(1_000);
+  expect(known).toContain(clusters.at(-1));
+});

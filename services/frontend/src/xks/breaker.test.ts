@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Breaker } from './breaker.ts';
+import { Breaker, Breakers } from './breaker.ts';
 
 class Away extends Error {}
 
@@ -78,4 +78,23 @@ test('256 calls are under way at once, and no more', async () => {
   resolve();
   await Promise.all(calls);
   expect(breaker.refusal).toBeUndefined();
+});
+
+test('of peers that are called once and never again, few breakers are kept, and of one in use its own', async () => {
+  const breakers = new Breakers({ now: () => now });
+  const failing = async (name: string) => {
+    for (let i = 0; i < 5; i++)
+      await breakers
+        .of(name)
+        .run(() => Promise.reject(new Away()), isAway)
+        .catch(() => {});
+  };
+  await failing('once');
+  await failing('in use');
+  for (let i = 0; i < 25_000; i++) {
+    breakers.of(`store ${i}`);
+    if (i % 1_000 === 0) expect(breakers.of('in use').refusal).toBe('away');
+  }
+  expect(breakers.of('in use').refusal).toBe('away');
+  expect(breakers.of('once').refusal).toBeUndefined();
 });

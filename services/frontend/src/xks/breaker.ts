@@ -1,3 +1,4 @@
+import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { Clock } from '@keyfleet/shared/clock';
 
 /** After this many failures in a row, the other side is considered away. */
@@ -62,5 +63,27 @@ export class Breaker {
     if (!tried && this.#failures > FAILURES) return;
     this.#pausedUntil = this.#clock.now() + this.#pauseMs;
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+  }
+}
+
+/** Each call that makes a key store, also one that is refused, brings a name of its own: some 5 MB of them. */
+const MAX_BREAKERS = 10_000;
+
+/** A breaker for each peer, by name. One that was long not used may be forgotten, and then begins anew. */
+export class Breakers {
+  readonly #clock: Clock;
+  readonly #known = new BoundedCache<Breaker>({ maxWeight: MAX_BREAKERS });
+
+  /** `clock` is monotonic. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of(name: string): Breaker {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const breaker = new Breaker(this.#clock);
+    this.#known.set(name, breaker);
+    return breaker;
   }
 }

@@ -11,7 +11,7 @@ import {
 import type { z } from 'zod';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { principalOfStore, type XksProxy } from '../key-stores/key-store.ts';
-import { Breaker } from './breaker.ts';
+import { Breakers } from './breaker.ts';
 import type { XksAnswer, XksHosts } from './hosts.ts';
 import { problemsByName, XksError } from './problems.ts';
 import { DecryptAnswer, EncryptAnswer, ErrorAnswer, HealthAnswer, MetadataAnswer, XKS_SERVICE } from './wire.ts';
@@ -49,7 +49,7 @@ export interface XksProxiesDeps {
  */
 export class XksProxies {
   readonly #deps: XksProxiesDeps;
-  readonly #breakers = new Map<string, Breaker>();
+  readonly #breakers = new Breakers(monotonicClock);
   /** By the proxy object in the record that was read. Each is good for one day, and the secret is not kept. */
   readonly #signingKeys = new WeakMap<XksProxy, SigningKeyOfDay>();
 
@@ -85,7 +85,7 @@ export class XksProxies {
   }
 
   async #ask<A extends Api>(proxy: ProxyOf, api: A, { path, deadline, ...members }: AskedCall) {
-    const breaker = this.#breakerOf(proxy);
+    const breaker = this.#breakers.of(principalOfStore(proxy));
     const { refusal } = breaker;
     if (refusal !== undefined) throw new XksError(refusal === 'busy' ? 'throttled' : 'timed-out');
     const body = Buffer.from(JSON.stringify(members));
@@ -110,15 +110,6 @@ export class XksProxies {
       'content-length': `${body.length}`,
     };
     return this.#deps.hosts.call({ host, path, headers, body });
-  }
-
-  #breakerOf(proxy: ProxyOf): Breaker {
-    const name = principalOfStore(proxy);
-    const known = this.#breakers.get(name);
-    if (known !== undefined) return known;
-    const breaker = new Breaker(monotonicClock);
-    this.#breakers.set(name, breaker);
-    return breaker;
   }
 
   #signingKeyOf(proxy: ProxyOf, scope: CredentialScope, deadline: number): Promise<KeyObject> {
