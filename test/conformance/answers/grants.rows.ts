@@ -65,6 +65,12 @@ export const grantRows: readonly Row[] = [
     answer: () => validation('An encryption context value in a grant constraint has at most 384 characters.'),
   },
   {
+    // https://github.com/aws/aws-sdk-java/issues/328
+    title: 'CreateGrant with both constraints of the encryption context (A)',
+    ...grant({ Constraints: { EncryptionContextEquals: {}, EncryptionContextSubset: { a: 'b' } } }),
+    answer: () => validation('More than one constraint supplied'),
+  },
+  {
     title: 'CreateGrant of an RSA key with an encryption context constraint (the text is ours)',
     ...grant({ Constraints: { EncryptionContextSubset: { a: 'b' } } }, ({ R }) => R.id),
     answer: () => validation('Encryption context constraints are not supported for asymmetric and HMAC keys.'),

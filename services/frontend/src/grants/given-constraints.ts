@@ -35,9 +35,13 @@ export function shownConstraints({ encryptionContextEquals, encryptionContextSub
   };
 }
 
-/** Throws ValidationException for constraints that are too large or that the key's operations could never meet. */
+/**
+ * Throws ValidationException for two constraints of the context, one that is too large, and one that the key's
+ * operations could never meet.
+ */
 export function assertConstraints({ keySpec }: Pick<KmsKey, 'keySpec'>, given: GivenConstraints = {}): void {
   const contexts = [given.EncryptionContextEquals, given.EncryptionContextSubset].filter((one) => one !== undefined);
+  if (contexts.length > 1) throw invalid('More than one constraint supplied');
   if (contexts.length > 0 && keySpec !== 'SYMMETRIC_DEFAULT') {
     throw invalid('Encryption context constraints are not supported for asymmetric and HMAC keys.');
   }

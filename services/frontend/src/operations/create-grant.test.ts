@@ -58,6 +58,11 @@ describe('CreateGrant', () => {
       'ValidationException: A grant constraint has at most 8',
     ],
     [
+      'two constraints of the context, also if one has no pairs',
+      { Constraints: { EncryptionContextEquals: {}, EncryptionContextSubset: { a: 'b' } } },
+      'ValidationException: More than one constraint supplied',
+    ],
+    [
       'a long value',
       { Constraints: { EncryptionContextSubset: { a: 'x'.repeat(385) } } },
       'ValidationException: An encryption context value',
