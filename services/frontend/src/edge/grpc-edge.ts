@@ -22,7 +22,7 @@ import { type ServeCall, serveUnary } from './grpc-call.ts';
 import { limitUnknownCalls, servePublic } from './grpc-public-call.ts';
 import { httpLimits, type Readiness } from './http.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
-import { assertFewFields } from './message-fields.ts';
+import { assertFewFields, shapeOf } from './message-fields.ts';
 import { assertHashed, explained } from './message-hash.ts';
 
 export interface GrpcEdgeOptions extends KmsEdgeDeps {
@@ -131,6 +131,7 @@ function refused(call: ServerInterceptingCallInterface): ServerInterceptingCall 
 function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): ServeCall {
   const { requestDeserialize, responseSerialize } = methodOf(operation);
   const codec = protoCodec(operation);
+  const shape = shapeOf(`${operation.name}Request`);
   return async ({ request, readMessage }) => {
     let message: Buffer | undefined;
     try {
@@ -142,7 +143,7 @@ function routeOf(operation: Operation, { pipeline, regions }: GrpcEdgeOptions): 
         parse: async () => {
           message = await readMessage();
           assertHashed(message, request);
-          assertFewFields(message);
+          assertFewFields(message, shape);
           return codec.parseRequest(decode(message, requestDeserialize));
         },
         format: (output) => responseSerialize(codec.formatResponse(output as OutputOf<Operation>)),

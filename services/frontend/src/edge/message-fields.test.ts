@@ -1,57 +1,88 @@
 import { Kms } from '@keyfleet/proto/kms';
 import { describe, expect, test } from 'vitest';
-import { assertFewFields } from './message-fields.ts';
+import { assertFewFields, type Shape, shapeOf } from './message-fields.ts';
 
-/** The largest message that the edge reads, made of one field over and over. */
-const full = (field: readonly number[]) => Buffer.alloc(1_048_000 - (1_048_000 % field.length), Buffer.from(field));
-const refused = (message: Uint8Array) =>
-  expect(() => assertFewFields(message)).toThrow(expect.objectContaining({ code: 'SerializationException' }));
-const taken = (message: Uint8Array) => expect(() => assertFewFields(message)).not.toThrow();
+const MOST_BYTES = 1_048_000;
+/** The largest message that the edge reads, or a part of one, made of one field over and over. */
+const full = (field: Uint8Array | readonly number[], bytes = MOST_BYTES) =>
+  Buffer.alloc(bytes - (bytes % field.length), Uint8Array.from(field));
 const lengthOf = (bytes: Uint8Array) => [
   (bytes.length & 127) | 128,
   ((bytes.length >> 7) & 127) | 128,
   bytes.length >> 14,
 ];
-const inside = (bytes: Uint8Array) => Buffer.concat([Buffer.from([0x0a, ...lengthOf(bytes)]), bytes]);
+const inField = (number: number, bytes: Uint8Array, wireType = 2) =>
+  Buffer.concat([Buffer.from([(number << 3) | wireType, ...lengthOf(bytes)]), bytes]);
+
+const tagResource = shapeOf('TagResourceRequest');
+const [KEY_ID, TAGS] = [1, 2];
+const createGrant = shapeOf('CreateGrantRequest');
+const [CONSTRAINTS, SUBSET] = [5, 1];
+
+const refused = (message: Uint8Array, shape: Shape) =>
+  expect(() => assertFewFields(message, shape)).toThrow(expect.objectContaining({ code: 'SerializationException' }));
+const taken = (message: Uint8Array, shape: Shape) => expect(() => assertFewFields(message, shape)).not.toThrow();
 
 describe('a message with more fields than any request has is refused before it is decoded', () => {
   test.each<[string, number[]]>([
-    ['empty items', [0x12, 0]],
-    ['pairs', [0x1a, 4, 0x0a, 0, 0x12, 0]],
-    ['numbers', [0x08, 1]],
-    ['long numbers', [0x88, 1, 0xff, 0xff, 0xff, 0xff, 1]],
-    ['fields of four bytes', [0x0d, 0, 0, 0, 0]],
-    ['fields of eight bytes', [0x09, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ['items, or pairs, without anything', [0x12, 0]],
+    ['texts', [0x0a, 0]],
+    ['fields that it does not have', [0x78, 1]],
+    ['long numbers', [0xf8, 1, 0xff, 0xff, 0xff, 0xff, 1]],
+    ['fields of four bytes', [0x7d, 0, 0, 0, 0]],
+    ['fields of eight bytes', [0x79, 0, 0, 0, 0, 0, 0, 0, 0]],
   ])('%s, also in messages in it', (_, field) => {
-    refused(full(field));
-    refused(inside(full(field)));
-    refused(inside(inside(full(field))));
+    refused(full(field), tagResource);
+    refused(inField(TAGS, full(field)), tagResource);
+    refused(inField(CONSTRAINTS, inField(SUBSET, full(field))), createGrant);
     // What protobuf.js skips, and what it finds only when it has made all the values.
     for (const tail of [[0xf3, 1, 0xf4, 1], [0x0f], [0x12, 9]]) {
-      refused(Buffer.concat([full(field), Buffer.from(tail)]));
-      refused(inside(Buffer.concat([full(field), Buffer.from(tail)])));
+      refused(Buffer.concat([full(field), Buffer.from(tail)]), tagResource);
+      refused(inField(TAGS, Buffer.concat([full(field), Buffer.from(tail)])), tagResource);
     }
-    taken(Buffer.from(field));
+    taken(Buffer.from(field), tagResource);
+  });
+
+  test('though each of its messages has few', () => {
+    refused(full(inField(TAGS, full([0x0a, 0], 16_000))), tagResource);
+    refused(full(inField(CONSTRAINTS, full([0x0a, 0], 16_000))), createGrant);
+    refused(full(inField(CONSTRAINTS, full(inField(SUBSET, full([0x0a, 0], 160)), 16_000))), createGrant);
+  });
+
+  test('though other fields are counted, of which one wraps the rest, than protobuf.js reads by another wire type', () => {
+    const many = full([0x12, 0], MOST_BYTES - 100);
+    // As a number or four bytes of it, the length of the text; then what the text hides.
+    for (const wireType of [0, 1, 3, 5])
+      for (const pad of [0, 1, 2, 3, 4, 5])
+        refused(
+          Buffer.concat([
+            Buffer.from([(KEY_ID << 3) | wireType, pad + 5, ...Buffer.alloc(pad), 0x7a]),
+            inField(0, many),
+          ]),
+          tagResource,
+        );
   });
 });
 
 test('a request with as much as is allowed is taken', () => {
-  const { requestSerialize } = Kms.service['Encrypt']!;
   const pairs = Array.from({ length: 8_193 }, (_, i) => [i.toString(36), ''] as const);
-  taken(
-    requestSerialize({ KeyId: 'k', Plaintext: Buffer.alloc(4_096, 8), EncryptionContext: Object.fromEntries(pairs) }),
-  );
-  const { requestSerialize: ofPolicy } = Kms.service['PutKeyPolicy']!;
-  for (const Policy of [
-    '\n'.repeat(32_768),
-    '€'.repeat(32_768),
-    JSON.stringify(Array(600).fill({ Effect: 'Allow', Action: ['kms:*'] })),
-  ])
-    taken(ofPolicy({ KeyId: 'k', Policy }));
+  const Policy = ['\n'.repeat(32_768), JSON.stringify(Array(600).fill({ Effect: 'Allow', Action: ['kms:*'] }))];
+  const requests: [string, object][] = [
+    ['Encrypt', { KeyId: 'k', Plaintext: Buffer.alloc(4_096, 8), EncryptionContext: Object.fromEntries(pairs) }],
+    ['CreateGrant', { KeyId: 'k', Constraints: { EncryptionContextSubset: Object.fromEntries(pairs) } }],
+    ['Decrypt', { Recipient: { AttestationDocument: Buffer.alloc(262_144, 0x12) }, GrantTokens: Array(10).fill('t') }],
+    ['ImportKeyMaterial', { KeyId: 'k'.repeat(17_000), ValidTo: { seconds: 1e9, nanos: 5 } }],
+    ...Policy.map((text): [string, object] => ['PutKeyPolicy', { KeyId: 'k', Policy: text }]),
+  ];
+  for (const [name, request] of requests)
+    taken(Kms.service[name]!.requestSerialize(request), shapeOf(`${name}Request`));
 });
 
-test('messages in each other without end, of which nothing is made, cost little', () => {
-  let message: Uint8Array = Buffer.alloc(20_000);
-  for (let depth = 0; depth < 5_000; depth++) message = inside(message);
-  taken(message);
+test('every field of every request has a wire type', () => {
+  const without = (shape: Shape): number[] =>
+    [...shape].flatMap(([number, field]) => [
+      ...(field.wireType === undefined ? [number] : []),
+      ...(field.shape ? without(field.shape) : []),
+    ]);
+  for (const name of Object.keys(Kms.service)) expect(without(shapeOf(`${name}Request`)), name).toEqual([]);
 });
