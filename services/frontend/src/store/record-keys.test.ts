@@ -171,6 +171,29 @@ test('a frontend that starts with its disk makes no record key in the place of o
   expect((await (await startWith(lossy, disk.path)).newest()).number).toBe(1);
 });
 
+test('an acceptance of another store holds though it comes while a frontend looks', async () => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  await fleet.rotating.makeNext();
+  const found = Promise.withResolvers<void>();
+  let [used, answering] = [fleet.secrets, Promise.resolve()];
+  const secrets = Object.assign(new MemoryStore(), {
+    findSecret: async (name: string) => {
+      const secret = await used.findSecret(name);
+      await answering;
+      return secret;
+    },
+  });
+  const keys = await startWith({ ...fleet, secrets }, disk.path);
+  expect((await keys.look()).newest).toBe(2);
+  [used, answering] = [new MemoryStore(), found.promise];
+  const looking = keys.look();
+  keys.forget(['store-a']);
+  found.resolve();
+  expect((await looking).newest).toBe(1);
+  expect((await (await startWith({ ...fleet, secrets }, disk.path)).look()).newest).toBe(1);
+});
+
 test('a frontend that starts with its disk believes no record key that was made in advance under the same number', async () => {
   await using disk = await newDisk();
   const fleet = await twoFrontends();

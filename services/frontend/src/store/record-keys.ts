@@ -133,7 +133,7 @@ export class FleetRecordKeys implements RecordKeys {
     this.#opened = new Map();
     this.#seen = undefined;
     this.#lookedAt = -Infinity;
-    this.#accepted = follows;
+    this.#accepted = [...follows];
   }
 
   #range(): RecordKeyRange | Promise<RecordKeyRange> {
@@ -141,20 +141,36 @@ export class FleetRecordKeys implements RecordKeys {
     return isFresh && this.#seen !== undefined ? this.#seen : this.look();
   }
 
+  /** What is seen, or wrong, while another store is accepted may be of the one before: then it looks again. */
   async #look(): Promise<RecordKeyRange> {
-    if (this.#accepted !== undefined) await this.#floor.forget(this.#accepted);
-    this.#accepted = undefined;
-    const [at, stored = 1] = [this.#now.now(), await this.#deps.secrets.findOldestRecordKey()];
+    const accepted = this.#accepted;
+    const isOfThisStore = (): boolean => this.#accepted === accepted;
+    try {
+      if (accepted !== undefined) await this.#floor.forget(accepted);
+      const at = this.#now.now();
+      const seen = await this.#seenNow();
+      const isProven = seen.madeIn > 0 && seen.madeIn >= this.#lastRemoval();
+      if (isProven && isOfThisStore()) await this.#floor.raise(seen);
+      if (isOfThisStore()) {
+        this.#accepted = undefined;
+        this.#lookedAt = at;
+        return (this.#seen = seen);
+      }
+    } catch (error) {
+      if (isOfThisStore()) throw error;
+    }
+    return this.#look();
+  }
+
+  async #seenNow(): Promise<Seen> {
+    const stored = (await this.#deps.secrets.findOldestRecordKey()) ?? 1;
     let seen = this.#seen ?? (await this.#start(stored));
     if (seen.madeIn === 0) seen = { ...seen, madeIn: await this.#madeIn(seen.newest) };
     seen = await this.#followed(seen);
     const oldest = Math.max(stored, seen.oldest);
     if (oldest > seen.newest) seen = await this.#followed(await this.#leapTo(oldest, seen));
     for (const number of this.#opened.keys()) if (number < oldest) this.#opened.delete(number);
-    seen = { ...seen, oldest };
-    if (seen.madeIn > 0 && seen.madeIn >= this.#lastRemoval()) await this.#floor.raise(seen);
-    this.#lookedAt = at;
-    return (this.#seen = seen);
+    return { ...seen, oldest };
   }
 
   async #start(oldest: number): Promise<Seen> {
