@@ -11,7 +11,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { createKmsClient, KmsException } from '@keyfleet/client';
-import { signingInterceptor } from '@keyfleet/client/signing-interceptor';
+import { newSignedCall } from '@keyfleet/client/signed-call';
 import { expect, test, vi } from 'vitest';
 
 const credentials = { accessKeyId: alice.accessKeyId, secretAccessKey: alice.secretAccessKey };
@@ -32,21 +32,23 @@ async function call(
   method = 'ListKeys',
 ): Promise<ServiceError | null> {
   const client = clientOf(edge, tamper);
-  const error = await callBy(client, message, method);
+  const error = await callBy(edge, client, message, method);
   client.close();
   return error;
 }
 
 function clientOf(edge: Edge, tamper?: Interceptor): Client {
-  const sign = signingInterceptor({ credentials, region: 'us-east-1', host: edge.grpcAddress });
-  const interceptors = tamper ? [sign, tamper] : [sign];
+  const interceptors = tamper ? [tamper] : [];
   return new Client(edge.grpcAddress, channel.createInsecure(), { interceptors });
 }
 
-function callBy(client: Client, message: Buffer, method = 'ListKeys'): Promise<ServiceError | null> {
-  return new Promise((resolve) => {
-    client.makeUnaryRequest(`/keyfleet.kms.v1.Kms/${method}`, same, same, message, new Metadata(), {}, resolve);
-  });
+/** Signs and sends. */
+function callBy(edge: Edge, client: Client, message: Buffer, method = 'ListKeys'): Promise<ServiceError | null> {
+  const signed = newSignedCall(client, { credentials, region: 'us-east-1', host: edge.grpcAddress });
+  return signed(`/keyfleet.kms.v1.Kms/${method}`, message, Infinity).then(
+    () => null,
+    (error: ServiceError) => error,
+  );
 }
 
 function same(bytes: Buffer): Buffer {
@@ -250,10 +252,10 @@ test('more headers than over HTTP end a stranger’s connection and are refused 
       },
     });
   const client = clientOf(edge, lengthen);
-  expect(await callBy(client, Buffer.alloc(0))).toBeNull();
+  expect(await callBy(edge, client, Buffer.alloc(0))).toBeNull();
   isLong = true;
   const refused = { code: 8, details: 'The request headers are too large.' };
-  expect(await callBy(client, Buffer.alloc(0))).toMatchObject(refused);
+  expect(await callBy(edge, client, Buffer.alloc(0))).toMatchObject(refused);
   client.close();
 });
 
@@ -315,14 +317,17 @@ test('a stranger that calls what is not there without end is cut off, and a call
   await using edge = await startEdge();
   const stranger = new Client(edge.grpcAddress, channel.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
   const client = clientOf(edge);
-  expect(await callBy(client, Buffer.alloc(0))).toBeNull();
-  const nothing = (of: Client) =>
+  expect(await callBy(edge, client, Buffer.alloc(0))).toBeNull();
+  const unsigned = () =>
     new Promise<unknown>((told) =>
-      of.makeUnaryRequest('/keyfleet.kms.v1.Kms/Nothing', same, same, Buffer.alloc(0), (error) => told(error?.code)),
+      stranger.makeUnaryRequest('/keyfleet.kms.v1.Kms/Nothing', same, same, Buffer.alloc(0), (error) =>
+        told(error?.code),
+      ),
     );
-  const codes = await Promise.all(Array.from({ length: 300 }, () => nothing(stranger)));
+  const signed = async () => (await callBy(edge, client, Buffer.alloc(0), 'Nothing'))?.code;
+  const codes = await Promise.all(Array.from({ length: 300 }, unsigned));
   expect(new Set(codes)).toEqual(new Set([status.UNIMPLEMENTED, status.UNAVAILABLE]));
-  expect(await Promise.all(Array.from({ length: 300 }, () => nothing(client)))).not.toContain(status.UNAVAILABLE);
+  expect(await Promise.all(Array.from({ length: 300 }, signed))).not.toContain(status.UNAVAILABLE);
   stranger.close();
   client.close();
 });

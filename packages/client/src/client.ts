@@ -1,4 +1,4 @@
-import { type ChannelCredentials, Client, credentials as channels, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { type ChannelCredentials, Client, credentials as channels, type ServiceError } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
 import { connectionOptions } from '@keyfleet/proto/unary';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
@@ -6,9 +6,9 @@ import { type Message, protoCodec, type ProtoCodec } from '@keyfleet/shared/api/
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { ERROR_TRAILER, exceptionOf } from '@keyfleet/shared/errors/grpc-errors';
 import { isLoopback } from '@keyfleet/shared/tls/plaintext';
-import { type Credentials, signingInterceptor } from './signing-interceptor.ts';
+import { type Credentials, newSignedCall, type SignedCall } from './signed-call.ts';
 
-export type { Credentials } from './signing-interceptor.ts';
+export type { Credentials } from './signed-call.ts';
 export { KmsException } from '@keyfleet/shared/errors/exceptions';
 
 export interface KmsClientOptions {
@@ -44,38 +44,30 @@ export function createKmsClient(options: KmsClientOptions): KmsClient {
   const client = new Client(address, options.channel ?? defaultChannel(address), {
     ...CONNECTION,
     'grpc.default_authority': address,
-    interceptors: [signingInterceptor({ credentials, region, host: address })],
   });
+  const call = newSignedCall(client, { credentials, region, host: address });
   const methods = Object.values<Operation>(operations).map((operation) => [
     operation.name,
-    methodOf(operation, client, timeoutMs),
+    methodOf(operation, call, timeoutMs),
   ]);
   return { ...(Object.fromEntries(methods) as KmsClient), [Symbol.dispose]: () => client.close() };
 }
 
-function methodOf(operation: Operation, client: Client, timeoutMs: number): Method<Operation> {
+function methodOf(operation: Operation, call: SignedCall, timeoutMs: number): Method<Operation> {
   const { path, requestSerialize, responseDeserialize } = Kms.service[operation.name]!;
   const codec = protoCodec(operation);
-  return (input) => {
-    const { promise, resolve, reject } = Promise.withResolvers<OutputOf<Operation>>();
+  return async (input) => {
     const message = requestSerialize(codec.formatRequest(input));
-    const deadline = Date.now() + timeoutMs;
-    client.makeUnaryRequest(path, asBytes, asBytes, message, new Metadata(), { deadline }, (error, response) => {
-      if (error !== null) reject(failureOf(error));
-      else
-        resolve(operation.output === null ? undefined : codec.parseResponse(responseDeserialize(response!) as Message));
+    const response = await call(path, message, Date.now() + timeoutMs).catch((error: ServiceError) => {
+      throw failureOf(error);
     });
-    return promise;
+    return operation.output === null ? undefined : codec.parseResponse(responseDeserialize(response) as Message);
   };
 }
 
 function failureOf(error: ServiceError): Error {
   const [trailer] = error.metadata?.get(ERROR_TRAILER) ?? [];
   return exceptionOf(error.details, trailer?.toString(), error) ?? error;
-}
-
-function asBytes(bytes: Buffer): Buffer {
-  return bytes;
 }
 
 /** How `address` is reached unless a program says: unencrypted on this machine, and by TLS on every other. */

@@ -1,7 +1,6 @@
 import {
   Client,
   type handleUnaryCall,
-  Metadata,
   Server,
   type ServiceDefinition,
   type UntypedServiceImplementation,
@@ -10,7 +9,7 @@ import { Kms } from '@keyfleet/proto/kms';
 import { connectionOptions } from '@keyfleet/proto/unary';
 import { defaultChannel, type KmsClientOptions } from './client.ts';
 import { listenPrivately } from './private-socket.ts';
-import { signingInterceptor } from './signing-interceptor.ts';
+import { newSignedCall, type SignedCall } from './signed-call.ts';
 
 export interface SigningProxyOptions extends Omit<KmsClientOptions, 'timeoutMs'> {
   /** Path of the Unix socket, which must not exist yet. */
@@ -26,14 +25,14 @@ export async function startSigningProxy({ socket, ...options }: SigningProxyOpti
   const client = new Client(address, options.channel ?? defaultChannel(address), {
     ...connectionOptions,
     'grpc.default_authority': address,
-    interceptors: [signingInterceptor({ credentials, region, host: address })],
   });
+  const signed = newSignedCall(client, { credentials, region, host: address });
   const server = new Server();
   const service: Record<string, ServiceDefinition[string]> = {};
   const implementation: UntypedServiceImplementation = {};
   for (const [name, method] of Object.entries<ServiceDefinition[string]>(Kms.service)) {
     service[name] = { ...method, requestDeserialize: asBytes, responseSerialize: asBytes };
-    implementation[name] = forwardTo(client, method.path);
+    implementation[name] = forwardTo(signed, method.path);
   }
   server.addService(service, implementation);
   await listenPrivately(server, socket);
@@ -45,12 +44,9 @@ export async function startSigningProxy({ socket, ...options }: SigningProxyOpti
   };
 }
 
-function forwardTo(client: Client, path: string): handleUnaryCall<Buffer, Buffer> {
+function forwardTo(signed: SignedCall, path: string): handleUnaryCall<Buffer, Buffer> {
   return (call, answer) => {
-    const deadline = call.getDeadline();
-    client.makeUnaryRequest(path, asBytes, asBytes, call.request, new Metadata(), { deadline }, (error, message) =>
-      error === null ? answer(null, message) : answer(error),
-    );
+    void signed(path, call.request, call.getDeadline()).then((message) => answer(null, message), answer);
   };
 }
 

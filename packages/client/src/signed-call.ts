@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { InterceptingCall, type Interceptor, Metadata, status } from '@grpc/grpc-js';
+import { type Client, type Deadline, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import {
   amzDateOf,
   authorizationOf,
@@ -24,41 +24,51 @@ export interface SigningOptions {
   readonly host: string;
 }
 
+/** A timer that is longer ends at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Sends the bytes of a message to a method, e.g. `/keyfleet.kms.v1.Kms/Encrypt`; throws grpc-js's ServiceError. */
+export type SignedCall = (path: string, message: Buffer, deadline: Deadline) => Promise<Buffer>;
+
 /**
  * Signs unary calls with Signature Version 4 in their metadata, by the rule of docs/grpc.md: POST to the method's path,
- * over host, date and the hash of the message's bytes. Messages must already be bytes: the method's serializer is the
- * identity.
+ * over host, date and the hash of the message's bytes.
  */
-export function signingInterceptor(options: SigningOptions): Interceptor {
+export function newSignedCall(client: Client, options: SigningOptions): SignedCall {
   const signerAt = newSignerCache(options.region);
-  return (callOptions, nextCall) => {
-    const { path } = callOptions.method_definition;
-    let start: ((message: Buffer) => Promise<boolean>) | undefined;
-    return new InterceptingCall(nextCall(callOptions), {
-      // The metadata is sent first but covers the message, so starting waits for the message.
-      start(metadata, listener, next) {
-        start = async (message) => {
-          try {
-            const credentials = await credentialsOf(options);
-            signMetadata(metadata, { path, host: options.host, message, credentials, signerAt });
-            next(metadata, listener);
-            return true;
-          } catch (error) {
-            const details = `the call could not be signed: ${error instanceof Error ? error.message : String(error)}`;
-            listener.onReceiveStatus({ code: status.UNAUTHENTICATED, details, metadata: new Metadata() });
-            return false;
-          }
-        };
-      },
-      sendMessage(message: Buffer, next) {
-        void sendOnce(start?.(message), () => next(message));
-      },
-    });
+  return async (path, message, deadline) => {
+    const metadata = new Metadata();
+    try {
+      // Before the call is made: of one that ends before it is started, grpc-js never says that it ended.
+      const credentials = await credentialsBy(deadline, options);
+      signMetadata(metadata, { path, host: options.host, message, credentials, signerAt });
+    } catch (error) {
+      throw unsigned(error instanceof Error ? error.message : String(error));
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    client.makeUnaryRequest(path, asBytes, asBytes, message, metadata, { deadline }, (error, answer) =>
+      error === null ? resolve(answer!) : reject(error),
+    );
+    return promise;
   };
 }
 
-async function sendOnce(started: Promise<boolean> | undefined, send: () => void): Promise<void> {
-  if ((await started) === true) send();
+function asBytes(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+async function credentialsBy(deadline: Deadline, { credentials }: SigningOptions): Promise<Credentials> {
+  if (typeof credentials !== 'function') return credentials;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const left = Math.min(Number(deadline) - Date.now(), MAX_TIMER_MS);
+  const timer = setTimeout(() => reject(new Error('its deadline came before its credentials')), left);
+  return Promise.race([credentials(), late]).finally(() => clearTimeout(timer));
+}
+
+function unsigned(reason: string): ServiceError {
+  const code = status.UNAUTHENTICATED;
+  const details = `the call could not be signed: ${reason}`;
+  return Object.assign(new Error(`${code} UNAUTHENTICATED: ${details}`), { code, details, metadata: new Metadata() });
 }
 
 interface Signing {
@@ -99,8 +109,4 @@ function newSignerCache(region: string): Signing['signerAt'] {
     current = { credentials, signer };
     return signer;
   };
-}
-
-function credentialsOf({ credentials }: SigningOptions): Credentials | Promise<Credentials> {
-  return typeof credentials === 'function' ? credentials() : credentials;
 }
