@@ -1,3 +1,4 @@
+import { algorithmsOf, type KeySpec, specsOf } from '@keyfleet/shared/key-specs';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   type Asked,
@@ -5,7 +6,6 @@ import {
   awsRates,
   type RateClass,
   rateClassOf,
-  rateClassOfKey,
   RequestRates,
   shareOf,
 } from './request-rates.ts';
@@ -115,24 +115,42 @@ test('a share is what the others leave, or a part, and never nothing', () => {
   expect(shareOf(5, 0, 100)).toBe(1);
 });
 
-test('cryptography shares a rate by the kind of key; everything else has its own', () => {
-  expect(rateClassOf('Encrypt')).toBeUndefined();
-  expect(rateClassOf('GenerateMac')).toBe('SymmetricCryptography');
-  expect(rateClassOf('CreateKey')).toBe('CreateKey');
-  expect(rateClassOf('GenerateDataKeyPair', 'RSA_3072')).toBe('GenerateDataKeyPair/RSA_3072');
-  expect(rateClassOf('GenerateDataKeyPairWithoutPlaintext', 'ECC_NIST_P256')).toBe('GenerateDataKeyPair/ECC');
-  const kinds = (
-    ['RSA_2048', 'SYMMETRIC_DEFAULT', 'HMAC_256', 'ECC_NIST_P256', 'ML_DSA_44', 'ML_KEM_512'] as const
-  ).map(rateClassOfKey);
-  expect(kinds).toEqual([
-    'RsaCryptography',
-    'SymmetricCryptography',
-    'SymmetricCryptography',
-    'EccCryptography',
-    'MlCryptography',
-    'MlCryptography',
+test('cryptography shares a rate by the kind of key that its algorithm needs; everything else has its own', () => {
+  const ofPair = (KeyPairSpec: string) => rateClassOf('GenerateDataKeyPairWithoutPlaintext', { KeyPairSpec });
+  expect([ofPair('RSA_3072'), ofPair('ECC_NIST_P256')]).toEqual([
+    'GenerateDataKeyPair/RSA_3072',
+    'GenerateDataKeyPair/ECC',
   ]);
-  expect(rateClassOfKey(undefined)).toBe('SymmetricCryptography');
+  expect(rateClassOf('GenerateMac', { MacAlgorithm: 'HMAC_SHA_256' })).toBe('SymmetricCryptography');
+  expect(rateClassOf('CreateKey', {})).toBe('CreateKey');
+  expect(rateClassOf('Sign', {})).toBe('SymmetricCryptography');
+});
+
+/** What names the algorithm of its key. */
+const cryptography = [
+  ['Encrypt', 'ENCRYPT_DECRYPT', 'EncryptionAlgorithm'],
+  ['Decrypt', 'ENCRYPT_DECRYPT', 'EncryptionAlgorithm'],
+  ['ReEncrypt', 'ENCRYPT_DECRYPT', 'SourceEncryptionAlgorithm'],
+  ['Sign', 'SIGN_VERIFY', 'SigningAlgorithm'],
+  ['Verify', 'SIGN_VERIFY', 'SigningAlgorithm'],
+  ['DeriveSharedSecret', 'KEY_AGREEMENT', 'KeyAgreementAlgorithm'],
+  ['Encapsulate', 'ENCAPSULATE_DECAPSULATE', 'EncapsulationAlgorithm'],
+  ['Decapsulate', 'ENCAPSULATE_DECAPSULATE', 'EncapsulationAlgorithm'],
+] as const;
+
+test.each<[RateClass, readonly KeySpec[]]>([
+  ['SymmetricCryptography', specsOf('symmetric')],
+  ['RsaCryptography', specsOf('rsa')],
+  ['EccCryptography', specsOf('ec', 'ed25519', 'sm2')],
+  ['MlCryptography', specsOf('ml-dsa', 'ml-kem')],
+])('%s is charged what is done with %j', (rateClass, specs) => {
+  const charged = specs.flatMap((keySpec) =>
+    cryptography.flatMap(([operation, keyUsage, member]) =>
+      algorithmsOf({ keySpec, keyUsage }).map((algorithm) => rateClassOf(operation, { [member]: algorithm })),
+    ),
+  );
+  expect(charged.length).toBeGreaterThan(1);
+  expect(new Set(charged)).toEqual(new Set([rateClass]));
 });
 
 test('a profile has a rate for everything, and the configuration may say another', () => {

@@ -1,5 +1,4 @@
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
 
 /**
  * Requests per second that AWS takes from an account in a Region, using the numbers for most Regions (KMS Developer
@@ -69,16 +68,16 @@ export type Rates = Readonly<Record<RateClass, number>>;
 
 export const rateClasses = Object.keys(awsRates) as [RateClass, ...RateClass[]];
 
-/** Their kind of cryptography is known only with their key. */
-const byKey: ReadonlySet<string> = new Set([
-  'Encrypt',
-  'Decrypt',
-  'ReEncrypt',
-  'Sign',
-  'Verify',
-  'DeriveSharedSecret',
-  'Encapsulate',
-  'Decapsulate',
+/** The member with the algorithm, which is one of the key's kind, or nothing is done with the key. */
+const algorithmIn: ReadonlyMap<string, string> = new Map([
+  ['Encrypt', 'EncryptionAlgorithm'],
+  ['Decrypt', 'EncryptionAlgorithm'],
+  ['ReEncrypt', 'SourceEncryptionAlgorithm'],
+  ['Sign', 'SigningAlgorithm'],
+  ['Verify', 'SigningAlgorithm'],
+  ['DeriveSharedSecret', 'KeyAgreementAlgorithm'],
+  ['Encapsulate', 'EncapsulationAlgorithm'],
+  ['Decapsulate', 'EncapsulationAlgorithm'],
 ]);
 const symmetric: ReadonlySet<string> = new Set([
   'GenerateDataKey',
@@ -88,28 +87,20 @@ const symmetric: ReadonlySet<string> = new Set([
   'VerifyMac',
 ]);
 
-/** The class of a request; undefined if its key decides. `keyPairSpec`: the data key pair it asks for. */
-export function rateClassOf(operation: string, keyPairSpec?: unknown): RateClass | undefined {
-  if (byKey.has(operation)) return undefined;
+/** The class of a request, by what it says, so that it is charged before anything is done for it. */
+export function rateClassOf(operation: string, input: Readonly<Record<string, unknown>>): RateClass {
+  const algorithm = algorithmIn.get(operation);
+  if (algorithm !== undefined) return algorithmClassOf(input[algorithm]);
   if (symmetric.has(operation)) return 'SymmetricCryptography';
-  if (operation.startsWith('GenerateDataKeyPair')) return pairClassOf(keyPairSpec);
+  if (operation.startsWith('GenerateDataKeyPair')) return pairClassOf(input['KeyPairSpec']);
   return operation as RateClass;
 }
 
-/** Without a key, because it was not found or the caller may not use it: the class of most keys. */
-export function rateClassOfKey(keySpec: KeySpec | undefined): RateClass {
-  switch (keySpec === undefined ? 'symmetric' : keySpecs[keySpec].kind) {
-    case 'rsa':
-      return 'RsaCryptography';
-    case 'symmetric':
-    case 'hmac':
-      return 'SymmetricCryptography';
-    case 'ml-dsa':
-    case 'ml-kem':
-      return 'MlCryptography';
-    default:
-      return 'EccCryptography';
-  }
+/** Undefined, because the request cannot be read: the class of most. */
+function algorithmClassOf(algorithm: unknown): RateClass {
+  if (typeof algorithm !== 'string' || algorithm === 'SYMMETRIC_DEFAULT') return 'SymmetricCryptography';
+  if (algorithm.startsWith('RSA')) return 'RsaCryptography';
+  return algorithm.startsWith('ML_') ? 'MlCryptography' : 'EccCryptography';
 }
 
 function pairClassOf(keyPairSpec: unknown): RateClass {

@@ -13,7 +13,6 @@ import { dataKeyLengthOf, type DataKeySize } from '../operations/data-keys.ts';
 import type { Deps } from '../operations/handler.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { wrongState } from '../operations/store-work.ts';
-import { rateClassOf, rateClassOfKey } from '../quotas/request-rates.ts';
 import type { Recall } from '../store/last-known.ts';
 import type { AccessRequestDeps } from './access-request.ts';
 import { admit } from './access.ts';
@@ -47,18 +46,11 @@ export const access = check('the key is there and the caller may', async (reques
   const lookup = lastKnown
     ? { keys: lastKnown, aliases: lastKnown, grants: lastKnown }
     : { keys: stored, aliases, grants };
-  try {
-    request.alias = await admit(
-      { operation, input, call, grantTokens, attestation: provenBy(attested) },
-      { ...accessDeps(deps), ...lookup },
-      keys,
-    );
-  } finally {
-    // Refused requests count too, so that nobody can ask without limit.
-    if (rateClassOf(operation.name, input['KeyPairSpec']) === undefined) {
-      deps.rates.charge({ accountId: call.caller.accountId, region: call.region }, rateClassOfKey(keys[0]?.keySpec));
-    }
-  }
+  request.alias = await admit(
+    { operation, input, call, grantTokens, attestation: provenBy(attested) },
+    { ...accessDeps(deps), ...lookup },
+    keys,
+  );
 });
 
 export function accessDeps(deps: Deps): AccessRequestDeps {

@@ -80,8 +80,9 @@ interface Admission {
 async function run(admission: Admission): Promise<unknown> {
   const { operation, input, call, deps, keys } = admission;
   deps.guard.assertFit();
-  const rateClass = rateClassOf(operation.name, input['KeyPairSpec']);
-  if (rateClass !== undefined) deps.rates.charge({ accountId: call.caller.accountId, region: call.region }, rateClass);
+  // First of all, and refused requests too, so that nobody can ask without limit.
+  const charged = { accountId: call.caller.accountId, region: call.region };
+  deps.rates.charge(charged, rateClassOf(operation.name, input));
   const attested = input['Recipient'] === undefined ? undefined : await admission.attest();
   const decide = (): Promise<unknown> => {
     keys.length = 0;

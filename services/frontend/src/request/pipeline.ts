@@ -6,7 +6,7 @@ import { inRequestSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Audit } from '../audit/record.ts';
 import type { LastUsages } from '../background/last-usages.ts';
 import { chargeQuery } from '../identities/rates.ts';
-import { rateClassOf, rateClassOfKey, type RequestRates } from '../quotas/request-rates.ts';
+import { rateClassOf, type RequestRates } from '../quotas/request-rates.ts';
 import { type Attempt, type EdgeRequest, newAttempt, overwriteSecrets, type Wanted } from './attempt.ts';
 import type { Authenticated, Authenticator } from './authenticate.ts';
 import { Deadlines } from './deadlines.ts';
@@ -117,8 +117,7 @@ export class Pipeline {
     const charged = { accountId: caller.accountId, region };
     try {
       if (query !== undefined) chargeQuery(query, charged, this.#deps);
-      else if (operation !== undefined)
-        this.#deps.rates.charge(charged, rateClassOf(operation.name) ?? rateClassOfKey(undefined));
+      else if (operation !== undefined) this.#deps.rates.charge(charged, rateClassOf(operation.name, {}));
       return undefined;
     } catch (throttled) {
       return throttled;

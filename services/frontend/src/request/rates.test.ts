@@ -1,4 +1,4 @@
-import { operations } from '@keyfleet/shared/api/registry';
+import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { beforeEach, expect, test } from 'vitest';
 import { FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
@@ -39,6 +39,38 @@ test('a refused request is charged too', async () => {
   await frontend.refusal(DescribeKey, { KeyId }, nobody);
   await frontend.refusal(DescribeKey, { KeyId: 'no-such' });
   expect(charged).toEqual(['CreateKey', 'SymmetricCryptography', 'DescribeKey', 'DescribeKey']);
+});
+
+const token = Buffer.alloc(200, 1).toString('base64');
+const CiphertextBlob = Buffer.alloc(100);
+
+test.each<[what: string, operation: OperationName, input: object, charged: RateClass]>([
+  ['a made-up grant token', 'Encrypt', { Plaintext: Buffer.of(1), GrantTokens: [token] }, 'SymmetricCryptography'],
+  ['one with a ciphertext', 'Decrypt', { CiphertextBlob, GrantTokens: [token] }, 'SymmetricCryptography'],
+  ['no ciphertext', 'Decrypt', {}, 'SymmetricCryptography'],
+  [
+    'one of a document that proves nothing',
+    'Decrypt',
+    { CiphertextBlob, Recipient: { AttestationDocument: Buffer.of(1) }, EncryptionAlgorithm: 'RSAES_OAEP_SHA_1' },
+    'RsaCryptography',
+  ],
+  [
+    'one to sign with',
+    'Sign',
+    { Message: Buffer.of(1), SigningAlgorithm: 'RSASSA_PSS_SHA_256', GrantTokens: [token] },
+    'RsaCryptography',
+  ],
+])('nothing is refused before it is charged, and nothing is done for it: %s, %s', async (_, name, input, rateClass) => {
+  const KeyId = await newKey();
+  const nobody = { caller: user('bob', { policies: [] }) };
+  charged = [];
+  const refusal = await frontend.refusal(operations[name], { KeyId, ...input }, nobody);
+  expect(charged).toEqual([rateClass]);
+  frontend.charge = () => {
+    throw new KmsException('ThrottlingException', 'You have exceeded the rate.');
+  };
+  expect(refusal).not.toMatch('Throttling');
+  expect(await frontend.refusal(operations[name], { KeyId, ...input }, nobody)).toMatch(/^ThrottlingException/);
 });
 
 test('a caller whom the rate refuses learns nothing else', async () => {
