@@ -64,6 +64,51 @@ describe('a message with more fields than any request has is refused before it i
   });
 });
 
+describe('a number of more bytes than it needs, which protobuf.js reads as ten or as more, hides no fields from the count', () => {
+  const BYTES_15 = 0x7a;
+  const DAYS = 2;
+  const shapes = { TagResource: tagResource, ScheduleKeyDeletion: shapeOf('ScheduleKeyDeletionRequest') };
+  /** In so many bytes, however few it needs. */
+  const number = (value: number, bytes: number) =>
+    Buffer.from(
+      Array.from({ length: bytes }, (_, i) => (i < 5 ? (value >>> (7 * i)) & 127 : 0) | (i < bytes - 1 ? 128 : 0)),
+    );
+  const places: [string, keyof typeof shapes, (bytes: number) => Buffer][] = [
+    ['a tag', 'TagResource', (bytes) => Buffer.concat([number(BYTES_15, bytes), Buffer.of(0)])],
+    ['a length', 'TagResource', (bytes) => Buffer.concat([Buffer.of(BYTES_15), number(0, bytes)])],
+    ['a number', 'ScheduleKeyDeletion', (bytes) => Buffer.concat([Buffer.of(DAYS << 3), number(7, bytes)])],
+    ['an unknown number', 'TagResource', (bytes) => Buffer.concat([Buffer.of(0x78), number(7, bytes)])],
+  ];
+
+  test.each(places)('%s', (_, name, field) => {
+    const KeyId = 'k'.repeat(17_000);
+    const rest = inField(KEY_ID, Buffer.from(KeyId));
+    for (let bytes = 1; bytes <= 16; bytes++) {
+      const message = Buffer.concat([field(bytes), rest]);
+      if (bytes > 5 && bytes !== 10) refused(message, shapes[name]);
+      else {
+        taken(message, shapes[name]);
+        expect(Kms.service[name]!.requestDeserialize(message)).toMatchObject({ KeyId });
+      }
+    }
+  });
+
+  test('though what one reads as a field that wraps all others is within it for the other', () => {
+    const many = full([0x12, 0], MOST_BYTES - 100);
+    // Bytes 7 to 10 of the tag are the length of the field.
+    const tag = number(BYTES_15, 6);
+    refused(Buffer.concat([tag, number(many.length, 4), many]), tagResource);
+    // Bytes 7 to 10 of the length or number are the tag and the length of the next field.
+    for (const [, name, field] of places.slice(1, 3)) {
+      const message = Buffer.concat([field(6), inField(15, many)]);
+      refused(message, shapes[name]);
+    }
+    // The number ends where the length does, for who reads it to its end.
+    const long = Buffer.concat([Buffer.of(0x78), Buffer.alloc(10, 128), Buffer.of(0xfa, 128, 128, 128, 0)]);
+    refused(Buffer.concat([long, number(many.length, 4), many]), tagResource);
+  });
+});
+
 test('a request with as much as is allowed is taken', () => {
   const pairs = Array.from({ length: 8_193 }, (_, i) => [i.toString(36), ''] as const);
   const Policy = ['\n'.repeat(32_768), JSON.stringify(Array(600).fill({ Effect: 'Allow', Action: ['kms:*'] }))];

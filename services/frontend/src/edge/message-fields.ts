@@ -58,7 +58,8 @@ function shapeOfType({ field, nestedType }: MessageType): Shape {
  * Throws SerializationException for a large message with more fields than any request has, in one of its messages or in
  * all of them: protobuf.js would make a value of each before anything counts them, also of one that the next replaces.
  * An item of a list and a pair of a map are fields. Also for a field of another wire type than its own, which
- * protobuf.js does not look at: it would see other fields than are counted.
+ * protobuf.js does not look at, and for a number of a length that it reads otherwise: it would see other fields than
+ * are counted.
  */
 export function assertFewFields(message: Uint8Array, shape: Shape): void {
   if (message.length <= ALWAYS_FEW) return;
@@ -66,15 +67,20 @@ export function assertFewFields(message: Uint8Array, shape: Shape): void {
   const look = (bytes: Uint8Array, fields: Shape): void => {
     let at = 0;
     let count = 0;
-    /** Of 64 bits, protobuf.js uses 32 as a tag and as a length. */
+    /**
+     * Of 64 bits, protobuf.js uses 32 as a tag and as a length. Those it takes for ten bytes as soon as they are more
+     * than five, and a number that it does not know for as many as it has: others are refused. None of ours needs six
+     * to nine.
+     */
     const varint = (): number => {
       let value = 0;
       for (let i = 0; i < 10; i++) {
         const byte = bytes[at++] ?? 0;
         if (i < 5) value |= (byte & 127) << (7 * i);
+        if (byte < 128 && (i < 5 || i === 9)) return value >>> 0;
         if (byte < 128) break;
       }
-      return value >>> 0;
+      throw new KmsException('SerializationException');
     };
     while (at < bytes.length) {
       const tag = varint();
