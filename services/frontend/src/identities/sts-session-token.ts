@@ -1,10 +1,10 @@
-import { hkdfSync, type KeyObject } from 'node:crypto';
-import { CannotOpenError, ivLength, open, seal, type SealingKey, tagLength } from '@keyfleet/shared/encoding/aead';
+import type { KeyObject } from 'node:crypto';
+import { CannotOpenError, open, seal, type SealingKey, tagLength } from '@keyfleet/shared/encoding/aead';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { domainKeyId } from '@keyfleet/shared/domain/state';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
-import type { Fleet, FleetKey, FleetKeys } from '../store/fleet-keys.ts';
+import { type Fleet, type FleetKey, type FleetKeys, sealingKeyOf } from '../store/fleet-keys.ts';
 
 /** This key can make credentials for anybody, so a key from before a removal opens nothing. */
 const SESSION_TOKEN_KEY = {
@@ -13,7 +13,6 @@ const SESSION_TOKEN_KEY = {
   outlivesRemovals: false,
 } as const;
 const SEALING_INFO = 'keyfleet/sts-session-sealing-key/1';
-const KEY_LENGTH = 32;
 const SALT_LENGTH = 32;
 
 /**
@@ -92,9 +91,7 @@ function unlessMalformed<T>(read: () => T): T | undefined {
 }
 
 function sealingKey(key: KeyObject, salt: Uint8Array, id: string): SealingKey {
-  const derived = Buffer.from(hkdfSync('sha256', key, salt, SEALING_INFO, KEY_LENGTH + ivLength));
-  const [sealing, iv] = [derived.subarray(0, KEY_LENGTH), derived.subarray(KEY_LENGTH)];
-  return { key: sealing, iv, associatedData: Buffer.from(id) };
+  return { ...sealingKeyOf(key, salt, SEALING_INFO), associatedData: Buffer.from(id) };
 }
 
 export interface OpenedSession {

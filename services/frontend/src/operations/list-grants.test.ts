@@ -1,5 +1,5 @@
 import { operations } from '@keyfleet/shared/api/registry';
-import { accountId } from '@keyfleet/test-support/fakes/frontend';
+import { accountId, user } from '@keyfleet/test-support/fakes/frontend';
 import { bob, carol, denied, frontend, grant, KeyId, keyArn, newFrontend } from '@keyfleet/test-support/fakes/granting';
 import { beforeEach, describe, expect, test } from 'vitest';
 
@@ -70,6 +70,33 @@ describe('ListGrants', () => {
 });
 
 describe('ListRetirableGrants', () => {
+  const opened = (marker = '') => marker + Buffer.from(marker, 'base64url').toString('latin1');
+
+  test('says nothing of grants on keys of other accounts, not even in its markers', async () => {
+    const service = { RetiringServicePrincipal: 's3.amazonaws.com', Limit: 1 };
+    const made = [await grant(service), await grant(service), await grant(service)];
+    const stranger = { caller: user('mallory', { accountId: '999999999999' }) };
+    const markers: string[] = [];
+    for (let i = 0; i < made.length; i++) {
+      const after = i === 0 ? {} : { Marker: markers.at(-1) };
+      const { Grants, NextMarker } = await frontend.call(ListRetirableGrants, { ...service, ...after }, stranger);
+      expect(Grants).toEqual([]);
+      markers.push(NextMarker ?? '');
+    }
+    expect(markers.map((marker) => marker === '')).toEqual([false, false, true]);
+    for (const id of [KeyId, ...made.map(({ GrantId }) => GrantId!)])
+      expect(markers.map(opened).join(' ')).not.toContain(id);
+  });
+
+  test('says nothing of what the former bearer of a name may retire', async () => {
+    const RetiringPrincipal = carol.caller.arn;
+    const made = [await grant({ RetiringPrincipal }), await grant({ RetiringPrincipal })];
+    frontend.idOf = () => 'AIDAANOTHER';
+    const { Grants, NextMarker } = await frontend.call(ListRetirableGrants, { RetiringPrincipal, Limit: 1 });
+    expect([Grants, NextMarker]).toEqual([[], expect.any(String)]);
+    for (const { GrantId } of made) expect(opened(NextMarker)).not.toContain(GrantId);
+  });
+
   test("lists what a principal of the caller's account may retire", async () => {
     const RetiringPrincipal = carol.caller.arn;
     const { GrantId } = await grant({ RetiringPrincipal });

@@ -1,6 +1,7 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
 import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { ivLength, type SealingKey } from '@keyfleet/shared/encoding/aead';
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
@@ -202,6 +203,14 @@ export class FleetKeys {
   #sealedFor(domainKeyId: string): { readonly accessKeyId: string; readonly principal: string } {
     return { accessKeyId: `keyfleet-${this.#name.name}/${domainKeyId}`, principal: FLEET_PRINCIPAL };
   }
+}
+
+const SEALING_KEY_LENGTH = 32;
+
+/** Seals one thing under a fleet key. `salt`: fresh for each, so that the derived key and IV seal nothing else. */
+export function sealingKeyOf(key: KeyObject, salt: Uint8Array, info: string): Pick<SealingKey, 'key' | 'iv'> {
+  const derived = Buffer.from(hkdfSync('sha256', key, salt, info, SEALING_KEY_LENGTH + ivLength));
+  return { key: derived.subarray(0, SEALING_KEY_LENGTH), iv: derived.subarray(SEALING_KEY_LENGTH) };
 }
 
 /** One frontend's keys for all purposes. */
