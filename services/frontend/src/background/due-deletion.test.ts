@@ -90,6 +90,54 @@ describe('a deletion', () => {
     expect([left, frontend.serviceEvents]).toEqual([[], []]);
   });
 
+  describe('of a key in a CloudHSM cluster', () => {
+    const cluster = { clusterId: 'cluster-abcdefghijk', trustAnchor: '', token: Buffer.of(1) };
+    const store = {
+      id: 'cks-1',
+      name: 'hsm',
+      createdAt: 0,
+      state: 'CONNECTED',
+      type: 'AWS_CLOUDHSM',
+      cluster,
+    } as const;
+    const keyStores = { find: () => ({ accountId, region, stores: [store], version: '1', revision: 1 }) };
+    /** The key's state when its second half was destroyed: `undefined` once the record is gone. */
+    let destroyed: (string | undefined)[];
+    const clusters = { destroyKey: async () => void destroyed.push(await stored()) };
+    const stored = async () => (await frontend.store.findKey(region, key.KeyId))?.state;
+
+    beforeEach(async () => {
+      destroyed = [];
+      const created = await frontend.store.findKey(region, key.KeyId);
+      const { clusterId } = cluster;
+      await frontend.store.updateKey({ ...created!, origin: 'AWS_CLOUDHSM', customKeyStoreId: store.id, clusterId });
+      await frontend.call(ScheduleKeyDeletion, key);
+      frontend.now += 30 * DAY;
+    });
+
+    test('destroys the key there once the record is gone, and not while it may be cancelled', async () => {
+      await carryOut({ keyStores, clusters });
+      await expectGone();
+      expect(destroyed).toEqual([undefined]);
+    });
+
+    test('and is cancelled while it is carried out leaves the key there', async () => {
+      const find = async () => {
+        await frontend.call(CancelKeyDeletion, key);
+        return keyStores.find();
+      };
+      await carryOut({ keyStores: { find }, clusters });
+      expect([await stored(), destroyed, left]).toEqual(['Disabled', [], []]);
+    });
+
+    test('and is cancelled after it was cut off leaves the key there', async () => {
+      await carryOut({ keyStores, clusters, store: failingOnce(frontend.store, 'deleteKey', 'before') });
+      await frontend.call(CancelKeyDeletion, key);
+      await carryOut({ keyStores, clusters });
+      expect([await stored(), destroyed]).toEqual(['Disabled', []]);
+    });
+  });
+
   test.each([
     ['deleteKey', 'before'],
     ['deleteKey', 'after'],

@@ -4,7 +4,7 @@ import type { Notices } from '@keyfleet/shared/notices';
 import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import { findClusterOf } from '../cloudhsm/cluster-keys.ts';
-import { ClusterError, type Clusters } from '../cloudhsm/clusters.ts';
+import { ClusterError, type ClusterOf, type Clusters } from '../cloudhsm/clusters.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { isMultiRegionKeyId } from '@keyfleet/shared/ids';
@@ -132,25 +132,27 @@ function spreadDeps({ store, clock, serviceEvents }: CarryOutDeps): SpreadDeps {
   return { keys: store, clock, serviceEvents, deadline: clock.now() + COMMAND_TIMEOUT_MS };
 }
 
-/** Evicts from the workers first: once the record is gone, nothing says what they should forget. */
+/**
+ * Evicts from the workers first: once the record is gone, nothing says what they should forget. Destroys nothing before
+ * that: until then the owner may cancel.
+ */
 async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   const { store, hsm, clock, serviceEvents } = deps;
   await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
-  await destroyInCluster(key, deps);
+  const cluster = key.clusterId === undefined ? undefined : await findClusterOf(key, deps.keyStores);
   await store.deleteKey(key, serviceEvents.deletionOf(key));
+  if (cluster !== undefined) await destroyInCluster(key, cluster, deps);
   await finishDeletion(key, deps);
 }
 
 /**
  * Removes the second key of a key in a CloudHSM key store. As with AWS, if the cluster is not there, that key stays in
- * it. It is useless: without the record nothing opens what it opens.
+ * it, and so it does if the deletion is interrupted here. It is useless: without the record nothing opens what it
+ * opens.
  */
-async function destroyInCluster(key: KmsKey, { keyStores, clusters, clock }: CarryOutDeps): Promise<void> {
-  if (key.clusterId === undefined) return;
-  const cluster = await findClusterOf(key, keyStores);
-  if (cluster === undefined) return;
+async function destroyInCluster({ keyId }: KmsKey, cluster: ClusterOf, deps: CarryOutDeps): Promise<void> {
   try {
-    await clusters.destroyKey(cluster, key.keyId, clock.now() + COMMAND_TIMEOUT_MS);
+    await deps.clusters.destroyKey(cluster, keyId, deps.clock.now() + COMMAND_TIMEOUT_MS);
   } catch (error) {
     if (!(error instanceof ClusterError)) throw error;
   }
