@@ -54,7 +54,7 @@ describe('RetireGrant', () => {
   });
 
   test("reveals nothing of another account's grants to a caller who may not retire them", async () => {
-    const { GrantId } = await grant({});
+    const { GrantId, GrantToken } = await grant({});
     const accountOfOther = '999999999999';
     const stranger = {
       caller: { ...user('x'), accountId: accountOfOther, arn: `arn:aws:iam::${accountOfOther}:user/x` },
@@ -65,6 +65,12 @@ describe('RetireGrant', () => {
     expect(await asked(real, keyArn)).toContain('AccessDeniedException');
     const answers = await Promise.all([real, unreal].map((id) => asked(id, KeyId)));
     expect(answers).toEqual([real, unreal].map((id) => `NotFoundException: Grant ID ${id} not found`));
+    // A grant token is no secret.
+    const byToken = () => frontend.refusal(RetireGrant, { GrantToken }, stranger);
+    const before = await byToken();
+    await frontend.call(RevokeGrant, { KeyId, GrantId });
+    expect([before, await byToken()]).toEqual([await asked(real, keyArn), before]);
+    expect(await frontend.refusal(RetireGrant, { GrantToken })).toBe(`NotFoundException: Grant ID ${real} not found`);
   });
 
   test('is overridden by a Deny', async () => {

@@ -26,12 +26,12 @@ interface Retirement {
 export async function findRetired(request: CheckedRequest<Retirement>): Promise<{ grant: Grant; key: KmsKey }> {
   const name = await nameOf(request);
   const { deps, call } = request;
-  const grant = await deps.grants.find(name, name.grantId);
-  const key = grant && (await deps.keys.findKey(name.region, name.keyId));
-  if (!grant || !key || (name.accountId ?? key.accountId) !== key.accountId) {
+  const key = await deps.keys.findKey(name.region, name.keyId);
+  const grant = key && (await deps.grants.find(name, name.grantId));
+  const ownerId = name.accountId ?? key?.accountId;
+  if (!grant || ownerId !== key.accountId) {
     // On another account's key, a missing grant and one that the caller may not retire get the same answer.
-    const isForeign = name.accountId !== undefined && name.accountId !== call.caller.accountId;
-    throw isForeign ? deniedForeignKey(call.caller, ACTION) : notFound(name.grantId);
+    throw ownerId === call.caller.accountId ? notFound(name.grantId) : deniedForeignKey(call.caller, ACTION);
   }
   assertMayRetire(grant, call.caller, await accessRequestOf(key, request));
   return { grant, key };
