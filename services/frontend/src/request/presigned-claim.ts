@@ -77,7 +77,7 @@ export function readPresignedClaim(headers: Headers, query: string, rules: Claim
 /** Throws for a parameter given twice, since it is unclear which one counts. */
 function readParameters(query: string): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(query)) {
+  for (const [name, value] of parametersOf(query)) {
     if (!name.startsWith('X-Amz-')) continue;
     if (parameters.has(name)) throw incomplete(`AWS query-string parameters must include '${name}' once.`);
     parameters.set(name, value);
@@ -86,7 +86,12 @@ function readParameters(query: string): ReadonlyMap<string, string> {
 }
 
 function nameOf(parameter: string): string {
-  return [...new URLSearchParams(parameter).keys()][0] ?? '';
+  return [...parametersOf(parameter).keys()][0] ?? '';
+}
+
+/** URLSearchParams takes a `?` at the beginning for none of the first name. */
+function parametersOf(query: string): URLSearchParams {
+  return new URLSearchParams(`&${query}`);
 }
 
 /** Of a query string or a form, without reading it. */
