@@ -106,6 +106,32 @@ test('metrics count every request while, by default, one trace begins a second',
   for (const [i, time] of begun.slice(1).entries()) expect(time - begun[i]!).toBeGreaterThan(998);
 });
 
+test('a gauge says whether a frontend is ready, as /readyz does', async () => {
+  await using collector = new OtlpCollector();
+  vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', await collector.listen());
+  vi.stubEnv('OTEL_EXPORTER_OTLP_PROTOCOL', 'http/json');
+  vi.stubEnv('OTEL_METRIC_EXPORT_INTERVAL', '500');
+  await using cluster = await startTestCluster({ workers: 1 });
+  const says = async (ready: number) => {
+    const seen = () => [...collector.points.values()].filter(({ metric }) => metric === 'keyfleet.ready');
+    const point = { service: 'keyfleet-frontend', metric: 'keyfleet.ready', attributes: {}, count: ready };
+    await vi.waitFor(() => expect(seen()).toEqual([point]), { timeout: 20_000, interval: 100 });
+    expect((await fetch(`${cluster.endpoint}/readyz`)).ok).toBe(ready === 1);
+  };
+  await says(1);
+  await cluster.kill('hsm-worker-1');
+  await says(0);
+  await cluster.restart('hsm-worker-1');
+  await says(1);
+  // One that starts and waits says so too.
+  await cluster.kill('frontend', 'redis');
+  const restarted = cluster.restart('frontend');
+  await says(0);
+  await cluster.restart('redis');
+  await restarted;
+  await says(1);
+});
+
 test('Prometheus scrapes what was recorded, by the names of the alert rules and the dashboard', async () => {
   const port = await getPort();
   vi.stubEnv('OTEL_METRICS_EXPORTER', 'prometheus');

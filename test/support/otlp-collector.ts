@@ -18,7 +18,7 @@ export interface ReceivedPoint {
   readonly service: string;
   readonly metric: string;
   readonly attributes: Readonly<Record<string, unknown>>;
-  /** A counter's value, or the number of values in a histogram. */
+  /** The value of a counter or a gauge, or the number of values in a histogram. */
   readonly count: number;
 }
 
@@ -35,6 +35,7 @@ interface Point {
 interface Metric {
   readonly name: string;
   readonly sum?: { readonly dataPoints: readonly Point[] };
+  readonly gauge?: { readonly dataPoints: readonly Point[] };
   readonly histogram?: { readonly dataPoints: readonly Point[] };
 }
 interface Exported {
@@ -83,8 +84,8 @@ export class OtlpCollector implements AsyncDisposable {
     }
   }
 
-  #takeMetric(service: string, { name, sum, histogram }: Metric): void {
-    for (const point of [...(sum?.dataPoints ?? []), ...(histogram?.dataPoints ?? [])]) {
+  #takeMetric(service: string, { name, sum, gauge, histogram }: Metric): void {
+    for (const point of [sum, gauge, histogram].flatMap((one) => one?.dataPoints ?? [])) {
       const attributes = valuesOf(point.attributes);
       const count = Number(point.asDouble ?? point.asInt ?? point.count);
       this.points.set(JSON.stringify([service, name, attributes]), { service, metric: name, attributes, count });

@@ -89,9 +89,10 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
   ],
   'What they need': [
     {
-      title: 'Redis and NATS',
+      title: 'Redis and NATS, and frontends that lack something',
       unit: 'short',
       series: {
+        'frontends that are not ready': 'count(keyfleet_ready == 0) or vector(0)',
         'services without Redis': 'count(keyfleet_redis_up == 0) or vector(0)',
         'services without NATS': 'count(keyfleet_nats_up == 0) or vector(0)',
         'replicas of Redis that keep up': 'max(keyfleet_redis_replicas)',

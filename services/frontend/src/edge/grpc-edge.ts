@@ -20,7 +20,7 @@ import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
 import { limitUnknownCalls, servePublic } from './grpc-public-call.ts';
-import { httpLimits, type Readiness } from './http.ts';
+import { httpLimits, isReady, type Readiness } from './http.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { assertFewFields, shapeOf } from './message-fields.ts';
 import { assertHashed, explained } from './message-hash.ts';
@@ -99,8 +99,8 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   });
   server.addService(asBytes(Kms.service), {});
   // Public, as `/readyz` is: SERVING while nothing is missing.
-  const isReady = (): boolean => Object.values(options.readiness()).every(({ ok }) => ok);
-  const health = addHealth(server, { '': isReady, [serviceName]: isReady });
+  const isServing = (): boolean => isReady(options.readiness());
+  const health = addHealth(server, { '': isServing, [serviceName]: isServing });
   if (options.reflection) await addReflection(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject = (socket: Socket): void => injector.injectConnection(socket);

@@ -33,6 +33,11 @@ interface ReadinessCheck {
   readonly trouble?: string;
 }
 
+/** Whether nothing is missing: what `/readyz`, the health of gRPC and the metric `keyfleet.ready` say. */
+export function isReady(readiness: Readiness): boolean {
+  return Object.values(readiness).every(({ ok }) => ok);
+}
+
 /** Limits per client. Times in milliseconds, sizes in bytes. */
 export interface HttpLimits extends PortLimits, UploadLimits {
   readonly headerCount: number;
@@ -213,7 +218,7 @@ function respond(exchange: Exchange, reception: Reception, { request, release }:
 
 function probeAnswer(url: '/healthz' | '/readyz', readiness: () => Readiness): HttpAnswer {
   const checks = url === '/readyz' ? readiness() : {};
-  const ok = Object.values(checks).every((check) => check.ok);
+  const ok = isReady(checks);
   const body = JSON.stringify({ status: ok ? 'ok' : 'unavailable', ...(url === '/readyz' ? { checks } : {}) });
   return { status: ok ? 200 : 503, contentType: 'application/json', body };
 }
