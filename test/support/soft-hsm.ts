@@ -53,6 +53,13 @@ export class SoftHsm {
     await this.#pkcs11(pin, '--keygen', '--key-type', 'AES:32', '--label', label, ...options);
   }
 
+  /** Puts a key of 32 bytes beside those that are there. */
+  async writeKey(pin: string, label: string, key: Uint8Array): Promise<void> {
+    const file = `${this.#tokens}.key`;
+    writeFileSync(file, key, { mode: 0o600 });
+    await this.#pkcs11(pin, '--write-object', file, '--type', 'secrkey', '--key-type', 'AES:32', '--label', label);
+  }
+
   /** Deletes a secret key from the token. Its other users notice only there. */
   async loseKey(pin: string, label: string): Promise<void> {
     await this.#pkcs11(pin, '--delete-object', '--type', 'secrkey', '--label', label);

@@ -199,7 +199,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     this.#remove(channel);
     for (const run of unanswered) {
       // A command may thus run twice. That is safe for all of them: a second backing key, for example, is a sealed
-      // token that is never stored.
+      // token that is never stored, and of two keys that a cluster has under one label both decrypt.
       if (channel.broken) run.losses++;
       run.avoid = undefined;
       if (this.#closed || run.pinned || run.losses >= MAX_LOSSES) this.#fail(run, new HsmUnavailableError('timed-out'));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Cluster, type ClusterOptions } from './cluster.ts';
+import type { EncryptedInToken } from './token-session.ts';
 
 /** Against SoftHSM2, in processes of its own. */
 const password = 'password-of-kmsuser';
@@ -105,6 +106,30 @@ test('a key that the token lost is missing, and nothing else is lost with it', a
   await cluster.use(right, { name: 'destroyKey', label: 'key-1' });
   expect(await refusalOf(cluster.use(right, work))).toBe('no-cluster-key');
   expect(await refusalOf(cluster.use(right, random))).toBe('it succeeded');
+});
+
+test('of several keys with one label each decrypts what was encrypted under it, and all are destroyed', async () => {
+  const label = 'key-2';
+  const texts = [1, 2].map((n) => ({ key: Buffer.alloc(32, n), plaintext: Buffer.from(`text ${n}`) }));
+  const associatedData = Buffer.from('of a ciphertext');
+  const encrypted: EncryptedInToken[] = [];
+  for (const { key, plaintext } of texts) {
+    await token.writeKey(password, label, key);
+    using cluster = newCluster();
+    const work = { name: 'encrypt', label, associatedData, plaintext, iv: Buffer.alloc(12, 1) } as const;
+    encrypted.push((await cluster.use(right, work)) as EncryptedInToken);
+    await token.loseKey(password, label);
+  }
+  for (const { key } of texts) await token.writeKey(password, label, key);
+
+  // One session, which finds one of them first.
+  using cluster = newCluster({ sessions: 1 });
+  const decrypt = (one: EncryptedInToken) => cluster.use(right, { name: 'decrypt', label, associatedData, ...one });
+  const decrypted = await Promise.all(encrypted.map(decrypt));
+  expect(decrypted.map((text) => Buffer.from(text as Uint8Array).toString())).toEqual(['text 1', 'text 2']);
+  expect(await refusalOf(decrypt({ ...encrypted[0]!, tag: Buffer.alloc(16) }))).toBe('cannot-open');
+  await cluster.use(right, { name: 'destroyKey', label });
+  expect(await refusalOf(decrypt(encrypted[0]!))).toBe('no-cluster-key');
 });
 
 test('disconnected, it has no session, and refuses who used one or waited for it; the next use logs in again', async () => {

@@ -21,7 +21,7 @@ export class NotDecryptedError extends Error {
   override name = 'NotDecryptedError';
 }
 
-/** How many keys have a label, and how many of those are AES-256 keys that never leave the token; two means several. */
+/** How many keys have a label, and how many of those are AES-256 keys that never leave the token. */
 export interface KeyCount {
   readonly all: number;
   readonly kept: number;
@@ -40,6 +40,7 @@ const [CKO_SECRET_KEY, CKK_AES] = [4, 0x1f];
 const IV_LENGTH = 12;
 const TAG_LENGTH = 16;
 const MAX_SLOTS = 256;
+const MAX_FOUND = 16;
 const NONE = 0n;
 
 const attributes = {
@@ -156,19 +157,35 @@ export class TokenSession {
     );
   }
 
-  /** Throws NoKeyError and NotDecryptedError. */
+  /**
+   * Throws NoKeyError and NotDecryptedError. Tries every key with the label: a worker whose token was slow to make it
+   * may have been given up for another, which made a second, and each session encrypts under the one that it finds.
+   */
   decrypt(label: string, encrypted: EncryptedInToken & { readonly associatedData: Uint8Array }): Buffer {
-    const { iv, associatedData, ciphertext, tag } = encrypted;
-    return this.#withKey(label, (key) =>
-      this.#using((memory) => {
-        this.#call('C_DecryptInit', this.#session, gcmIn(memory, memory.put(iv), associatedData), key);
-        try {
-          return this.#transform(memory, 'C_Decrypt', Buffer.concat([ciphertext, tag]));
-        } catch (error) {
-          throw this.#isOfCiphertext(error) ? new NotDecryptedError() : error;
-        }
-      }),
-    );
+    return this.#withKey(label, (known) => {
+      const opened = this.#open(encrypted, known);
+      if (opened !== undefined) return opened;
+      for (const key of this.#find(keyOf(label))) {
+        const other = key === known ? undefined : this.#open(encrypted, key);
+        if (other !== undefined) return other;
+      }
+      throw new NotDecryptedError();
+    });
+  }
+
+  #open(
+    { iv, associatedData, ciphertext, tag }: Parameters<TokenSession['decrypt']>[1],
+    key: bigint,
+  ): Buffer | undefined {
+    return this.#using((memory) => {
+      this.#call('C_DecryptInit', this.#session, gcmIn(memory, memory.put(iv), associatedData), key);
+      try {
+        return this.#transform(memory, 'C_Decrypt', Buffer.concat([ciphertext, tag]));
+      } catch (error) {
+        if (this.#isOfCiphertext(error)) return undefined;
+        throw error;
+      }
+    });
   }
 
   /**
@@ -211,13 +228,13 @@ export class TokenSession {
     return this.#find(keyOf(label))[0];
   }
 
-  /** At most two. */
+  /** At most as many as workers might have made of one label. */
   #find(template: Template): bigint[] {
     return this.#using((memory) => {
       this.#call('C_FindObjectsInit', this.#session, ...templateIn(memory, template));
       try {
-        const [keys, count] = [memory.words(0, 0), memory.words(0)];
-        this.#call('C_FindObjects', this.#session, keys.pointer, 2n, count.pointer);
+        const [keys, count] = [memory.words(...Array<number>(MAX_FOUND).fill(0)), memory.words(0)];
+        this.#call('C_FindObjects', this.#session, keys.pointer, BigInt(MAX_FOUND), count.pointer);
         return Array.from({ length: Number(wordOf(count)) }, (_, i) => wordOf(keys, i));
       } finally {
         this.#call('C_FindObjectsFinal', this.#session);
