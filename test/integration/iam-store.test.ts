@@ -1,7 +1,7 @@
 import { testMacs } from '@keyfleet/test-support/redis-store';
-import { iamStoreContract, newPolicy, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
+import { iamStoreContract, newPolicy, newRole, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
-import type { PolicyRecord } from '@keyfleet/frontend/identities/iam-records';
+import type { IamRecord } from '@keyfleet/frontend/identities/iam-records';
 import { DamagedRecordError, type Page } from '@keyfleet/frontend/store/store';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { describe, expect, test } from 'vitest';
@@ -27,14 +27,20 @@ describe('the Redis store', () => {
     await expect(reading).rejects.toThrow('kf:iam:{111122223333} user/alice');
   });
 
-  test('a page of large records ends early, and the pages together have each once', async () => {
+  // Whoever shows a role's trust policy looks for each principal that it names.
+  const trustPrincipals = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`AIDA${i}`, `arn:${i}`]));
+  test.each([
+    ['characters', (name: string) => newPolicy(name, 'x'.repeat(100_000))],
+    ['principals', (name: string) => newRole(name, { trustPrincipals })],
+  ])('a page of many %s ends early, and the pages together have each once', async (_, make) => {
     const store = open();
     const names = Array.from({ length: 40 }, (_, i) => `p${String(i).padStart(2, '0')}`);
-    for (const name of names) await store.insert(newPolicy(name, 'x'.repeat(100_000)), 99);
+    for (const name of names) await store.insert(make(name), 99);
+    const { kind } = make('p');
     const pages: string[][] = [];
     let after: string | undefined;
     do {
-      const { items, next }: Page<PolicyRecord> = await store.list('111122223333', 'policy', 1_000, after);
+      const { items, next }: Page<IamRecord> = await store.list('111122223333', kind, 1_000, after);
       pages.push(items.map(({ name }) => name));
       after = next;
     } while (after !== undefined);

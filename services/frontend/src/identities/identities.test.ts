@@ -3,6 +3,7 @@ import { MemoryStore } from '../store/memory-store.ts';
 import { StoreUnavailableError } from '../store/store.ts';
 import { newUser } from './iam-store.contract.ts';
 import type { Recall } from '../store/last-known.ts';
+import { AccountVersions } from './account-versions.ts';
 import { Identities } from './identities.ts';
 import { MemoryIamStore } from './memory-iam-store.ts';
 
@@ -37,7 +38,7 @@ beforeEach(async () => {
     },
   };
   const accessKeys = new MemoryStore();
-  identities = new Identities({ store, accessKeys, changes, clock: { now: () => 0 } });
+  identities = new Identities({ store, accessKeys, changes, versions: new AccountVersions(), clock: { now: () => 0 } });
   await find(undefined);
 });
 

@@ -1,17 +1,16 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
-import { accountOfIamChange, type ChangeListener, type Changes } from '../store/change-feed.ts';
+import type { Changes } from '../store/change-feed.ts';
 import type { Recall } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { AccessKeyRecord } from '../store/store.ts';
+import type { AccountVersions } from './account-versions.ts';
 import { adoptFirstUser, type FirstUserStores } from './first-user.ts';
 import type { IamStore } from './iam-store.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
 
 const MAX_BYTES = 32 * 1024 * 1024;
-/** For recently changed accounts; about 10 MB. */
-const MAX_VERSIONS = 100_000;
 /** The rough size of an object with its small members. */
 const OBJECT_BYTES = 2_000;
 
@@ -27,6 +26,7 @@ export interface IdentitiesDeps {
   readonly store: Pick<IamStore, 'find' | 'insert' | 'listLinks'>;
   readonly accessKeys: FirstUserStores['accessKeys'];
   readonly changes: Changes;
+  readonly versions: AccountVersions;
   readonly clock: Clock;
 }
 
@@ -34,31 +34,21 @@ export interface IdentitiesDeps {
  * Cached identities of recent signers, with their permissions. Any change in an account makes all of its identities be
  * read again.
  */
-export class Identities implements ChangeListener {
+export class Identities {
   readonly #store: IdentitiesDeps['store'];
   readonly #accessKeys: IdentitiesDeps['accessKeys'];
   readonly #changes: Changes;
   readonly #clock: Clock;
   readonly #cache: ReadCache<Known>;
-  /** By account, for those that changed recently; `#oldVersion` applies to all others. */
-  readonly #versions = new Map<string, number>();
-  #oldVersion = 0;
-  #newestVersion = 0;
+  readonly #versions: AccountVersions;
 
-  constructor({ store, accessKeys, changes, clock }: IdentitiesDeps) {
+  constructor({ store, accessKeys, changes, versions, clock }: IdentitiesDeps) {
     this.#store = store;
     this.#accessKeys = accessKeys;
     this.#changes = changes;
     this.#clock = clock;
     this.#cache = new ReadCache({ trust: changes, weightOf, maxWeight: MAX_BYTES });
-    changes.listen(this);
-  }
-
-  changed(name: string): void {
-    const accountId = accountOfIamChange(name);
-    if (accountId === undefined) return;
-    if (this.#versions.size >= MAX_VERSIONS) this.#renewAll();
-    this.#versions.set(accountId, ++this.#newestVersion);
+    this.#versions = versions;
   }
 
   clear(): void {
@@ -113,7 +103,7 @@ export class Identities implements ChangeListener {
     recall: Recall,
   ): Identity | undefined | Promise<Identity | undefined> {
     const name = `${accountId}/${place}`;
-    const version = this.#versionOf(accountId);
+    const version = this.#versions.of(accountId);
     const read = async (): Promise<Known | undefined> => {
       const identity = await load();
       return identity && { identity, version };
@@ -137,16 +127,6 @@ export class Identities implements ChangeListener {
     const known = this.#cache.lastKnown(name);
     if (known?.version !== version) return (await this.#cache.get(name, read))?.identity;
     return (await recall.readOr(known, read))?.identity;
-  }
-
-  #versionOf(accountId: string): number {
-    return this.#versions.get(accountId) ?? this.#oldVersion;
-  }
-
-  /** Treats every account as changed. */
-  #renewAll(): void {
-    this.#versions.clear();
-    this.#oldVersion = ++this.#newestVersion;
   }
 }
 

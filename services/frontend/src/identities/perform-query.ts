@@ -40,7 +40,7 @@ export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
       throw error;
     } finally {
       // Invalidates after failures too: the write may have happened although its answer was lost.
-      if (mayHaveWritten) deps.identities.changed(iamChangeOf(call.caller.accountId));
+      if (mayHaveWritten) deps.accountVersions.changed(iamChangeOf(call.caller.accountId));
     }
   };
 }

@@ -8,8 +8,8 @@ import type { Policies } from '../policy/policies.ts';
 import type { Users } from '../policy/users.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
 import type { IdentityStore } from '../store/store.ts';
+import type { AccountVersions } from './account-versions.ts';
 import type { IamStore } from './iam-store.ts';
-import type { Identities } from './identities.ts';
 import type { IamKind, RecordOf } from './iam-records.ts';
 import type { SessionTokens } from './sts-session-token.ts';
 import type { WebIdentities } from './web-identities.ts';
@@ -19,7 +19,7 @@ export interface IamDeps {
   readonly iam: IamStore;
   readonly accessKeys: IdentityStore;
   readonly accessKeyUses: Pick<AccessKeyUses, 'find'>;
-  readonly identities: Identities;
+  readonly accountVersions: Pick<AccountVersions, 'changed'>;
   readonly sessionTokens: SessionTokens;
   readonly webIdentities: WebIdentities;
   readonly hsm: HsmCommands;

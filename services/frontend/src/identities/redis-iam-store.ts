@@ -23,6 +23,8 @@ export interface RedisIamStoreDeps {
  */
 const READ_AT_ONCE = 16;
 const MAX_PAGE_LENGTH = 1024 * 1024;
+/** What a principal of a trust policy counts for: whoever shows the policy reads its record, of as much or more. */
+const PRINCIPAL_LENGTH = 1024;
 
 /** IAM records in Redis: one hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {
@@ -120,7 +122,7 @@ export class RedisIamStore implements IamStore {
     for (let at = 0; at < names.length; at += READ_AT_ONCE) {
       if (length >= MAX_PAGE_LENGTH) return { items, next: names[at - 1]! };
       const found = await this.#readAll(accountId, names.slice(at, at + READ_AT_ONCE).map(placeOf));
-      length += found.length;
+      length += found.length + PRINCIPAL_LENGTH * principalsIn(found.records);
       items.push(...found.records);
     }
     return next === undefined ? { items } : { items, next };
@@ -198,4 +200,11 @@ function kindPrefixOf(kind: IamKind): string {
 /** `prefix` ends in a slash, and '0' is the next character after it. */
 function rangeOf(prefix: string): [string, string] {
   return [`[${prefix}`, `(${prefix.slice(0, -1)}0`];
+}
+
+function principalsIn(records: readonly IamRecord[]): number {
+  const named = records.map((record) =>
+    record.kind === 'role' ? Object.keys(record.trustPrincipals ?? {}).length : 0,
+  );
+  return named.reduce((sum, count) => sum + count, 0);
 }

@@ -12,8 +12,8 @@ import { GrantTokens } from '../grants/grant-tokens.ts';
 import type { HsmClient } from '../hsm/client.ts';
 import { newPerformQuery, type PerformQuery } from '../identities/perform-query.ts';
 import { SessionTokens } from '../identities/sts-session-token.ts';
-import { StoredUsers } from '../identities/stored-users.ts';
 import { WebIdentities } from '../identities/web-identities.ts';
+import type { Users } from '../policy/users.ts';
 import { Markers } from '../operations/markers.ts';
 import { Policies } from '../policy/policies.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
@@ -41,7 +41,7 @@ export interface RequestDeps {
 /** What KMS operations share with those of IAM and STS. */
 interface Common {
   readonly policies: Policies;
-  readonly users: StoredUsers;
+  readonly users: Users;
   readonly markers: Markers;
   readonly sessionTokens: SessionTokens;
   readonly rates: RequestRates;
@@ -61,7 +61,7 @@ export function newPipeline(
   const { stores, hsm, audit, lastUsages, accessKeyUses } = deps;
   const common = {
     policies: new Policies(),
-    users: new StoredUsers({ iam: stores.iam, accessKeys: stores.records, partition: config.partition }),
+    users: stores.users,
     markers: new Markers(stores.fleet),
     sessionTokens: new SessionTokens(stores.fleet, randomBytes),
     rates: resources.use(startRates(config.requestQuotas, stores.calls, (problem) => events.ratesProblem(problem))),
@@ -79,14 +79,14 @@ export function newPipeline(
   };
   const pipelineFor = (authenticator: PipelineDeps['authenticator']): Pipeline =>
     new Pipeline({ ...shared, authenticator });
-  const { guard, records, iam, identities } = stores;
+  const { guard, records, iam, accountVersions } = stores;
   const performQuery = newPerformQuery({
     ...common,
     webIdentities: new WebIdentities(config.oidcIssuers),
     iam,
     accessKeys: records,
     accessKeyUses,
-    identities,
+    accountVersions,
     hsm,
     clock,
     partition: config.partition,

@@ -10,8 +10,10 @@ import { CachedGrants } from '../grants/cached-grants.ts';
 import { RedisGrantStore } from '../grants/redis-grant-store.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { DomainView } from '../hsm/domain-view.ts';
+import { AccountVersions } from '../identities/account-versions.ts';
 import { Identities } from '../identities/identities.ts';
 import { RedisIamStore } from '../identities/redis-iam-store.ts';
+import { StoredUsers } from '../identities/stored-users.ts';
 import { CachedKeyStores } from '../key-stores/cached-key-stores.ts';
 import { RedisKeyStores } from '../key-stores/redis-key-stores.ts';
 import { CHANGES } from '@keyfleet/shared/stored/names';
@@ -67,6 +69,7 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
     acknowledged.forget();
     cached.clear();
     identities.clear();
+    users.clear();
     grants.forgetAll();
     keyStores.forgetAll();
   };
@@ -89,7 +92,11 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
   const cached = new CachedStore(records, feed, { maxKeyBytes: config.keyCache, grants });
   const keyStores = new CachedKeyStores(new RedisKeyStores({ calls, macs, monotonicClock, acknowledged }), feed);
   const iam = new RedisIamStore({ calls, macs, acknowledged });
-  const identities = new Identities({ store: iam, accessKeys: records, changes: feed, clock });
+  const accountVersions = new AccountVersions();
+  feed.listen(accountVersions);
+  const ofIam = { accessKeys: records, changes: feed, versions: accountVersions };
+  const identities = new Identities({ ...ofIam, store: iam, clock });
+  const users = new StoredUsers({ ...ofIam, iam, partition: config.partition });
   const fleet = new Fleet({ store: secrets, hsm, domain, clock });
   return {
     guard,
@@ -104,7 +111,9 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
     grants,
     keyStores,
     iam,
+    accountVersions,
     identities,
+    users,
   };
 }
 

@@ -1,0 +1,57 @@
+import { beforeEach, expect, test } from 'vitest';
+import { iamChangeOf } from '../store/change-feed.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { newAccessKey } from '../store/store.contract.ts';
+import { AccountVersions } from './account-versions.ts';
+import { newUser } from './iam-store.contract.ts';
+import { MemoryIamStore } from './memory-iam-store.ts';
+import { StoredUsers } from './stored-users.ts';
+
+const alice = newUser('alice');
+const { accountId } = alice;
+const arnOf = (name: string): string => `arn:aws:iam::${accountId}:user/${name}`;
+
+class Counting extends MemoryIamStore {
+  reads = 0;
+  override find(...asked: Parameters<MemoryIamStore['find']>): Promise<never> {
+    this.reads += 1;
+    return super.find(...asked) as Promise<never>;
+  }
+}
+
+let iam: Counting;
+let accessKeys: MemoryStore;
+let versions: AccountVersions;
+let users: StoredUsers;
+beforeEach(async () => {
+  [iam, accessKeys, versions] = [new Counting(), new MemoryStore(), new AccountVersions()];
+  await iam.insert(alice, 9);
+  const changes = { trusted: true, epoch: 1, isLastKnown: () => true };
+  users = new StoredUsers({ iam, accessKeys, partition: 'aws', changes, versions });
+});
+
+test('a user is read once, and again after a change in its account alone', async () => {
+  for (let i = 0; i < 3; i++) expect(await users.idOf(arnOf('alice'))).toBe(alice.id);
+  versions.changed(iamChangeOf('999999999999'));
+  expect(await users.idOf(arnOf('alice'))).toBe(alice.id);
+  expect(iam.reads).toBe(1);
+  await iam.remove(alice);
+  versions.changed(iamChangeOf(accountId));
+  for (let i = 0; i < 3; i++) expect(await users.idOf(arnOf('alice'))).toBeUndefined();
+});
+
+test('a change that comes during a read is not missed', async () => {
+  const reading = users.idOf(arnOf('alice'));
+  versions.changed(iamChangeOf(accountId));
+  await reading;
+  await iam.remove(alice);
+  expect(await users.idOf(arnOf('alice'))).toBeUndefined();
+});
+
+test('who is gone is looked for once, and in an account of which nothing is known each time', async () => {
+  for (let i = 0; i < 3; i++) expect(await users.idOf(arnOf('bob'))).toBeUndefined();
+  expect(iam.reads).toBe(3);
+  await accessKeys.insertFirstAccessKey(newAccessKey('AKIA1', accountId));
+  for (let i = 0; i < 3; i++) expect(await users.idOf(arnOf('bob'))).toBeUndefined();
+  expect(iam.reads).toBe(4);
+});
