@@ -61,6 +61,23 @@ describe('records of grants', () => {
     expect(await redis.client.zcard(index)).toBe(5 * all.length);
   });
 
+  test('a page of candidates is little work, however many forms there are and however many are alike', async () => {
+    const { keys, grants } = open();
+    const key = newKey();
+    await keys.insertKey(key);
+    const formed = Array.from({ length: 40 }, (_, i) =>
+      newGrant(key, { constraints: { encryptionContextSubset: [[`n${i}`, '1']] } }),
+    );
+    const alike = Array.from({ length: 60 }, () => newGrant(key));
+    for (const grant of [...formed, ...alike]) await grants.insert(grant, 1_000);
+    const { grantee } = alike[0]!;
+    const pages = await Array.fromAsync(grants.candidates(key, grantee, { operation: 'Encrypt' }));
+    expect(pages.flat()).toHaveLength(alike.length);
+    for (const page of pages) expect(page.length).toBeLessThanOrEqual(25);
+    // 16 forms each.
+    expect(pages.filter((page) => page.length === 0)).toHaveLength(3);
+  });
+
   test('nothing is left of a key that is deleted', async () => {
     const { keys, grants } = open();
     const key = newKey();

@@ -75,7 +75,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   attestations = new Attestations([]);
   readonly keyQuota = 100;
   /** Called for each request. */
-  charge: (rateClass: RateClass) => void = () => {};
+  charge: (rateClass: RateClass, requests?: number) => void = () => {};
   /** A user's unique id, as `user` makes it. */
   idOf: (arn: string) => string | undefined = (arn) => {
     const [, name = 'nobody'] = /:user\/(.+)$/.exec(arn) ?? [];
@@ -125,7 +125,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       policies: new Policies(),
       users: { idOf: (arn) => Promise.resolve(this.idOf(arn)) },
       markers: new Markers(fleet),
-      rates: { charge: (_of, rateClass) => this.charge(rateClass) },
+      rates: { charge: (_of, rateClass, requests) => this.charge(rateClass, requests) },
       keyQuota: this.keyQuota,
       grants: this.grants,
       grantTokens: new GrantTokens(fleet),
@@ -155,7 +155,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         clock,
       ),
       lastUsages: this.lastUsages,
-      rates: { charge: (_of, rateClass) => this.charge(rateClass) },
+      rates: { charge: (_of, rateClass, requests) => this.charge(rateClass, requests) },
       clock,
       requestTimeoutMs: 5_000,
       meter: operationMeter('keyfleet.requests'),

@@ -22,7 +22,10 @@ export interface GrantStore {
   find(key: GrantedKey, grantId: string): Promise<Grant | undefined>;
   /** All grants of a principal on a key, unless there are more than a few. Not a promise if cached. */
   grantsOf(key: GrantedKey, grantee: string): FewGrants | Promise<FewGrants>;
-  /** Of a principal's grants on a key, however many, those that may allow something. All that do are included. */
+  /**
+   * Of a principal's grants on a key, however many, those that may allow something. All that do are included. A page
+   * stands for a bounded amount of work, and may be empty.
+   */
   candidates(key: GrantedKey, grantee: string, question: GrantQuestion): AsyncIterable<readonly Grant[]>;
   /** False if it was already gone. */
   remove(grant: Grant): Promise<boolean>;

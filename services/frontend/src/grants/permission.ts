@@ -33,7 +33,12 @@ export interface Asker {
   readonly caller: Pick<Principal, 'arn' | 'userId' | 'session'>;
   /** The grants in the request's tokens, which may not have spread yet. */
   readonly tokens: readonly GrantName[];
+  /** Called for each page of candidates beyond the first few. Throws if there have been enough. */
+  readonly onMore: () => void;
 }
+
+/** Usually there is a page of grants that can allow the request, and one of the work to find them. */
+const USUAL_PAGES = 2;
 
 /**
  * How an allowing grant on the key, if any, names the caller, strongest first. Called only where no policy decides: a
@@ -42,7 +47,7 @@ export interface Asker {
 export async function granteeOf(
   key: GrantedKey & Pick<KmsKey, 'createdAt'>,
   question: GrantQuestion,
-  { caller, tokens }: Asker,
+  { caller, tokens, onMore }: Asker,
   grants: GrantLookup,
 ): Promise<Grantee | undefined> {
   const ofKey = tokens.filter((token) => token.region === key.region && token.keyId === key.keyId);
@@ -52,7 +57,9 @@ export async function granteeOf(
     const allowsIt = (grant: Grant): boolean =>
       wasGivenTo(key, grant.createdAt) && isGrantee(name, grant) && allows(grant, question);
     const isAllowed =
-      few === tooMany ? await anyPage(grants.candidates(key, name.arn, question), allowsIt) : few.some(allowsIt);
+      few === tooMany
+        ? await anyPage(grants.candidates(key, name.arn, question), allowsIt, onMore)
+        : few.some(allowsIt);
     if (isAllowed) return name.naming;
     for (const { grantId } of ofKey) {
       const grant = await grants.find(key, grantId);
@@ -62,8 +69,16 @@ export async function granteeOf(
   return undefined;
 }
 
-async function anyPage(pages: AsyncIterable<readonly Grant[]>, isIt: (grant: Grant) => boolean): Promise<boolean> {
-  for await (const page of pages) if (page.some(isIt)) return true;
+async function anyPage(
+  pages: AsyncIterable<readonly Grant[]>,
+  isIt: (grant: Grant) => boolean,
+  onMore: () => void,
+): Promise<boolean> {
+  let read = 0;
+  for await (const page of pages) {
+    if (page.some(isIt)) return true;
+    if (++read >= USUAL_PAGES) onMore();
+  }
   return false;
 }
 

@@ -102,6 +102,12 @@ describe('several frontends', () => {
   });
 });
 
+test('what costs as much as ten requests counts as ten', () => {
+  const [frontend] = fleet(1).frontends;
+  for (let i = 0; i < 10; i++) frontend!.charge(alice, 'SymmetricCryptography', 10);
+  expect(ask(frontend!, 1, 'SymmetricCryptography')).toBe(0);
+});
+
 test.each(['-1', '0.5', '1e300', '"1"'])('a count of %s from another frontend is none', async (count) => {
   const heard = async () => [`{"CreateKey":${count}}`];
   const asked = new RedisAsked({ scriptUndurably: heard } as object as ConstructorParameters<typeof RedisAsked>[0]);

@@ -171,12 +171,12 @@ export class RequestRates implements Disposable {
     clearInterval(this.#timer);
   }
 
-  /** Throws ThrottlingException with AWS's text. */
-  charge({ accountId, region }: Charged, rateClass: RateClass): void {
+  /** Throws ThrottlingException with AWS's text. `requests`: how many it costs as much as. */
+  charge({ accountId, region }: Charged, rateClass: RateClass, requests = 1): void {
     const use = this.#useOf(accountId, region, rateClass);
-    use.asked += 1;
+    use.asked += requests;
     if (use.used < use.share) {
-      use.used += 1;
+      use.used += requests;
       return;
     }
     this.#deps.onRefused(rateClass);

@@ -13,6 +13,7 @@ import { dataKeyLengthOf, type DataKeySize } from '../operations/data-keys.ts';
 import type { Deps } from '../operations/handler.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { wrongState } from '../operations/store-work.ts';
+import { rateClassOf } from '../quotas/request-rates.ts';
 import type { Recall } from '../store/last-known.ts';
 import type { AccessRequestDeps } from './access-request.ts';
 import { admit } from './access.ts';
@@ -38,6 +39,9 @@ async function openAll(request: CheckedRequest<object>, tokens: readonly string[
   request.grantTokens = await Promise.all(tokens.map((token) => deps.grantTokens.open(token, call.deadline)));
 }
 
+/** What a page of grants costs Redis and a frontend: 16 or 25 look-ups, and as many records. */
+const REQUESTS_PER_GRANT_PAGE = 10;
+
 /** A missing key is reported before a denied caller, and the key's state only to an authorized one. */
 export const access = check('the key is there and the caller may', async (request) => {
   const { operation, call, keys, lastKnown, deps, grantTokens, attested } = request;
@@ -46,8 +50,11 @@ export const access = check('the key is there and the caller may', async (reques
   const lookup = lastKnown
     ? { keys: lastKnown, aliases: lastKnown, grants: lastKnown }
     : { keys: stored, aliases, grants };
+  const charged = { accountId: call.caller.accountId, region: call.region };
+  const onMoreGrants = (): void =>
+    deps.rates.charge(charged, rateClassOf(operation.name, input), REQUESTS_PER_GRANT_PAGE);
   request.alias = await admit(
-    { operation, input, call, grantTokens, attestation: provenBy(attested) },
+    { operation, input, call, grantTokens, onMoreGrants, attestation: provenBy(attested) },
     { ...accessDeps(deps), ...lookup },
     keys,
   );

@@ -2,6 +2,7 @@ import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { beforeEach, expect, test } from 'vitest';
 import { FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
+import { tooMany } from '../grants/grant-store.ts';
 import type { RateClass } from '../quotas/request-rates.ts';
 
 const { CreateKey, DescribeKey, Encrypt, GenerateDataKeyPair, Sign } = operations;
@@ -71,6 +72,25 @@ test.each<[what: string, operation: OperationName, input: object, charged: RateC
   };
   expect(refusal).not.toMatch('Throttling');
   expect(await frontend.refusal(operations[name], { KeyId, ...input }, nobody)).toMatch(/^ThrottlingException/);
+});
+
+test('a decision that reads more of the grants than usual counts as more requests, and ends with the rate', async () => {
+  const KeyId = await newKey();
+  let read = 0;
+  frontend.grants.grantsOf = () => Promise.resolve(tooMany);
+  frontend.grants.candidates = async function* () {
+    for (; read < 1_000; read++) yield [];
+  };
+  let left = 100;
+  frontend.charge = (rateClass, requests = 1) => {
+    charged.push(rateClass);
+    if ((left -= requests) < 0) throw new KmsException('ThrottlingException', 'You have exceeded the rate.');
+  };
+  charged = [];
+  const bob = { caller: user('bob', { policies: [] }) };
+  expect(await frontend.refusal(Encrypt, { KeyId, Plaintext: Buffer.of(1) }, bob)).toMatch(/^ThrottlingException/);
+  expect(new Set(charged)).toEqual(new Set(['SymmetricCryptography']));
+  expect(read).toBeLessThan(20);
 });
 
 test('a caller whom the rate refuses learns nothing else', async () => {
