@@ -40,6 +40,14 @@ test('nothing is handed out that Keyfleet does not open to what was encrypted', 
   await expect(keyOf({ Encrypt, Decrypt }).encrypt(seed)).rejects.toThrow('something other than what was encrypted');
 });
 
+test.each([[undefined], [Buffer.alloc(0)]])('an answer without a plaintext (%s) is an error', async (Plaintext) => {
+  const kms = new FakeKms();
+  const encrypted = await keyOf(kms).encrypt(seed);
+  const Decrypt: FakeKms['Decrypt'] = async (input) => ({ ...(await kms.Decrypt(input)), Plaintext });
+  const Encrypt: FakeKms['Encrypt'] = (input) => kms.Encrypt(input);
+  await expect(keyOf({ Encrypt, Decrypt }).decrypt(encrypted)).rejects.toThrow('no plaintext');
+});
+
 test('a key id or context that is not ours is refused before Keyfleet is called', async () => {
   const kms = new FakeKms();
   const key = keyOf(kms);

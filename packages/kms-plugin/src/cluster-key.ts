@@ -65,7 +65,9 @@ export class ClusterKey {
     if (KeyId === undefined) throw new RefusedError(`'${keyId.slice(0, 100)}' is not a key id of Keyfleet's plugin`);
     const EncryptionContext = contextOf(annotations[CONTEXT_ANNOTATION]);
     const { Plaintext } = await this.#options.kms.Decrypt({ KeyId, CiphertextBlob: ciphertext, EncryptionContext });
-    return Plaintext!;
+    // Nothing empty is ever encrypted; kube-apiserver would take it for what was.
+    if (Plaintext === undefined || Plaintext.length === 0) throw new Error('Keyfleet answers no plaintext');
+    return Plaintext;
   }
 }
 
