@@ -116,7 +116,7 @@ async function expire(key: KmsKey, expired: BackingKey, deps: CarryOutDeps): Pro
     const { recorded } = await changeAndRecord(changed, event, { keys: store, clock, serviceEvents });
     await recorded;
   }
-  await evictBackingKeys({ backingKeys: [expired] }, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
+  await evictBackingKeys({ backingKeys: [expired] }, { hsm, clock, deadline: clock.now() + COMMAND_TIMEOUT_MS });
 }
 
 /** The frontend that began to create this replica was interrupted. */
@@ -138,7 +138,7 @@ function spreadDeps({ store, clock, serviceEvents }: CarryOutDeps): SpreadDeps {
  */
 async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   const { store, hsm, clock, serviceEvents } = deps;
-  await evictBackingKeys(key, { hsm, deadline: clock.now() + COMMAND_TIMEOUT_MS });
+  await evictBackingKeys(key, { hsm, clock, deadline: clock.now() + COMMAND_TIMEOUT_MS });
   const cluster = key.clusterId === undefined ? undefined : await findClusterOf(key, deps.keyStores);
   await store.deleteKey(key, serviceEvents.deletionOf(key));
   if (cluster !== undefined) await destroyInCluster(key, cluster, deps);

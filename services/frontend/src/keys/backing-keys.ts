@@ -47,15 +47,19 @@ export function lacksMaterial({ origin, backingKeys }: Pick<KmsKey, 'origin' | '
   return own.length === 0 || own.some((material) => !isHereAt(material, now));
 }
 
-/** Tells every worker to forget the key's opened material. An unreachable worker forgets it by age. */
+/** A busy worker answers in this time; one that does not answer must not make the caller repeat what is done. */
+const EVICTION_MS = 1_000;
+
+/** Tells every worker to forget the key's opened material. A worker that does not answer forgets it by age. */
 export async function evictBackingKeys(
   { backingKeys }: Pick<KmsKey, 'backingKeys'>,
-  { hsm, deadline }: { hsm: Pick<HsmCommands, 'executeEverywhere'>; deadline: number },
+  { hsm, clock, deadline }: { hsm: Pick<HsmCommands, 'executeEverywhere'>; clock: Clock; deadline: number },
 ): Promise<void> {
+  const until = Math.min(deadline, clock.now() + EVICTION_MS);
   const evictions = backingKeys
     .filter(isHeld)
     .map(({ materialId }) =>
-      hsm.executeEverywhere('EvictBackingKey', { materialId: Buffer.from(materialId, 'hex') }, deadline),
+      hsm.executeEverywhere('EvictBackingKey', { materialId: Buffer.from(materialId, 'hex') }, until),
     );
   await Promise.all(evictions);
 }

@@ -48,7 +48,7 @@ export const deleteImportedKeyMaterial: Handler<typeof DeleteImportedKeyMaterial
   const changed = withoutMaterial(key, materialId);
   if (changed !== key) await changeMaterials(key, changed, { ...deps, deadline });
   const backingKeys = key.backingKeys.filter((one) => one.materialId === materialId);
-  await evictBackingKeys({ backingKeys }, { hsm: deps.hsm, deadline });
+  await evictBackingKeys({ backingKeys }, { ...deps, deadline });
   return { KeyId: key.arn, KeyMaterialId: materialId };
 };
 

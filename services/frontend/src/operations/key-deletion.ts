@@ -16,7 +16,7 @@ export const scheduleKeyDeletion: Handler<typeof ScheduleKeyDeletion, ScheduleKe
   { keys, hsm, clock },
 ) => {
   const scheduled = await keys.updateKey({ ...key, ...waitOf(key, days, clock.now()) });
-  await evictBackingKeys(scheduled, { hsm, deadline });
+  await evictBackingKeys(scheduled, { hsm, clock, deadline });
   const { deletionDate, state } = scheduled;
   return {
     KeyId: key.arn,

@@ -93,14 +93,14 @@ export const enableKey: Handler<typeof EnableKey, Pick<Deps, 'keys'>> = async (_
   await keys.updateKey({ ...key, state: 'Enabled' });
 };
 
-export const disableKey: Handler<typeof DisableKey, Pick<Deps, 'keys' | 'hsm'>> = async (
+export const disableKey: Handler<typeof DisableKey, Pick<Deps, 'keys' | 'hsm' | 'clock'>> = async (
   _input,
   { key, deadline },
-  { keys, hsm },
+  { keys, hsm, clock },
 ) => {
   const disabled = await keys.updateKey({ ...key, state: 'Disabled' });
   // The record alone keeps every frontend from using the key; this also removes the opened material from memory.
-  await evictBackingKeys(disabled, { hsm, deadline });
+  await evictBackingKeys(disabled, { hsm, clock, deadline });
 };
 
 export const updateKeyDescription: Handler<typeof UpdateKeyDescription, Pick<Deps, 'keys'>> = async (
