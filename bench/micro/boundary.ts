@@ -1,6 +1,6 @@
 import { testContext } from '@keyfleet/test-support/command-context';
 import { createHash, randomBytes } from 'node:crypto';
-import { systemClock } from '@keyfleet/shared/clock';
+import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import type { CommandHandler } from '../../services/hsm-worker/src/boundary/commands/command.ts';
@@ -17,7 +17,7 @@ const context = testContext({
   clock: systemClock,
   random: randomBytes,
   nonce: newNonceSource(),
-  backingKeys: new BackingKeyCache({ clock: systemClock, maxBytes: 64 << 20, maxAgeMs: 600_000 }),
+  backingKeys: new BackingKeyCache({ monotonicClock, maxBytes: 64 << 20, maxAgeMs: 600_000 }),
 });
 const keyId = '00000000-0000-4000-8000-000000000000';
 const account = '111122223333';

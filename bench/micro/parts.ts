@@ -5,7 +5,7 @@ import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-keys
 import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
 import { requestCodec, responseCodec } from '@keyfleet/shared/api/aws-json';
 import { Encrypt } from '@keyfleet/shared/api/cipher';
-import { systemClock } from '@keyfleet/shared/clock';
+import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
 import {
   canonicalRequest,
   deriveSigningKey,
@@ -104,7 +104,7 @@ for (const count of [1, 16]) {
 const boundary = testContext({
   clock: systemClock,
   random: randomBytes,
-  backingKeys: new BackingKeyCache({ clock: systemClock, maxBytes: 64 << 20, maxAgeMs: 600_000 }),
+  backingKeys: new BackingKeyCache({ monotonicClock, maxBytes: 64 << 20, maxAgeMs: 600_000 }),
 });
 const making = { keyId, account, keySpec: 'SYMMETRIC_DEFAULT', keyUsage: 'ENCRYPT_DECRYPT' } as const;
 const { token } = await handlers.GenerateBackingKey(making, boundary, undefined);

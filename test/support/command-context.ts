@@ -49,7 +49,7 @@ export function testContext(overrides: Partial<CommandContext> = {}): CommandCon
   const random = counterRandom();
   return {
     keyring: testKeyring({ active: testDomainKey('1') }),
-    backingKeys: new BackingKeyCache({ clock, maxBytes: 64 << 20, maxAgeMs: 60_000 }),
+    backingKeys: new BackingKeyCache({ monotonicClock: clock, maxBytes: 64 << 20, maxAgeMs: 60_000 }),
     rsaKeyPairs: new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }),
     noble: { of: () => nobleSignatures },
     clusters: new Map(),

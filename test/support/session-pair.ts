@@ -185,7 +185,7 @@ export function newWorker(
 ): { service: SessionService; recorded: Recorded } {
   const recorded: Recorded = { signed: [], faults: [], unknownDomainKeys: 0 };
   const { clock } = domain;
-  const backingKeys = new BackingKeyCache({ clock, maxBytes: 64 << 20, maxAgeMs: 1000 });
+  const backingKeys = new BackingKeyCache({ monotonicClock: clock, maxBytes: 64 << 20, maxAgeMs: 1000 });
   const rsaKeyPairs = { take: () => Promise.reject(new Error('no RSA key pairs in this test')) };
   const service = new SessionService({
     member: {

@@ -1,5 +1,5 @@
 import { newTokenSource } from '@keyfleet/proto/token-source';
-import { systemClock } from '@keyfleet/shared/clock';
+import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
 import { startNotices } from '@keyfleet/shared/notices';
 import { loadTrustAnchor, runService, type ServiceContext } from '@keyfleet/shared/service';
 import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
@@ -23,7 +23,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const clock = systemClock;
   const events = new WorkerEvents(log, () => follower.look());
   const { maxBytes, maxAge: maxAgeMs } = config.backingKeyCache;
-  const backingKeys = new BackingKeyCache({ clock, maxBytes, maxAgeMs });
+  const backingKeys = new BackingKeyCache({ monotonicClock, maxBytes, maxAgeMs });
   const dropping = setInterval(() => backingKeys.dropOld(), DROP_MS);
   resources.defer(() => clearInterval(dropping));
   const anchor = loadTrustAnchor(config.trustAnchorFile);

@@ -33,7 +33,11 @@ function newCache(options: { capacity?: number } = {}) {
   const clock = { time: 0, now: () => clock.time };
   return {
     clock,
-    cache: new BackingKeyCache({ clock, maxBytes: (options.capacity ?? 10) * ENTRY_BYTES, maxAgeMs: 1000 }),
+    cache: new BackingKeyCache({
+      monotonicClock: clock,
+      maxBytes: (options.capacity ?? 10) * ENTRY_BYTES,
+      maxAgeMs: 1000,
+    }),
   };
 }
 

@@ -71,6 +71,14 @@ interface Entry {
   readonly openedAt: number;
 }
 
+export interface BackingKeyCacheOptions {
+  /** Not the time of day: set back, it would keep keys that are too old. */
+  readonly monotonicClock: Clock;
+  /** Approximate limit on the memory of the opened keys. */
+  readonly maxBytes: number;
+  readonly maxAgeMs: number;
+}
+
 /**
  * Opened backing keys, cached because opening a token costs more than using a symmetric key. None is used after
  * `maxAgeMs`, and none stays if `dropOld` is called often, so that a missed eviction has a limited effect.
@@ -85,9 +93,8 @@ export class BackingKeyCache {
   /** By backing key: the slots of the tokens from which it was opened, nearly always one. */
   readonly #slots = new Map<string, readonly string[]>();
 
-  /** `maxBytes`: approximate limit on the memory of the opened keys. */
-  constructor({ clock, maxBytes, maxAgeMs }: { clock: Clock; maxBytes: number; maxAgeMs: number }) {
-    this.#clock = clock;
+  constructor({ monotonicClock, maxBytes, maxAgeMs }: BackingKeyCacheOptions) {
+    this.#clock = monotonicClock;
     this.#maxAgeMs = maxAgeMs;
     this.#entries = new BoundedCache({
       maxWeight: maxBytes,
