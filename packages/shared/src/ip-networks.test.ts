@@ -1,3 +1,5 @@
+import { BlockList, isIP } from 'node:net';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { IpNetworks } from './ip-networks.ts';
 
@@ -64,4 +66,24 @@ test.each([
 ])('%j is no network', (text) => {
   expect(IpNetworks.parse([text])).toBeUndefined();
   expect(IpNetworks.parse(['10.0.0.0/8', text])).toBeUndefined();
+});
+
+test('an address is in the networks that Node.js says', () => {
+  const addresses = fc.oneof(
+    fc.ipV4(),
+    fc.ipV6(),
+    fc.constantFrom('::', '::1', '1::', 'fe80::1:0:0:2', '2001:db8::192.0.2.1', '::192.0.2.1', '1:2:3:4:5:6:7::'),
+  );
+  const near = fc.tuple(addresses, addresses).chain(([one, other]) => fc.constantFrom([one, one], [one, other]));
+  fc.assert(
+    fc.property(near, fc.nat(128), ([network, address], given) => {
+      fc.pre(![network, address].some((text) => /^[0:]*:ffff:/i.test(text)));
+      const family = isIP(network) === 4 ? 'ipv4' : 'ipv6';
+      const prefix = family === 'ipv4' ? given % 33 : given;
+      const list = new BlockList();
+      list.addSubnet(network, prefix, family);
+      const expected = isIP(address) === isIP(network) && list.check(address, family);
+      expect(IpNetworks.parse([`${network}/${prefix}`])?.has(address)).toBe(expected);
+    }),
+  );
 });

@@ -32,9 +32,7 @@ export const FrontendConfig = z
         'Whether CreateKey takes the id of the new key from the tag `_custom_id_` or `floci:override-id`, and its material from `_custom_key_material_`, as emulators do; for development.',
       ),
     trustedProxies: z
-      .array(
-        z.string().refine((text) => IpNetworks.parse([text]) !== undefined, 'must be a network such as "10.0.0.0/8"'),
-      )
+      .array(z.string().refine(IpNetworks.accepts, 'must be a network such as "10.0.0.0/8"'))
       .default([])
       .describe(
         'Networks of the load balancers whose X-Forwarded-For and X-Forwarded-Proto are believed (docs/operations.md, "Behind a load balancer").',

@@ -87,7 +87,7 @@ const STEPS_PER_ADDRESS = 500;
 
 const ipAddress: Matching = {
   type: 'ip',
-  takes: (text) => IpNetworks.parse([text]) !== undefined,
+  takes: IpNetworks.accepts,
   compile: (texts) => {
     const networks = IpNetworks.parse(texts);
     return (value, context) => {
