@@ -286,6 +286,27 @@ describe('a key pair', () => {
     await expect(importPair('RSA_2048', key)).rejects.toEqual(refused('incorrect-material'));
   });
 
+  const element = (tag: number, ...parts: Buffer[]) => {
+    const value = Buffer.concat(parts);
+    return Buffer.concat([Buffer.of(tag, 0x82, value.length >> 8, value.length & 0xff), value]);
+  };
+  const odd = (bytes: number) => element(0x02, Buffer.of(0), Buffer.alloc(bytes, 0xab));
+
+  test.each([
+    ['DSA', '06072a8648ce380401', [odd(2_900), odd(20)], odd(2_900)],
+    ['DH', '06092a864886f70d010301', [odd(1_250)], odd(4_000)],
+  ])('of %s takes no time', async (_, oid, primes, secret) => {
+    const generator = Buffer.from('020102', 'hex');
+    const algorithm = element(0x30, Buffer.from(oid, 'hex'), element(0x30, ...primes, generator));
+    const material = element(0x30, Buffer.from('020100', 'hex'), algorithm, element(0x04, secret));
+    const startedAt = performance.now();
+    for (const keySpec of ['RSA_2048', 'ECC_NIST_P256', 'ECC_NIST_EDWARDS25519'] as const) {
+      await expect(importPair(keySpec, material)).rejects.toEqual(refused('incorrect-material'));
+    }
+    // OpenSSL would compute for seconds each time.
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+  });
+
   test('that is not PKCS #8 is refused', async () => {
     const der = pkcs8(await made.ECC_NIST_P256());
     const sec1 = (await made.ECC_NIST_P256()).export({ format: 'der', type: 'sec1' });

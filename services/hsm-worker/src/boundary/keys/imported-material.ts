@@ -1,5 +1,5 @@
 import { createECDH, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
+import { type KeySpec, type KeySpecRow, keySpecs } from '@keyfleet/shared/key-specs';
 import { isSecretKey } from './backing-keys.ts';
 import { isOfSpec, isSecretOfSpec } from './key-spec-of.ts';
 import { arePartsOfOneKey } from './rsa-parts.ts';
@@ -13,7 +13,7 @@ export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promi
   const spec = { keySpec, origin: 'EXTERNAL' } as const;
   // Not a KeyObject, which would hold the bytes until it is collected.
   if (isSecretKey(keySpec)) return isSecretOfSpec(unwrapped.length, spec) ? Buffer.from(unwrapped) : undefined;
-  const key = privateKeyOf(unwrapped);
+  const key = privateKeyOf(unwrapped, keySpec);
   if (key === undefined || !isOfSpec({ key, ...spec })) return undefined;
   switch (keySpecs[keySpec].kind) {
     case 'rsa':
@@ -25,12 +25,38 @@ export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promi
   }
 }
 
-function privateKeyOf(unwrapped: Buffer): KeyObject | undefined {
+/**
+ * The AlgorithmIdentifier of each key pair that can be imported, in DER (RFC 8017 appendix A.1, RFC 5480 section 2.1.1,
+ * RFC 8410 section 3), by its curve or kind.
+ */
+const algorithms: Readonly<Partial<Record<string, Buffer>>> = {
+  rsa: Buffer.from('300d06092a864886f70d0101010500', 'hex'),
+  'P-256': Buffer.from('301306072a8648ce3d020106082a8648ce3d030107', 'hex'),
+  'P-384': Buffer.from('301006072a8648ce3d020106052b81040022', 'hex'),
+  'P-521': Buffer.from('301006072a8648ce3d020106052b81040023', 'hex'),
+  secp256k1: Buffer.from('301006072a8648ce3d020106052b8104000a', 'hex'),
+  ed25519: Buffer.from('300506032b6570', 'hex'),
+};
+
+/** OpenSSL would read any algorithm's key, and computes for seconds over one of DSA or DH that is long enough. */
+function privateKeyOf(unwrapped: Buffer, keySpec: KeySpec): KeyObject | undefined {
+  const { kind, curve = kind }: KeySpecRow = keySpecs[keySpec];
+  const algorithm = algorithms[curve];
+  if (algorithm === undefined || !namesAlgorithm(unwrapped, algorithm)) return undefined;
   try {
     return createPrivateKey({ key: unwrapped, format: 'der', type: 'pkcs8' });
   } catch {
     return undefined;
   }
+}
+
+/** PKCS #8 (RFC 5958): SEQUENCE { INTEGER version, AlgorithmIdentifier, ... }, of which each version is one byte. */
+function namesAlgorithm(pkcs8: Buffer, algorithm: Buffer): boolean {
+  const [sequence, length = 0] = pkcs8;
+  const version = 2 + (length < 0x80 ? 0 : length - 0x80);
+  const isVersion = sequence === 0x30 && pkcs8[version] === 0x02 && pkcs8[version + 1] === 1;
+  const at = version + 3;
+  return isVersion && pkcs8.subarray(at, at + algorithm.length).equals(algorithm);
 }
 
 /**
