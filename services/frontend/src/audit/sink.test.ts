@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -6,7 +6,7 @@ import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newAttempt } from '../request/attempt.ts';
 import { Audit, type AuditRecord } from './record.ts';
-import { assertRecordable, AuditFullError, openFileSink } from './sink.ts';
+import { assertRecordable, AuditFullError, type FileSinkOptions, openFileSink } from './sink.ts';
 
 let directory: string;
 beforeEach(async () => {
@@ -101,6 +101,74 @@ test('a file that was renamed is left for a new one, and no record is lost', asy
   const requests = async (file: string) => (await linesOf(file)).map(({ requestID }) => requestID);
   expect([await requests(`${path}.1`), await requests(path)]).toEqual([['1'], ['2']]);
   expect((await stat(path)).mode & 0o777).toBe(0o600);
+});
+
+test('a file whose last line is cut off loses no other, also where it is found under the name later', async () => {
+  const path = join(directory, 'audit.jsonl');
+  const torn = '{"requestID":"0"}\n{"requestID":"1","even';
+  await writeFile(path, torn);
+  {
+    await using sink = await openFileSink({ path, onProblem, followMs: 0 });
+    const audit = new Audit(sink, clock);
+    audit.record(refusal('2'));
+    await sink.settled();
+    await rename(path, `${path}.1`);
+    await writeFile(path, torn);
+    audit.record(refusal('3'));
+    audit.record(refusal('4'));
+  }
+  const after = async (file: string) => {
+    const text = await readFile(file, 'utf8');
+    expect(text.startsWith(`${torn}\n`)).toBe(true);
+    return text
+      .slice(torn.length + 1)
+      .trimEnd()
+      .split('\n');
+  };
+  const requests = async (file: string) =>
+    (await after(file)).map((line) => (JSON.parse(line) as AuditRecord).requestID);
+  expect([await requests(`${path}.1`), await requests(path)]).toEqual([['2'], ['3', '4']]);
+});
+
+/** The first file has room for so many bytes, and the others for all. */
+function openOnDiskOf(bytes: number): NonNullable<FileSinkOptions['open']> {
+  let room = bytes;
+  let isFirst = true;
+  return async (path) => {
+    const file = await open(path, 'a');
+    const left = (): number => (isFirst ? room : Number.MAX_SAFE_INTEGER);
+    const write = async (buffer: Buffer, offset: number) => {
+      const length = Math.min(left(), buffer.length - offset);
+      if (length === 0) throw new Error('ENOSPC: no space left on device');
+      room -= length;
+      return file.write(buffer, offset, length);
+    };
+    return {
+      stat: () => file.stat(),
+      write,
+      close() {
+        isFirst = false;
+        return file.close();
+      },
+    };
+  };
+}
+
+test('a record that a full disk cut is whole in the next file', async () => {
+  const path = join(directory, 'audit.jsonl');
+  const [whole, cut] = [refusal('1'), { ...refusal('2'), name: 'n'.repeat(2_000) }];
+  {
+    // Room for one record and the half of another.
+    await using sink = await openFileSink({ path, onProblem: () => {}, followMs: 0, open: openOnDiskOf(2_000) });
+    const audit = new Audit(sink, clock);
+    for (const attempt of [whole, cut]) audit.record(attempt);
+    await expect(sink.settled()).rejects.toThrow('ENOSPC');
+    await rename(path, `${path}.1`);
+    audit.record(refusal('3'));
+  }
+  const requests = async (file: string) => (await linesOf(file)).map(({ requestID }) => requestID);
+  expect(await requests(path)).toEqual(['2', '3']);
+  expect((await readFile(`${path}.1`, 'utf8')).split('\n')).toHaveLength(2);
 });
 
 test('records of any size are written whole', async () => {

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 
 /** How long a record may wait to be written together with others. */
@@ -59,6 +60,13 @@ export interface FileSinkOptions {
   readonly followMs?: number;
   /** For tests. */
   readonly maxBacklogBytes?: number;
+  /** For tests: a disk that takes only so much. */
+  readonly open?: (path: string) => Promise<Handle>;
+}
+
+interface Handle extends Pick<FileHandle, 'close'> {
+  stat(): Promise<Stats>;
+  write(buffer: Buffer, offset: number): Promise<{ readonly bytesWritten: number }>;
 }
 
 /**
@@ -66,12 +74,29 @@ export interface FileSinkOptions {
  * is started under the old name. Disposing writes what is left.
  */
 export async function openFileSink(options: FileSinkOptions): Promise<AuditFile> {
-  return new FileSink(await openFile(options.path), options);
+  return new FileSink(await openFile(options), options);
 }
 
-function openFile(path: string): Promise<FileHandle> {
+interface OpenFile {
+  readonly handle: Handle;
+  /** Whether it ends within a line: its disk was full, or whoever wrote it was killed. */
+  readonly isTorn: boolean;
+}
+
+async function openFile({ path, open: openHandle = openToAppend }: FileSinkOptions): Promise<OpenFile> {
+  const handle = await openHandle(path);
+  const found = await handle.stat();
+  if (!found.isFile() || found.size === 0) return { handle, isTorn: false };
+  await using reading = await open(path, 'r');
+  const { buffer } = await reading.read(Buffer.alloc(1), 0, 1, found.size - 1);
+  return { handle, isTorn: buffer[0] !== NEWLINE };
+}
+
+function openToAppend(path: string): Promise<Handle> {
   return open(path, 'a', 0o600);
 }
+
+const END_OF_LINE = Buffer.of(NEWLINE);
 
 /**
  * A record is turned into bytes at once. Waiting objects would outlive the young-generation collections that free a
@@ -79,26 +104,29 @@ function openFile(path: string): Promise<FileHandle> {
  */
 class FileSink implements AuditFile {
   fileBytes = 0;
-  #file: FileHandle;
+  #file: Handle;
   #lookedAt = performance.now();
-  readonly #path: string;
+  readonly #options: FileSinkOptions;
   readonly #followMs: number;
   readonly #maxBacklogBytes: number;
   readonly #onProblem: (problem: unknown) => void;
   #chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   #used = 0;
-  /** Lines in order, except those in the chunk being filled. */
+  /** Whole lines in order, except those in the chunk being filled. */
   #full: Buffer[] = [];
+  /** How much of the first of them is in the file. */
+  #written = 0;
   #fullBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   /** The error of the previous flush, if any. */
   #flushing: Promise<Error | undefined> = Promise.resolve(undefined);
   #isClosing = false;
 
-  constructor(file: FileHandle, options: FileSinkOptions) {
-    const { path, onProblem, followMs = FOLLOW_MS, maxBacklogBytes = MAX_BACKLOG_BYTES } = options;
-    this.#file = file;
-    this.#path = path;
+  constructor({ handle, isTorn }: OpenFile, options: FileSinkOptions) {
+    const { onProblem, followMs = FOLLOW_MS, maxBacklogBytes = MAX_BACKLOG_BYTES } = options;
+    this.#file = handle;
+    if (isTorn) this.#endLine(this.#full);
+    this.#options = options;
     this.#followMs = followMs;
     this.#maxBacklogBytes = maxBacklogBytes;
     this.#onProblem = onProblem;
@@ -163,13 +191,14 @@ class FileSink implements AuditFile {
     const writing = this.#full;
     this.#full = [];
     try {
-      await this.#followName();
+      await this.#followName(writing);
       while (writing.length > 0) {
-        const { bytesWritten } = await this.#file.write(writing[0]!);
+        const { bytesWritten } = await this.#file.write(writing[0]!, this.#written);
         this.#fullBytes -= bytesWritten;
-        const rest = writing[0]!.subarray(bytesWritten);
-        if (rest.length > 0) writing[0] = rest;
-        else writing.shift();
+        this.#written += bytesWritten;
+        if (this.#written < writing[0]!.length) continue;
+        writing.shift();
+        this.#written = 0;
       }
       return undefined;
     } catch (error) {
@@ -180,15 +209,36 @@ class FileSink implements AuditFile {
     }
   }
 
-  async #followName(): Promise<void> {
+  async #followName(writing: Buffer[]): Promise<void> {
     if (performance.now() - this.#lookedAt < this.#followMs) return;
     this.#lookedAt = performance.now();
-    const [{ ino, dev, size }, named] = await Promise.all([this.#file.stat(), stat(this.#path).catch(() => undefined)]);
+    const [{ ino, dev, size }, named] = await Promise.all([
+      this.#file.stat(),
+      stat(this.#options.path).catch(() => undefined),
+    ]);
     this.fileBytes = size;
     if (named?.ino === ino && named.dev === dev) return;
     const renamed = this.#file;
     this.fileBytes = 0;
-    this.#file = await openFile(this.#path);
+    const { handle, isTorn } = await openFile(this.#options);
+    this.#file = handle;
+    this.#beginLineAnew(writing);
+    if (isTorn) this.#endLine(writing);
     await renamed.close();
+  }
+
+  /** A line of which the previous file has only the beginning is written whole into the new one. */
+  #beginLineAnew(writing: Buffer[]): void {
+    if (this.#written === 0) return;
+    const begin = writing[0]!.lastIndexOf(NEWLINE, this.#written - 1) + 1;
+    this.#fullBytes += this.#written - begin;
+    writing[0] = writing[0]!.subarray(begin);
+    this.#written = 0;
+  }
+
+  /** Otherwise the file's last line, which is lost, would take the next one with it. */
+  #endLine(writing: Buffer[]): void {
+    writing.unshift(END_OF_LINE);
+    this.#fullBytes += END_OF_LINE.length;
   }
 }
