@@ -94,6 +94,20 @@ describe('several frontends', () => {
     }
   });
 
+  test('give one whose share is small the rate again once the others ask for nothing, however little it is asked', async () => {
+    let theirs: Asked[] = [{ SymmetricCryptography: 20_000 }];
+    const elsewhere = { exchange: () => Promise.resolve(theirs) };
+    const onProblem = (problem: unknown) => expect.unreachable(String(problem));
+    const one = new RequestRates({ rates, elsewhere, onRefused: () => {}, onProblem });
+    opened.push(one);
+    ask(one, 10, 'SymmetricCryptography');
+    await one.endWindow();
+    theirs = [];
+    expect(ask(one, 5, 'SymmetricCryptography')).toBe(1);
+    await one.endWindow();
+    expect(ask(one, 5, 'SymmetricCryptography')).toBe(5);
+  });
+
   test('leave the whole rate to the frontend that gets the requests', async () => {
     const { frontends } = fleet(3);
     ask(frontends[0]!, 50, 'SymmetricCryptography');

@@ -208,7 +208,10 @@ export class RequestRates implements Disposable {
 
   async #tell(account: Account, asked: Asked): Promise<void> {
     const { rates, elsewhere, onProblem } = this.#deps;
-    const isMuch = [...account.uses.keys()].some((rateClass) => asked[rateClass]! >= rates[rateClass] * TELL_FROM);
+    const isMuch = [...account.uses].some(
+      // A share that was made small grows again only by hearing of the others.
+      ([rateClass, { share }]) => asked[rateClass]! >= rates[rateClass] * TELL_FROM || share < rates[rateClass],
+    );
     if (!isMuch) return;
     try {
       const others = await elsewhere.exchange(account, asked);
