@@ -83,17 +83,37 @@ describe('the pool', () => {
     },
   );
 
-  test('throttles when all workers are overloaded until the deadline', async () => {
+  test.each([
+    ['answers what workers are no longer too busy for', 4, 'answered'],
+    ['throttles what all workers stay too busy for, long before the deadline', 5, 'overloaded'],
+  ])('%s, and asks less and less often', async (_, times, outcome) => {
+    let asked = 0;
+    const busy: RandomHandler = (...request) =>
+      asked++ < times ? refusing('overloaded')(...request) : { bytes: Buffer.of(1) };
+    await using frontend = await startTwoWorkers(busy, busy);
+    const answer = frontend.ask(MINUTE_MS).then(
+      () => 'answered',
+      ({ reason }: { reason: string }) => reason,
+    );
+    // The other one is asked at once.
+    for (const [already, ms] of [50, 100, 200].entries()) {
+      await until(() => asked === 2 + already);
+      frontend.domain.clock.advance(ms);
+    }
+    expect(await answer).toBe(outcome);
+    expect([asked, frontend.pool.inFlight]).toEqual([5, 0]);
+  });
+
+  test('throttles at the deadline what workers are too busy for', async () => {
     let refusals = 0;
     const overloaded: RandomHandler = (...request) => {
       refusals++;
       return refusing('overloaded')(...request);
     };
     await using frontend = await startTwoWorkers(overloaded, overloaded);
-    const asked = frontend.ask(1000);
-    // It is asked for a third time when the refusals of both have been heard.
-    await until(() => refusals >= 3);
-    frontend.domain.clock.advance(1000);
+    const asked = frontend.ask(40);
+    await until(() => refusals === 2);
+    frontend.domain.clock.advance(40);
     await expect(asked).rejects.toMatchObject({ reason: 'overloaded' });
   });
 

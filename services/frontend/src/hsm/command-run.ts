@@ -32,6 +32,9 @@ export class CommandRun {
   avoid: Way | undefined;
   /** Why it is waiting, if an HSM said so. */
   refusal: Refusal | undefined;
+  /** How often a worker was too busy for it; it waits until `notBefore` (milliseconds since the epoch) for the next. */
+  overloads = 0;
+  notBefore = 0;
   /** The refusal that made us ask another worker. */
   elsewhere: HsmRefusedError | undefined;
   /** The cluster it is for, if any. */

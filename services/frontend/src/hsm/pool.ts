@@ -37,6 +37,11 @@ const SWEEP_MS = 25;
 const FRAME_FILL = 32;
 /** A command that was under way in this many channels that ended may be what ends them. */
 const MAX_LOSSES = 3;
+/**
+ * A command that workers are too busy for is tried so often, within 400 ms. To wait for its deadline instead would have
+ * one account whose queues in the workers are full take all places here, and the workers refuse it 40 times a second.
+ */
+const MAX_OVERLOADS = 5;
 /** Another worker may well run it; these refusals say nothing about the command itself. */
 const retryable: ReadonlySet<Refusal> = new Set(['unknown-domain-key', 'overloaded', 'no-domain']);
 /** These refusals say what a worker lacks, now or always; each of the other workers is asked once. */
@@ -220,9 +225,16 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     const isFirst = run.refusal === undefined;
     run.refusal = refusal;
     run.avoid = channel;
+    if (refusal === 'overloaded' && this.#holdsBack(run)) return this.#expire(run);
     // Another worker is tried at once; after that the run waits for the next sweep, so that refusals do not circle.
     if (isFirst && this.#ready.length > 1) this.#dispatch(run);
     else this.#waiting.push(run);
+  }
+
+  /** Doubles the time until it is tried again; true if it was tried often enough. */
+  #holdsBack(run: CommandRun): boolean {
+    run.notBefore = this.#options.clock.now() + SWEEP_MS * 2 ** run.overloads;
+    return ++run.overloads >= MAX_OVERLOADS;
   }
 
   /** The last refusal is the answer, except that the lack of a cluster says less than any other refusal. */
@@ -265,9 +277,10 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
       this.#waiting = this.#waiting.filter((run) => !run.settled);
       return;
     }
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const run of waiting) if (!run.settled) this.#dispatch(run);
+    const waiting = this.#waiting.filter(({ settled }) => !settled);
+    const now = this.#options.clock.now();
+    this.#waiting = waiting.filter(({ notBefore }) => notBefore > now);
+    for (const run of waiting) if (run.notBefore <= now) this.#dispatch(run);
   }
 }
 
