@@ -20,6 +20,9 @@ export interface SpreadDeps {
  */
 const FRESH_MS = 5_000;
 
+/** A change takes a few, and each has something new to go by. */
+const MAX_STEPS = 20;
+
 /**
  * Writes a change to what all of a key's Regions share, and tells the others. Throws ConflictError if an earlier change
  * had to be told first; that has been done, and everything must be decided again. Returns the record as written. A
@@ -72,7 +75,10 @@ export async function spread(primary: KmsKey, deps: SpreadDeps): Promise<void> {
   const carryOn = async (): Promise<void> => {
     if (!isRead && at !== undefined) at = await deps.keys.findKey(at.region, at.keyId);
     isRead = false;
-    while (at?.related?.spreading) at = await step(at, deps);
+    for (let steps = 0; at?.related?.spreading; steps++) {
+      if (steps === MAX_STEPS) throw new ConflictError(`the records of ${primary.arn} do not agree`);
+      at = await step(at, deps);
+    }
   };
   await decidedAgain(carryOn, deps.deadline, deps.clock);
 }
@@ -110,12 +116,15 @@ function isNewer(key: KmsKey, primary: KmsKey): boolean {
 
 /**
  * Either somebody else was faster and went on to make another key the primary, which now decides, also for the former
- * one; or this is still the primary, and an older record of it was restored.
+ * one; or this is still the primary, and an older record of it was restored. Of two primaries, as a restore can leave
+ * them, the newer one decides; of two at the same version the one whose Region comes first.
  */
 async function follow(newer: KmsKey, former: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
   const primary = await findPrimary(newer, deps);
   if (primary === undefined) throw new ConflictError(`${former.arn} has changed`);
-  if (primary.region === former.region) return deps.keys.updateKey(caughtUp(former, newer));
+  const isEven = relatedOf(primary).version === relatedOf(former).version;
+  const isDecider = multiRegionTypeOf(former) === 'PRIMARY' && isEven && former.region < primary.region;
+  if (primary.region === former.region || isDecider) return deps.keys.updateKey(caughtUp(former, newer));
   await tell(primary, former.region, deps);
   return primary;
 }
@@ -155,11 +164,22 @@ async function tell(
   return changeRecorded(told, serviceEvents.synchronizationOf(told), deps);
 }
 
-/** From this write on, `next` is the primary, and the former one is told like every other Region. */
+/**
+ * Throws ConflictError while the record names the key as the next primary and it is not enabled: whether it becomes the
+ * primary hangs on its state, and whoever carries that out, at once with others, must see the same one.
+ */
+export function assertMayBeEnabled({ arn, region, state, related }: KmsKey): void {
+  if (related?.next === region && state !== 'Enabled') throw new ConflictError(`${arn} is about to be passed over`);
+}
+
+/**
+ * From this write on, `next` is the primary, and the former one is told like every other Region. It is not enabled
+ * meanwhile (`assertMayBeEnabled`), and if it is disabled, this write fails.
+ */
 async function makePrimary(told: readonly KmsKey[], primary: KmsKey, { keys }: SpreadDeps): Promise<KmsKey> {
   const { next, replicas, primary: former } = relatedOf(primary);
   const heir = told.find(({ region }) => region === next);
-  // It was scheduled for deletion or disabled before it was told.
+  // It was scheduled for deletion or disabled before it was told, and stays so until the primary has taken it back.
   if (heir?.state !== 'Enabled') return keys.updateKey(sharedChange(primary, {}, { next: undefined }));
   const others = replicas.map((region) => (region === heir.region ? former : region));
   return keys.updateKey(sharedChange(heir, {}, { primary: heir.region, replicas: others, next: undefined }));

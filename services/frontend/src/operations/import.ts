@@ -5,7 +5,7 @@ import { currentMaterialOf, evictBackingKeys } from '../keys/backing-keys.ts';
 import { assertExpectedMaterial, incorrectMaterial, withMaterial, withoutMaterial } from '../keys/import.ts';
 import { wrappingOf } from '../keys/wrapping.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
-import { changeMaterials } from '../multi-region/spread.ts';
+import { assertMayBeEnabled, changeMaterials } from '../multi-region/spread.ts';
 import { invalidCiphertext } from './ciphertexts.ts';
 import type { Deps, Handler } from './handler.ts';
 
@@ -26,6 +26,7 @@ export const importKeyMaterial: Handler<typeof ImportKeyMaterial, ImportKeyMater
   { key, deadline },
   deps,
 ) => {
+  assertMayBeEnabled(key);
   const sent = { importToken: input.ImportToken, encryptedMaterial: input.EncryptedKeyMaterial };
   const made = await unwrapped(deps.hsm.execute('ImportBackingKey', { ...importKeyOf(key), ...sent }, deadline));
   const materialId = Buffer.from(made.materialId).toString('hex');

@@ -11,6 +11,7 @@ import { keyArn } from '@keyfleet/shared/arn';
 import { commandKeyOf, currentBackingKey, evictBackingKeys } from '../keys/backing-keys.ts';
 import { isAway } from '../key-stores/key-place.ts';
 import { metadataOf, specMembersOf } from '../keys/key-metadata.ts';
+import { assertMayBeEnabled } from '../multi-region/spread.ts';
 import type { Deps, Handler } from './handler.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -90,6 +91,7 @@ export const getKeyLastUsage: Handler<typeof GetKeyLastUsage, Pick<Deps, 'lastUs
 };
 
 export const enableKey: Handler<typeof EnableKey, Pick<Deps, 'keys'>> = async (_input, { key }, { keys }) => {
+  assertMayBeEnabled(key);
   await keys.updateKey({ ...key, state: 'Enabled' });
 };
 

@@ -1,0 +1,120 @@
+import { DisableKey, EnableKey } from '@keyfleet/shared/api/keys';
+import { region } from '@keyfleet/test-support/fakes/frontend';
+import {
+  decryptIn,
+  encryptIn,
+  frontend,
+  inWest,
+  KeyId,
+  newFrontend,
+  replicate,
+  south,
+  west,
+} from '@keyfleet/test-support/fakes/multi-region-key';
+import { beforeEach, expect, test } from 'vitest';
+import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
+import { sharedChange } from '../keys/multi-region.ts';
+import { importKeyMaterial } from '../operations/import.ts';
+import { ConflictError, type KeyStore } from '../store/store.ts';
+import { spread, type SpreadDeps } from './spread.ts';
+
+beforeEach(async () => {
+  await newFrontend();
+  await replicate();
+});
+
+const find = async (where: string) => (await frontend.store.findKey(where, KeyId))!;
+
+/** As another frontend carries it out. `writes`: how it writes. */
+function depsWith(writes: Partial<KeyStore> = {}): SpreadDeps {
+  const { store } = frontend;
+  const event = { id: 'e', text: '{}' };
+  return {
+    keys: {
+      // As long as a real store takes, at least.
+      findKey: (...at) => new Promise((resolve) => setImmediate(() => resolve(store.findKey(...at)))),
+      updateKey: (...change) => store.updateKey(...change),
+      forgetEvents: () => Promise.resolve(),
+      ...writes,
+    },
+    clock: { now: () => Date.now() },
+    deadline: Date.now() + 2_000,
+    serviceEvents: { record: () => Promise.resolve(), rotationOf: () => event, synchronizationOf: () => event },
+  };
+}
+
+async function primaries(): Promise<string[]> {
+  const keys = await Promise.all([region, west, south].map(async (where) => frontend.store.findKey(where, KeyId)));
+  return keys.flatMap((key) => (key !== undefined && multiRegionTypeOf(key) === 'PRIMARY' ? [key.region] : []));
+}
+
+test('a key that is chosen while it is disabled is not enabled until it is passed over: two frontends see the same', async () => {
+  await frontend.call(DisableKey, { KeyId }, inWest);
+  // Told, it says so itself.
+  const chosen = await frontend.store.updateKey(sharedChange(await find(region), {}, { next: west }));
+  const reached = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const slow = spread(
+    chosen,
+    depsWith({
+      async updateKey(key) {
+        if (key.region !== region) return frontend.store.updateKey(key);
+        reached.resolve();
+        await goOn.promise;
+        return frontend.store.updateKey(key);
+      },
+    }),
+  );
+  await reached.promise;
+  const enabling = frontend.call(EnableKey, { KeyId }, inWest);
+  const other = spread(await find(region), depsWith());
+  await other;
+  goOn.resolve();
+  await Promise.all([slow, enabling]);
+  expect(await primaries()).toEqual([region]);
+  expect((await find(west)).state).toBe('Enabled');
+  expect(relatedOf(await find(region)).next).toBeUndefined();
+});
+
+test('material that would enable a chosen key is not imported until it is passed over, either', async () => {
+  const key = await find(west);
+  const chosen: KmsKey = { ...key, state: 'PendingImport', related: { ...relatedOf(key), next: west } };
+  const call = { key: chosen } as Parameters<typeof importKeyMaterial>[1];
+  const importing = async () => importKeyMaterial({} as never, call, {} as never);
+  await expect(importing()).rejects.toThrow(ConflictError);
+});
+
+/** Both records say that their key is the primary, at one version, as releases before this one could leave them. */
+async function leaveTwoPrimaries(): Promise<void> {
+  await replicate({ ReplicaRegion: south });
+  const [here, there] = [await find(region), await find(west)];
+  const replicas = [region, south];
+  await frontend.store.updateKey(sharedChange(here, {}, { next: undefined }));
+  await frontend.store.updateKey(sharedChange(there, {}, { primary: west, replicas, next: undefined }));
+  expect(await primaries()).toEqual([region, west]);
+}
+
+test.each([[[region]], [[west]], [[region, west, region]]])(
+  'of two primaries at one version one becomes a replica, whoever begins: %j',
+  async (beginning) => {
+    const inUse = await encryptIn(west);
+    await leaveTwoPrimaries();
+    const from: KmsKey[] = await Promise.all(beginning.map(find));
+    await Promise.all(from.map((key) => spread(key, depsWith())));
+    const keys = await Promise.all([region, west, south].map(find));
+    expect(await primaries()).toHaveLength(1);
+    expect(new Set(keys.map(({ related }) => JSON.stringify(related))).size).toBe(1);
+    expect(relatedOf(keys[0]!).spreading).toBeUndefined();
+    for (const where of [region, south]) expect(await decryptIn(where, inUse)).toBe(west);
+  },
+);
+
+test('records that do not come to agree are left to somebody else when the time is over', async () => {
+  const unsettled = sharedChange(await find(region), {});
+  // Nothing that is written is there afterwards.
+  const deps = depsWith({
+    findKey: (where) => (where === region ? Promise.resolve(unsettled) : find(where)),
+    updateKey: (key) => Promise.resolve(key.region === region ? unsettled : key),
+  });
+  await expect(spread(unsettled, { ...deps, deadline: Date.now() + 50 })).rejects.toThrow('timed out');
+});
