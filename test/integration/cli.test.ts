@@ -176,7 +176,9 @@ test('a worker is admitted when the second operator approves', async () => {
   expect(proposed.out).toContain('Not enough yet');
   const { out } = await keyfleetCli('domain', 'proposals', ...manager, '--json');
   expect(out).toContain('"standing": "collecting"');
-  const id = (await newestProposal()).slice(0, 12);
+  const id = (await newestProposal()).slice(0, 32);
+  const tooFew = await keyfleetCli('domain', 'approve', id.slice(1), ...domain, ...signer('berta'));
+  expect(tooFew).toMatchObject({ exitCode: 1, notes: expect.stringContaining('give 32 digits of the id') });
   const approved = await keyfleetCli('domain', 'approve', id, ...domain, ...signer('berta'));
   expect(approved.notes).toBe(
     'ModifyMembers in domain test, at generation 2, carried out by hsm-1\n  admit member hsm-3  <fingerprint>',

@@ -1,6 +1,7 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, SignCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { loadTrustAnchor } from '@keyfleet/cli/public-files';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
@@ -74,7 +75,8 @@ test('with every volume of every worker lost, an offline member and the stored t
   expect((await runKeyfleet('recover', id, ...domain, ...offline)).notes).toContain('cannot be carried out (done)');
 
   using client = new DomainManagerClient(manager, plaintextPeers.credentials);
-  const tokens = await client.fetchTokens();
+  const anchor = loadTrustAnchor(home.trustAnchorFile);
+  const { tokens } = await client.fetchChain(anchor);
   await expect(client.storeToken(tokens.at(-1)!)).rejects.toThrow('does not verify');
-  expect((await client.fetchTokens()).length).toBe(tokens.length);
+  expect((await client.fetchChain(anchor)).tokens.length).toBe(tokens.length);
 });

@@ -60,7 +60,7 @@ async function runPage(page: string, steps: readonly Before[]): Promise<void> {
 
 async function runBlock(block: string): Promise<void> {
   const manager = `--domain-manager ${fleet.manager()}`;
-  const proposal = block.includes('$PROPOSAL') ? (await client.listProposals()).at(-1)?.proposalId.slice(0, 12) : '';
+  const proposal = block.includes('$PROPOSAL') ? (await client.listProposals()).at(-1)?.proposalId.slice(0, 32) : '';
   const env = {
     NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/keyfleet'),
     PATH: `${fleet.dir}:${process.env['PATH']}`,

@@ -1,6 +1,7 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManager } from '@keyfleet/proto';
 import { monotonicClock } from '@keyfleet/shared/clock';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { newProposal, parseProposal, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit } from '@keyfleet/shared/request-limit';
@@ -13,13 +14,15 @@ const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hs
 const harmless = signProposal(newProposal(domain.command(rotation)), domain.alice);
 const harmful = signProposal(newProposal(domain.command(removal)), domain.alice);
 
+const tokensOf = (after: number): Uint8Array[] => domain.tokens.slice(after);
+
 /** A domain-manager that always returns `shown` under the id of `named`; its tokens are the domain's. */
-async function startLiar(shown: Proposal, named: Proposal, standing = 'collecting') {
+async function startLiar(shown: Proposal, named: Proposal, standing = 'collecting', tokensAfter = tokensOf) {
   const answer = answering((error) => ({ details: String(error) }));
   const message = { proposal_id: proposalId(named), proposal: Proposal.encode(shown), standing };
   const names = Object.keys(DomainManager.service);
   const answerTo = (name: string, { after_generation: after = 0 }: { after_generation?: number }) => {
-    if (name === 'FetchTokens') return { tokens: domain.tokens.slice(after) };
+    if (name === 'FetchTokens') return { tokens: tokensAfter(after) };
     return name === 'ListProposals' ? { proposals: [message] } : message;
   };
   const limit = { maxBytes: 1_000_000, rate: new PeerLimit(monotonicClock, { perSecond: 100, burst: 100 }) };
@@ -49,7 +52,7 @@ test('a proposal that the domain-manager shows under the id of another is refuse
   const { client } = liar;
   const id = proposalId(harmless);
   await expect(client.listProposals()).rejects.toThrow('trust nothing');
-  await expect(client.getProposal(id.slice(0, 12))).rejects.toThrow('trust nothing');
+  await expect(client.getProposal(id.slice(0, 32))).rejects.toThrow('trust nothing');
   await expect(client.propose(harmless)).rejects.toThrow('trust nothing');
   await expect(client.approve(id, harmless.signatures[0]!)).rejects.toThrow('trust nothing');
 });
@@ -69,6 +72,18 @@ test('a proposal is done when a token of the verified chain holds it, whatever t
   await expect(awaited()).rejects.toThrow('not carried out yet (done, says the domain-manager, without proof)');
   domain.step(removal);
   await expect(awaited()).resolves.toMatchObject({ standing: 'done', generation: domain.generation });
+});
+
+test('a domain-manager that always has a further token is refused at the first that does not follow', async () => {
+  await using liar = await startLiar(harmless, harmless, 'collecting', () => domain.tokens);
+  await expect(liar.client.fetchChain(domain.anchor)).rejects.toThrow(DomainError);
+});
+
+test('of a proposal as many digits are asked for as nobody makes another one for', async () => {
+  await using liar = await startLiar(harmless, harmless);
+  const id = proposalId(harmless);
+  await expect(liar.client.getProposal(id.slice(0, 31))).rejects.toThrow('give 32 digits of the id');
+  expect(await liar.client.getProposal(id.slice(0, 32))).toMatchObject({ proposalId: id });
 });
 
 test('a standing that there is none of is shown to nobody: it could read like one of our own lines', async () => {

@@ -4,7 +4,7 @@ import type { Proposal__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Pr
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import { channelOptions, unary } from '@keyfleet/proto/unary';
 import { systemClock } from '@keyfleet/shared/clock';
-import { assertNotFromFuture, verifyChain } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, follow, verifyChain } from '@keyfleet/shared/domain/chain';
 import {
   type OperatorSignature,
   parseDomainChange,
@@ -22,6 +22,11 @@ import { CliError } from './cli-error.ts';
 const TIMEOUT_MS = 10_000;
 const DONE_WITHIN_MS = 30_000;
 const POLL_MS = 200;
+/**
+ * Of a proposal's id, as many as nobody makes another proposal for: what one operator shows, the next approves, and the
+ * domain-manager between them may be hostile.
+ */
+export const PROPOSAL_DIGITS = 32;
 
 const Standing = z.enum(['collecting', 'ready', 'done', 'failed']);
 export type Standing = z.output<typeof Standing>;
@@ -33,6 +38,12 @@ export interface ProposalView {
   readonly reason: string;
   readonly expiresAt: number;
   readonly generation: number;
+}
+
+export interface Chain {
+  readonly tokens: readonly Buffer[];
+  /** What the newest one says; undefined before the ceremony. */
+  readonly domain: VerifiedDomain | undefined;
 }
 
 /**
@@ -49,22 +60,24 @@ export class DomainManagerClient implements Disposable {
     this.#client = new DomainManager(address, credentials, channelOptions);
   }
 
-  /** Every domain token, oldest first. */
-  async fetchTokens(): Promise<Buffer[]> {
+  /** Every domain token, oldest first, each verified as it comes: who answers may never end. */
+  async fetchChain(anchor: TrustAnchor): Promise<Chain> {
     const all: Buffer[] = [];
+    let domain: VerifiedDomain | undefined;
     for (;;) {
       const { tokens = [] } = await this.#call(
         unary(this.#client, DomainManager.service.FetchTokens, { after_generation: all.length }, TIMEOUT_MS),
       );
-      if (tokens.length === 0) return all;
+      if (tokens.length === 0) break;
+      for (const token of tokens) domain = follow(anchor, domain, parseToken(token));
       all.push(...tokens);
     }
+    return { tokens: all, domain: domain && verifiedNow(anchor, [], domain) };
   }
 
   /** The newest state, verified from the trust anchor; undefined before the ceremony. */
   async findDomain(anchor: TrustAnchor): Promise<VerifiedDomain | undefined> {
-    const tokens = await this.fetchTokens();
-    return tokens.length === 0 ? undefined : verifiedNow(anchor, tokens);
+    return (await this.fetchChain(anchor)).domain;
   }
 
   async getDomain(anchor: TrustAnchor): Promise<VerifiedDomain> {
@@ -93,11 +106,14 @@ export class DomainManagerClient implements Disposable {
     return proposals.map((proposal) => viewOf(proposal));
   }
 
-  /** By its id, or a unique prefix of it. */
-  async getProposal(idPrefix: string): Promise<ProposalView> {
-    const [found, ...more] = (await this.listProposals()).filter((view) => view.proposalId.startsWith(idPrefix));
-    if (found === undefined) throw new CliError(`there is no proposal ${idPrefix}. See: keyfleet domain proposals`);
-    if (more.length > 0) throw new CliError(`${more.length + 1} proposals begin with ${idPrefix}: give more of the id`);
+  /** By its id, or the first `PROPOSAL_DIGITS` of it or more. */
+  async getProposal(id: string): Promise<ProposalView> {
+    if (id.length < PROPOSAL_DIGITS)
+      throw new CliError(
+        `${id}: give ${PROPOSAL_DIGITS} digits of the id, as the proposal is shown: another may begin with fewer`,
+      );
+    const found = (await this.listProposals()).find((view) => view.proposalId.startsWith(id));
+    if (found === undefined) throw new CliError(`there is no proposal ${id}. See: keyfleet domain proposals`);
     return found;
   }
 
@@ -137,9 +153,7 @@ export class DomainManagerClient implements Disposable {
       );
       return isThere ? undefined : 0;
     }
-    const tokens = await this.fetchTokens();
-    if (tokens.length === 0) return undefined;
-    verifiedNow(anchor, tokens);
+    const { tokens } = await this.fetchChain(anchor);
     const index = tokens.findIndex((token) => proposalId(parseToken(token).proposal) === id);
     return index === -1 ? undefined : index + 1;
   }
@@ -154,12 +168,10 @@ export class DomainManagerClient implements Disposable {
    * The generation of a token that the verified chain holds, perhaps under another signature; undefined if it does not.
    */
   async generationOf(token: Uint8Array, anchor: TrustAnchor): Promise<number | undefined> {
-    const tokens = await this.fetchTokens();
+    const { tokens } = await this.fetchChain(anchor);
     const hash = tokenHash(token);
     const index = tokens.findIndex((one) => tokenHash(one).equals(hash));
-    if (index === -1) return undefined;
-    verifiedNow(anchor, tokens);
-    return index + 1;
+    return index === -1 ? undefined : index + 1;
   }
 
   status(): Promise<StatusResponse__Output> {
@@ -185,9 +197,16 @@ export class DomainManagerClient implements Disposable {
   }
 }
 
-/** The end of the chain, which must not be from the future by the local clock. Throws DomainError. */
-export function verifiedNow(anchor: TrustAnchor, tokens: readonly Uint8Array[]): VerifiedDomain {
-  const verified = verifyChain(anchor, tokens);
+/**
+ * The end of the chain, or of what follows `known`, which must not be from the future by the local clock. Throws
+ * DomainError.
+ */
+export function verifiedNow(
+  anchor: TrustAnchor,
+  tokens: readonly Uint8Array[],
+  known?: VerifiedDomain,
+): VerifiedDomain {
+  const verified = verifyChain(anchor, tokens, known);
   assertNotFromFuture(verified, systemClock.now());
   return verified;
 }

@@ -10,7 +10,7 @@ import {
 import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { ParsedArgs } from 'citty';
 import { CliError } from './cli-error.ts';
-import type { DomainManagerClient, ProposalView } from './domain-manager-client.ts';
+import { type DomainManagerClient, PROPOSAL_DIGITS, type ProposalView } from './domain-manager-client.ts';
 import { anchorOptions, loadSigner, managerOptions, type OpenDomain, openDomain, signerOptions } from './options.ts';
 import { explainDomainChange } from './proposal-text.ts';
 import type { Terminal } from './terminal.ts';
@@ -123,16 +123,17 @@ export function resultOf(view: ProposalView, change: DomainChange): ProposalResu
 }
 
 export function proposalText({ proposalId, command, signedBy, standing, reason, generation }: ProposalResult): string {
+  const id = proposalId.slice(0, PROPOSAL_DIGITS);
   const state =
     standing === 'done'
       ? doneText(generation)
       : standing === 'collecting'
-        ? `Not enough yet: ${reason}.\nThe next operator signs with: keyfleet domain approve ${proposalId.slice(0, 12)}`
+        ? `Not enough yet: ${reason}.\nThe next operator signs with: keyfleet domain approve ${id}`
         : standing === 'ready'
           ? `It has all its signatures, but ${reason}.\nStart it, or propose again with another --preparer. ` +
-            `An offline member carries it out with: keyfleet recover ${proposalId.slice(0, 12)}`
+            `An offline member carries it out with: keyfleet recover ${id}`
           : `${standing}: ${reason}`;
-  return [`Proposal ${proposalId.slice(0, 12)}`, ...command, `Signed by ${signedBy.join(', ')}.`, state].join('\n');
+  return [`Proposal ${id}`, ...command, `Signed by ${signedBy.join(', ')}.`, state].join('\n');
 }
 
 function doneText(generation: number): string {

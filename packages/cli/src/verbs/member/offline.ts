@@ -93,7 +93,7 @@ export const checkOffline = verb({
   args: { ...managerOptions, ...anchorOptions, ...offlineMemberOptions },
   async run(args, terminal) {
     using domain = openDomain(args);
-    const tokens = await domain.client.fetchTokens();
+    const { tokens } = await domain.client.fetchChain(domain.anchor);
     const { state } = await domain.client.getDomain(domain.anchor);
     const member = await loadOfflineMember(args, domain.anchor, terminal);
     const publicPart = publicPartOf(member);
