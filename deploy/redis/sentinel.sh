@@ -1,16 +1,22 @@
 set -eu
 umask 077
+# As redis.sh.
+trap exit TERM
 name=$HOSTNAME.redis.keyfleet.svc
 password=$(cat /run/secrets/sentinel)
 # Who is the master, and what it has voted for, outlives the Pod: Sentinel rewrites its file when either changes.
 known=$(grep -sE '^sentinel (myid|monitor|config-epoch|leader-epoch|current-epoch|known-replica|known-sentinel) ' /data/sentinel.conf || true)
+if [ -z "$known" ]; then
+  sh /etc/redis/master.sh >/run/redis/sentinel-master & wait $!
+  known="sentinel monitor keyfleet $(cat /run/redis/sentinel-master) 6379 2"
+fi
 {
   cat /etc/redis/sentinel.conf
   sh /etc/redis/users.sh /etc/redis/sentinel-users.acl
   echo "sentinel sentinel-user sentinel"
   echo "sentinel sentinel-pass $password"
   echo "sentinel announce-ip $name"
-  echo "${known:-sentinel monitor keyfleet $(sh /etc/redis/master.sh) 6379 2}"
+  echo "$known"
   echo "sentinel auth-user keyfleet sentinel"
   echo "sentinel auth-pass keyfleet $password"
   echo "sentinel down-after-milliseconds keyfleet 5000"

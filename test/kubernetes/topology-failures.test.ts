@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { found } from './support/topology/found.ts';
 import type { Pod } from './support/topology/pod.ts';
+import { bodyOf } from './support/topology/probes.ts';
 import { type Outcome, outcomesOf, report, SdkLoad } from './support/topology/sdk-load.ts';
 import { Topology } from './support/topology/topology.ts';
 
@@ -119,8 +120,16 @@ async function healed(): Promise<void> {
   for (;;) {
     const errors = await errorsNow();
     if (errors.length === 0) return;
-    if (Date.now() > until) expect(errors).toEqual([]);
+    if (Date.now() > until) expect(errors, await whatFrontendsLack()).toEqual([]);
   }
+}
+
+async function whatFrontendsLack(): Promise<string> {
+  const asked = topology.pods('frontend').map(async ({ name, address, ready }) => {
+    const answer = await bodyOf(`https://${address}:8900/readyz`).catch(String);
+    return `${name}, ${ready ? 'ready' : 'not ready'}: ${answer}`;
+  });
+  return (await Promise.all(asked)).join('\n');
 }
 
 async function errorsNow(): Promise<readonly string[]> {

@@ -1,13 +1,18 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
+import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { found } from './support/topology/found.ts';
+import type { Pod } from './support/topology/pod.ts';
 import { outcomesOf, SdkLoad } from './support/topology/sdk-load.ts';
 import { Topology } from './support/topology/topology.ts';
 
 // Lost volumes of Redis, and the commands of docs/kubernetes.md for them as they stand.
 
+const READ = { timeout: 60_000 };
+/** Of redis.yaml: then it would be killed. */
+const GRACE_MS = 60_000;
 const Plaintext = Buffer.from('what a customer keeps');
 
 let topology: Topology;
@@ -20,16 +25,41 @@ afterAll(() => topology?.[Symbol.asyncDispose]());
 
 test('when all of Redis was down and its master is lost with its volume, the one that has most becomes the master', async () => {
   const ciphertexts = await makeKeys();
-  const lost = topology.pod('redis-0');
-  expect((await lost.exec(['sh', '/etc/redis/master.sh'])).stdout).toBe('redis-0.redis.keyfleet.svc');
+  const lost = await master();
+  expect(lost.name).toBe('redis-0');
   const others = ['redis-1', 'redis-2'].map((name) => topology.pod(name));
   for (const pod of [lost, ...others]) pod.kill();
+  topology.deleteClaim('data-redis-0');
+  const emptied = await topology.replacePod('redis-0');
+  const answers = async (pod: Pod) => (await pod.exec(['sh', '/etc/redis/ping.sh', '6379'])).exitCode === 0;
+  await expect.poll(() => answers(emptied), READ).toBe(true);
   for (const pod of others) pod.release();
+  for (const pod of others) {
+    const says = () => readFileSync(pod.logFile('redis'), 'utf8');
+    await expect.poll(says, READ).toContain('redis-0.redis.keyfleet.svc, has lost its volume');
+    expect(await answers(pod), pod.name).toBe(false);
+  }
+  // Each waits for a master, and yet ends when it is told to.
+  const told = Date.now();
+  await topology.replacePod('redis-2');
+  expect(Date.now() - told).toBeLessThan(GRACE_MS / 2);
   const asked = ['sh', '/etc/redis/ping.sh', '26379'];
-  for (const pod of others)
-    await expect.poll(async () => (await pod.exec(asked, 'sentinel')).exitCode, { timeout: 60_000 }).toBe(0);
+  for (const name of ['redis-1', 'redis-2'])
+    await expect.poll(async () => (await topology.pod(name).exec(asked, 'sentinel')).exitCode, READ).toBe(0);
   await topology.laptop.runDocumented('-c sentinel -- sh');
   await topology.awaitReady('redis');
+  await opens(ciphertexts);
+  await isServed();
+}, 600_000);
+
+test('a master that comes back at once without its volume empties no other: one of them takes its place', async () => {
+  const ciphertexts = await makeKeys();
+  const lost = await master();
+  lost.kill();
+  topology.deleteClaim(`data-${lost.name}`);
+  const emptied = await topology.replacePod(lost.name);
+  await topology.awaitReady('redis');
+  expect((await master()).name).not.toBe(emptied.name);
   await opens(ciphertexts);
   await isServed();
 }, 600_000);
@@ -51,6 +81,11 @@ test('a backup that was taken under a load gives every key back to a Redis that 
   await expect(opens(later)).rejects.toMatchObject({ $metadata: { httpStatusCode: 400 } });
   await isServed();
 }, 600_000);
+
+async function master(): Promise<Pod> {
+  const { stdout } = await topology.pods('redis')[0]!.exec(['sh', '/etc/redis/master.sh']);
+  return topology.pod(stdout.split('.')[0]!);
+}
 
 /** A ciphertext under each of so many new keys. */
 function makeKeys(count = 20): Promise<Uint8Array[]> {

@@ -2,6 +2,7 @@ import { credentials, Client } from '@grpc/grpc-js';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import type { Container } from './container.ts';
 import type { ContainerSpec, Probe } from './rendered.ts';
 
@@ -23,15 +24,25 @@ export async function probe(
 }
 
 async function askHttp(url: string, timeoutMs: number): Promise<boolean> {
-  const options = { rejectUnauthorized: false, agent: false, signal: AbortSignal.timeout(timeoutMs) } as const;
   try {
-    const request = url.startsWith('https:') ? httpsGet(url, options) : httpGet(url, options);
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const response = await ask(url, timeoutMs);
     response.resume();
     return response.statusCode === 200;
   } catch {
     return false;
   }
+}
+
+/** For people: what is behind the answer to a probe. */
+export async function bodyOf(url: string): Promise<string> {
+  return text(await ask(url, 5_000));
+}
+
+async function ask(url: string, timeoutMs: number): Promise<IncomingMessage> {
+  const options = { rejectUnauthorized: false, agent: false, signal: AbortSignal.timeout(timeoutMs) } as const;
+  const request = url.startsWith('https:') ? httpsGet(url, options) : httpGet(url, options);
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return response;
 }
 
 /** grpc.health.v1, whose messages are one field each. */

@@ -73,6 +73,7 @@ export interface Workload {
   /** Of the StatefulSet: in the names of its Pods. */
   readonly serviceName: string;
   readonly claims: readonly string[];
+  readonly minReadySeconds: number;
   readonly template: PodTemplate;
 }
 
@@ -130,8 +131,15 @@ export class Rendered {
     return this.#manifests
       .filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet')
       .map(({ kind, metadata, spec }) => {
-        const { replicas, serviceName, template, volumeClaimTemplates } = spec as {
+        const {
+          replicas,
+          minReadySeconds = 0,
+          serviceName,
+          template,
+          volumeClaimTemplates,
+        } = spec as {
           readonly replicas?: number;
+          readonly minReadySeconds?: number;
           readonly serviceName?: string;
           readonly template: { readonly spec: PodTemplate };
           readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
@@ -142,6 +150,7 @@ export class Rendered {
           replicas: replicas ?? this.#minReplicas(metadata.name),
           serviceName: serviceName ?? metadata.name,
           claims: (volumeClaimTemplates ?? []).map((claim) => claim.metadata.name),
+          minReadySeconds,
           template: template.spec,
         };
       });

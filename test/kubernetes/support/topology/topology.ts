@@ -2,6 +2,7 @@ import { Names, resolvConf } from '@keyfleet/test-support/names';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { until } from '../../../../tools/readiness.ts';
 import { firstStart, type FirstStart } from './first-start.ts';
@@ -247,15 +248,9 @@ export class Topology implements AsyncDisposable {
   }
 
   async #awaitPod(pod: Pod): Promise<void> {
-    if (
-      await until(
-        () => Promise.resolve(pod.ready),
-        READY_MS,
-        () => false,
-      )
-    )
-      return;
-    throw new Error(`${pod.name} did not become ready`);
+    const ready = () => Promise.resolve(pod.ready);
+    if (!(await until(ready, READY_MS, () => false))) throw new Error(`${pod.name} did not become ready`);
+    await delay(this.#workload(pod.app).minReadySeconds * 1000);
   }
 
   /** An address and a name; every Pod that is there knows it. */
