@@ -40,6 +40,19 @@ test('a user is read once, and again after a change in its account alone', async
   for (let i = 0; i < 3; i++) expect(await users.idOf(arnOf('alice'))).toBeUndefined();
 });
 
+test('what is remembered is bounded by bytes, whatever names are asked for', async () => {
+  await accessKeys.insertFirstAccessKey(newAccessKey('AKIA1', accountId));
+  const long = (n: number): string => arnOf(`${n}`.padStart(1_900, 'x'));
+  for (let n = 0; n < 3_000; n++) await users.idOf(long(n));
+  iam.reads = 0;
+  await users.idOf(long(2_999));
+  expect(iam.reads).toBe(0);
+  await users.idOf(long(0));
+  expect(iam.reads).toBe(1);
+  expect(await users.idOf(arnOf('x'.repeat(30_000)))).toBeUndefined();
+  expect(iam.reads).toBe(1);
+});
+
 test('a change that comes during a read is not missed', async () => {
   const reading = users.idOf(arnOf('alice'));
   versions.changed(iamChangeOf(accountId));

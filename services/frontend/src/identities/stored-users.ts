@@ -23,6 +23,8 @@ interface Known {
 
 const MAX_BYTES = 8 * 1024 * 1024;
 const OBJECT_BYTES = 300;
+/** Of an ARN (IAM API Reference, "arnType"). A policy may name what is longer, and then nobody. */
+const MAX_ARN_LENGTH = 2_048;
 
 const identityForm = /^arn:[^:]+:iam::\d{12}:(user|role)\/(?:.+\/)?([^/]+)$/;
 const sessionForm = /^arn:[^:]+:sts::\d{12}:assumed-role\/([^/]+)\/([^/]+)$/;
@@ -37,7 +39,8 @@ export class StoredUsers implements Users {
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    this.#cache = new ReadCache({ trust: deps.changes, weightOf: () => OBJECT_BYTES, maxWeight: MAX_BYTES });
+    const weightOf = (_: Known, arn: string): number => OBJECT_BYTES + 2 * arn.length;
+    this.#cache = new ReadCache({ trust: deps.changes, weightOf, maxWeight: MAX_BYTES });
   }
 
   clear(): void {
@@ -46,7 +49,7 @@ export class StoredUsers implements Users {
 
   async idOf(arn: string): Promise<string | undefined> {
     const accountId = accountOfPrincipal(arn);
-    if (accountId === undefined) return undefined;
+    if (accountId === undefined || arn.length > MAX_ARN_LENGTH) return undefined;
     const version = this.#deps.versions.of(accountId);
     const read = () => this.#read(accountId, arn, version);
     const known = await this.#cache.get(arn, read);

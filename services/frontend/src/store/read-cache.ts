@@ -20,7 +20,7 @@ interface Read<T> {
 export interface ReadCacheOptions<T> {
   readonly trust: Trust;
   /** The approximate size of a value in bytes. */
-  readonly weightOf: (value: T) => number;
+  readonly weightOf: (value: T, name: string) => number;
   readonly maxWeight: number;
 }
 
@@ -34,7 +34,7 @@ export class ReadCache<T> {
 
   constructor({ trust, weightOf, maxWeight }: ReadCacheOptions<T>) {
     this.#trust = trust;
-    const weightOfRead = ({ value }: Read<T>): number => (value === undefined ? 0 : weightOf(value));
+    const weightOfRead = ({ value }: Read<T>, name: string) => (value === undefined ? 0 : weightOf(value, name));
     this.#reads = new BoundedCache({ maxWeight, weightOf: weightOfRead });
   }
 
