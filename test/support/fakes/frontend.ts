@@ -11,7 +11,7 @@ import { newPerform } from '@keyfleet/frontend/request/perform';
 import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
-import type { RateClass } from '@keyfleet/frontend/quotas/request-rates';
+import type { RateClass, RequestRates } from '@keyfleet/frontend/quotas/request-rates';
 import type { GrantStore } from '@keyfleet/frontend/grants/grant-store';
 import { GrantTokens } from '@keyfleet/frontend/grants/grant-tokens';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
@@ -76,6 +76,10 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly keyQuota = 100;
   /** Called for each request. */
   charge: (rateClass: RateClass, requests?: number) => void = () => {};
+  readonly rates: Pick<RequestRates, 'charge' | 'chargeMore'> = {
+    charge: (_of, rateClass) => this.charge(rateClass),
+    chargeMore: (_of, rateClass, requests) => this.charge(rateClass, requests),
+  };
   /** A user's unique id, as `user` makes it. */
   idOf: (arn: string) => string | undefined = (arn) => {
     const [, name = 'nobody'] = /:user\/(.+)$/.exec(arn) ?? [];
@@ -125,7 +129,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       policies: new Policies(),
       users: { idOf: (arn) => Promise.resolve(this.idOf(arn)) },
       markers: new Markers(fleet),
-      rates: { charge: (_of, rateClass, requests) => this.charge(rateClass, requests) },
+      rates: this.rates,
       keyQuota: this.keyQuota,
       grants: this.grants,
       grantTokens: new GrantTokens(fleet),
@@ -155,7 +159,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
         clock,
       ),
       lastUsages: this.lastUsages,
-      rates: { charge: (_of, rateClass, requests) => this.charge(rateClass, requests) },
+      rates: this.rates,
       clock,
       requestTimeoutMs: 5_000,
       meter: operationMeter('keyfleet.requests'),

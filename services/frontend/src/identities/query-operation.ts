@@ -25,7 +25,7 @@ export interface IamDeps {
   readonly hsm: HsmCommands;
   readonly markers: Markers;
   readonly policies: Policies;
-  readonly rates: Pick<RequestRates, 'charge'>;
+  readonly rates: Pick<RequestRates, 'charge' | 'chargeMore'>;
   readonly users: Users;
   readonly clock: Clock;
   readonly partition: string;

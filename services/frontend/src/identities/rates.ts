@@ -1,4 +1,4 @@
-import type { Charged, RateClass } from '../quotas/request-rates.ts';
+import type { Charged, RateClass, RequestRates } from '../quotas/request-rates.ts';
 import type { IamDeps, QueryOperation } from './query-operation.ts';
 
 /** IAM's records belong to no Region. Neither do requests that nobody signed for one. */
@@ -8,10 +8,29 @@ const NO_REGION = 'aws-global';
 export function chargeQuery(
   operation: Pick<QueryOperation, 'service' | 'readOnly'>,
   { accountId, region }: Charged,
-  { rates }: Pick<IamDeps, 'rates'>,
+  { rates }: { readonly rates: Pick<RequestRates, 'charge'> },
 ): void {
   const isOfRegion = operation.service === 'sts' && region !== '';
   rates.charge({ accountId, region: isOfRegion ? region : NO_REGION }, rateClassOf(operation));
+}
+
+/** About what is read of policies, or decided by them, in the time that a usual request takes. */
+const CHARACTERS_PER_REQUEST = 4_096;
+const STEPS_PER_REQUEST = 100_000;
+
+/** Charges the reading of policies beyond what a usual request reads. Throws likewise. */
+export function chargeReading(documents: readonly string[], accountId: string, deps: Pick<IamDeps, 'rates'>): void {
+  const characters = documents.reduce((sum, { length }) => sum + length, 0);
+  chargeMore(Math.floor(characters / CHARACTERS_PER_REQUEST), accountId, deps);
+}
+
+/** Charges decisions that took so many steps. Throws likewise. */
+export function chargeSteps(steps: number, accountId: string, deps: Pick<IamDeps, 'rates'>): void {
+  chargeMore(Math.floor(steps / STEPS_PER_REQUEST), accountId, deps);
+}
+
+function chargeMore(requests: number, accountId: string, { rates }: Pick<IamDeps, 'rates'>): void {
+  rates.chargeMore({ accountId, region: NO_REGION }, 'IamRead', requests);
 }
 
 function rateClassOf({ service, readOnly }: Pick<QueryOperation, 'service' | 'readOnly'>): RateClass {

@@ -75,11 +75,14 @@ export function evaluate(request: AccessRequest): Decision {
 
 /** Undefined if the decision costs too much. */
 function withinBudget<T extends Asked, D>(request: T, making: (request: Metered<T>) => D): D | undefined {
+  const context = new MeteredContext(request.context);
   try {
-    return making({ ...request, context: new MeteredContext(request.context) });
+    return making({ ...request, context });
   } catch (error) {
     if (error instanceof TooCostlyError) return undefined;
     throw error;
+  } finally {
+    request.context.onCost?.(context.spent);
   }
 }
 

@@ -116,10 +116,16 @@ describe('several frontends', () => {
   });
 });
 
-test('what costs as much as ten requests counts as ten', () => {
-  const [frontend] = fleet(1).frontends;
-  for (let i = 0; i < 10; i++) frontend!.charge(alice, 'SymmetricCryptography', 10);
-  expect(ask(frontend!, 1, 'SymmetricCryptography')).toBe(0);
+test('what a request costs beside itself counts, and ends it only if the rate was exceeded before', () => {
+  const [one] = fleet(1).frontends;
+  const costMore = (requests: number) => one!.chargeMore(alice, 'SymmetricCryptography', requests);
+  expect(ask(one!, 60, 'SymmetricCryptography')).toBe(60);
+  costMore(30);
+  expect(ask(one!, 20, 'SymmetricCryptography')).toBe(10);
+  // The last one that was admitted.
+  costMore(30);
+  expect(() => costMore(30)).toThrow('You have exceeded the rate');
+  expect(ask(one!, 1, 'SymmetricCryptography')).toBe(0);
 });
 
 test.each(['-1', '0.5', '1e300', '"1"'])('a count of %s from another frontend is none', async (count) => {

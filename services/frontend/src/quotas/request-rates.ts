@@ -171,16 +171,28 @@ export class RequestRates implements Disposable {
     clearInterval(this.#timer);
   }
 
-  /** Throws ThrottlingException with AWS's text. `requests`: how many it costs as much as. */
-  charge({ accountId, region }: Charged, rateClass: RateClass, requests = 1): void {
+  /** Throws ThrottlingException with AWS's text. */
+  charge({ accountId, region }: Charged, rateClass: RateClass): void {
+    const use = this.#useOf(accountId, region, rateClass);
+    use.asked += 1;
+    if (use.used >= use.share) throw this.#refusal(rateClass);
+    use.used += 1;
+  }
+
+  /**
+   * Counts what a request that was admitted turns out to cost, beside itself, in requests. Throws likewise, but only if
+   * more than the rate was used up before.
+   */
+  chargeMore({ accountId, region }: Charged, rateClass: RateClass, requests: number): void {
     const use = this.#useOf(accountId, region, rateClass);
     use.asked += requests;
-    if (use.used < use.share) {
-      use.used += requests;
-      return;
-    }
+    if (use.used > use.share) throw this.#refusal(rateClass);
+    use.used += requests;
+  }
+
+  #refusal(rateClass: RateClass): KmsException {
     this.#deps.onRefused(rateClass);
-    throw new KmsException('ThrottlingException', ofQuery.has(rateClass) ? 'Rate exceeded' : KMS_EXCEEDED);
+    return new KmsException('ThrottlingException', ofQuery.has(rateClass) ? 'Rate exceeded' : KMS_EXCEEDED);
   }
 
   /** Called every second. */

@@ -52,7 +52,7 @@ export const access = check('the key is there and the caller may', async (reques
     : { keys: stored, aliases, grants };
   const charged = { accountId: call.caller.accountId, region: call.region };
   const onMoreGrants = (): void =>
-    deps.rates.charge(charged, rateClassOf(operation.name, input), REQUESTS_PER_GRANT_PAGE);
+    deps.rates.chargeMore(charged, rateClassOf(operation.name, input), REQUESTS_PER_GRANT_PAGE);
   request.alias = await admit(
     { operation, input, call, grantTokens, onMoreGrants, attestation: provenBy(attested) },
     { ...accessDeps(deps), ...lookup },

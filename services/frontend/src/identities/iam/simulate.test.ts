@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Policies } from '../../policy/policies.ts';
 import type { Admitted, IamDeps } from '../query-operation.ts';
 import { simulationOperations } from './simulate.ts';
@@ -11,6 +11,14 @@ interface Answer {
   readonly IsTruncated: boolean;
   readonly Marker: string | undefined;
 }
+
+/** The requests that were charged beside the requests themselves. */
+let charged = 0;
+let charge: (requests: number) => void;
+beforeEach(() => {
+  charged = 0;
+  charge = (requests) => void (charged += requests);
+});
 
 async function simulate(ActionNames: readonly string[], ResourceArns: readonly string[], paging: object = {}) {
   const accountId = '000000000000';
@@ -26,6 +34,7 @@ async function simulate(ActionNames: readonly string[], ResourceArns: readonly s
   const input = { ActionNames, ResourceArns, PolicyInputList: [policy], ...paging };
   const deps = {
     policies: new Policies(),
+    rates: { chargeMore: (_of: object, _class: string, requests: number) => charge(requests) },
     clock: { now: () => 0 },
     partition: 'aws',
     markers: {
@@ -87,4 +96,38 @@ test('a page ends early once many statements matched, and nothing is left out', 
   expect(first.EvaluationResults.map(({ EvalActionName }) => EvalActionName)).toEqual(['kms:a0', 'kms:a1']);
   const { EvaluationResults } = await simulate(names, ['*'], { PolicyInputList, Marker: first.Marker });
   expect(EvaluationResults[0]!.EvalActionName).toBe('kms:a2');
+});
+
+test('what a simulation takes beyond a usual request counts as more, and a page ends once that is much', async () => {
+  await simulate(['kms:Encrypt'], ['*']);
+  expect(charged).toBe(0);
+  const Statement = { Effect: 'Allow', Action: '*', Resource: `arn:aws:s3:::${'*a'.repeat(500)}b` };
+  const PolicyInputList = [JSON.stringify({ Version: '2012-10-17', Statement })];
+  const names = Array.from({ length: 1_000 }, (_, i) => `kms:a${i}`);
+  const resource = `arn:aws:s3:::${'a'.repeat(2_000)}`;
+  const { EvaluationResults, Marker } = await simulate(names, [resource], { PolicyInputList, MaxItems: 1_000 });
+  expect(EvaluationResults.length).toBeLessThan(500);
+  expect(Marker).toBeDefined();
+  // A million steps, and what the last result took beyond that.
+  expect(charged).toBeGreaterThanOrEqual(10);
+  expect(charged).toBeLessThanOrEqual(60);
+});
+
+test('policies that are read count by their length', async () => {
+  await simulate(['kms:Encrypt'], ['*'], { PolicyInputList: [policy.padEnd(131_072)] });
+  expect(charged).toBe(32);
+});
+
+test('of simulations at once each begins when the one before was charged', async () => {
+  charge = (requests) => {
+    if (charged > 20) throw new Error('exceeded');
+    charged += requests;
+  };
+  const Statement = { Effect: 'Allow', Action: '*', Resource: `arn:aws:s3:::${'*a'.repeat(500)}b` };
+  const PolicyInputList = [JSON.stringify({ Version: '2012-10-17', Statement })];
+  const names = Array.from({ length: 1_000 }, (_, i) => `kms:a${i}`);
+  const all = await Promise.allSettled(
+    Array.from({ length: 50 }, () => simulate(names, [`arn:aws:s3:::${'a'.repeat(2_000)}`], { PolicyInputList })),
+  );
+  expect(all.filter(({ status }) => status === 'fulfilled').length).toBeLessThan(10);
 });

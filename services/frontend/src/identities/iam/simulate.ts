@@ -7,6 +7,7 @@ import type { NamedPolicy } from '../identity.ts';
 import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps } from '../query-operation.ts';
 import { Arn, paging, PolicyDocument } from './fields.ts';
+import { chargeReading, chargeSteps } from '../rates.ts';
 import { pageAnswer } from './pages.ts';
 import { type Decide, newSimulation, type SimulatedContext } from './simulation.ts';
 import { assertInputPolicies, findSource, type PolicySource } from './source-policies.ts';
@@ -75,22 +76,45 @@ async function simulate(
   }
   const more = namedIn(input, 'PolicyInputList');
   const boundaries = namedIn(input, 'PermissionsBoundaryPolicyInputList');
+  const { accountId } = call.caller;
+  chargeReading(
+    [...source.policies, ...more, ...boundaries].map(({ document }) => document),
+    accountId,
+    deps,
+  );
   assertInputPolicies([...more, ...boundaries].map(({ document }) => document));
   const simulated = {
     ...source,
     policies: [...source.policies, ...more],
     boundary: boundaries[0] ?? source.boundary,
   };
-  const decide = newSimulation(simulated, contextOf(input.ContextEntries), deps.policies);
+  let spent = 0;
+  const onCost = (steps: number): void => void (spent += steps);
+  const decide = newSimulation(simulated, contextOf(input.ContextEntries), { policies: deps.policies, onCost });
   return pageAnswer(
     input,
     {
       operation,
       filter: JSON.stringify([source.arn, input.ActionNames, input.ResourceArns]),
-      list: (limit, after) => decideSome(input, { decide, limit, from: Number(after ?? 0) }),
+      list: (limit, after) =>
+        inTurn(async () => {
+          chargeSteps(0, accountId, deps);
+          const page = await decideSome(input, { decide, spent: () => spent, limit, from: Number(after ?? 0) });
+          chargeSteps(spent + STEPS_PER_RESULT * page.items.length, accountId, deps);
+          return page;
+        }),
     },
     { call, deps, named: (page) => ({ EvaluationResults: page }) },
   );
+}
+
+let lastTurn: Promise<unknown> = Promise.resolve();
+
+/** One simulation after the other: what one cost is charged before the next of its account begins. */
+function inTurn<T>(simulating: () => Promise<T>): Promise<T> {
+  const turn = lastTurn.then(simulating);
+  lastTurn = turn.catch(() => undefined);
+  return turn;
 }
 
 function namedIn(
@@ -102,6 +126,8 @@ function namedIn(
 
 interface Some {
   readonly decide: Decide;
+  /** How many steps the decisions of this request took. */
+  readonly spent: () => number;
   readonly limit: number;
   /** The number of decisions on earlier pages. */
   readonly from: number;
@@ -109,18 +135,22 @@ interface Some {
 
 /** Ours: a page ends once it names so many statements and condition keys, since policies can have thousands. */
 const NAMED_IN_PAGE = 2_000;
+/** Ours: or once its decisions took so many steps, some milliseconds. A single result may take four times as many. */
+const STEPS_IN_PAGE = 1_000_000;
+/** Of what a result takes beside its decisions. */
+const STEPS_PER_RESULT = 1_000;
 
 /** Makes only a page's decisions, since all of them may be a million, and lets other work in between them. */
 async function decideSome(
   { ActionNames: actions, ResourceArns: resources = ['*'] }: Given,
-  { decide, limit, from }: Some,
+  { decide, spent, limit, from }: Some,
 ): Promise<Page<object>> {
   const all = actions.length * resources.length;
   const to = Math.min(all, from + limit);
   const items: object[] = [];
   let named = 0;
   let i = from;
-  for (; i < to && named < NAMED_IN_PAGE; i++) {
+  for (; i < to && named < NAMED_IN_PAGE && spent() < STEPS_IN_PAGE; i++) {
     const result = decide(actions[Math.floor(i / resources.length)]!, resources[i % resources.length]!);
     items.push(result);
     named += result.MatchedStatements.length + result.MissingContextValues.length;

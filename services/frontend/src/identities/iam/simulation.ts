@@ -24,16 +24,22 @@ type Verdict = 'allowed' | 'explicitDeny' | 'implicitDeny';
 
 export type Decide = (action: string, resource: string) => Result;
 
+interface SimulationDeps {
+  readonly policies: Pick<Policies, 'requester'>;
+  /** Told how many steps a decision cost, each of the few that a result takes. */
+  readonly onCost: (steps: number) => void;
+}
+
 /** Decides by the source's policies and boundary, in a context given in full. */
 export function newSimulation(
   source: PolicySource,
   given: SimulatedContext,
-  policies: Pick<Policies, 'requester'>,
+  { policies, onCost }: SimulationDeps,
 ): Decide {
   const { boundary, accountId } = source;
   const documents = source.policies.map(({ document }) => document);
   const requester = policies.requester({ ...source, policies: documents, boundary: boundary?.document });
-  const context: RequestContext = { find: (name) => given.get(name) };
+  const context: RequestContext = { find: (name) => given.get(name), onCost };
   const named = boundary === undefined ? source.policies : [...source.policies, boundary];
   const compiled = [...requester.identityPolicies, ...(requester.boundary ? [requester.boundary] : [])];
   const show = newStatements(named);

@@ -11,6 +11,8 @@ export type ContextValue = string | readonly string[] | undefined | typeof undec
 export interface RequestContext {
   /** `key` is in lower case: names of condition keys are case-insensitive. */
   find(key: string): ContextValue;
+  /** Told how many steps each decision in this context cost. */
+  readonly onCost?: (steps: number) => void;
 }
 
 /**
