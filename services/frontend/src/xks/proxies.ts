@@ -85,14 +85,15 @@ export class XksProxies {
   }
 
   async #ask<A extends Api>(proxy: ProxyOf, api: A, { path, deadline, ...members }: AskedCall) {
-    const breaker = this.#breakers.of(principalOfStore(proxy));
-    const { refusal } = breaker;
-    if (refusal !== undefined) throw new XksError(refusal === 'busy' ? 'throttled' : 'timed-out');
     const body = Buffer.from(JSON.stringify(members));
     const amzDate = amzDateOf(this.#deps.clock.now());
     const scope = { date: amzDate.slice(0, 8), region: proxy.region, service: XKS_SERVICE };
     const signingKey = await this.#signingKeyOf(proxy, scope, deadline);
     const signer = { accessKeyId: proxy.xks.accessKeyId, scope, signingKey };
+    const breaker = this.#breakers.of(principalOfStore(proxy));
+    // In the turn in which the call begins: many may have waited for the key.
+    const { refusal } = breaker;
+    if (refusal !== undefined) throw new XksError(refusal === 'busy' ? 'throttled' : 'timed-out');
     const answer = await breaker.run(() => this.#send(proxy, { path, body, amzDate, signer }), isAway);
     return parseAnswer(answers[api], answer) as z.output<(typeof answers)[A]>;
   }

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import type { XksHosts } from './hosts.ts';
+import { XksError } from './problems.ts';
+import { XksProxies, type XksProxiesDeps } from './proxies.ts';
+
+const xks = {
+  uriEndpoint: 'https://proxy.example',
+  uriPath: '/kms/xks/v1',
+  accessKeyId: 'A'.repeat(20),
+  token: new Uint8Array(8),
+} as const;
+const proxy = { accountId: '111122223333', region: 'us-east-1', storeId: 'cks-1', xks };
+const purpose = { operation: 'Encrypt', requestId: 'r', principal: 'arn:aws:iam::111122223333:user/a', deadline: 0 };
+
+/** A store whose signing key is opened when `open` is called, and whose proxy answers as `call` does. */
+function newProxies(call: XksHosts['call']) {
+  const opened = Promise.withResolvers<{ secretAccessKey: Buffer }>();
+  const hsm = { execute: () => opened.promise } as object as XksProxiesDeps['hsm'];
+  const proxies = new XksProxies({ clock: { now: () => Date.UTC(2026, 10, 27) }, hsm, hosts: { call } });
+  const open = () => opened.resolve({ secretAccessKey: Buffer.alloc(43, 'a') });
+  const use = () => proxies.use(proxy, 'encrypt', { externalKeyId: 'k', members: {}, purpose });
+  return { open, use };
+}
+
+const problemOf = (settled: PromiseSettledResult<unknown>) =>
+  settled.status === 'rejected' && settled.reason instanceof XksError ? settled.reason.problem : settled.status;
+
+test('of the requests that waited for the signing key of a store, no more go to its proxy than it has at once', async () => {
+  let calls = 0;
+  const held = Promise.withResolvers<never>();
+  const { open, use } = newProxies(() => {
+    calls += 1;
+    return held.promise;
+  });
+  const all = Array.from({ length: 1_000 }, use);
+  open();
+  await expect.poll(() => calls).toBeGreaterThan(0);
+  held.reject(new XksError('unreachable'));
+  const problems = (await Promise.allSettled(all)).map(problemOf);
+  expect(calls).toBe(256);
+  expect(problems.filter((problem) => problem === 'throttled')).toHaveLength(1_000 - 256);
+});
