@@ -11,7 +11,7 @@ import { newPerform } from '@keyfleet/frontend/request/perform';
 import { Pipeline } from '@keyfleet/frontend/request/pipeline';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import type { Call, Caller } from '@keyfleet/frontend/operations/handler';
-import type { RateClass, RequestRates } from '@keyfleet/frontend/quotas/request-rates';
+import type { Charged, RateClass, RequestRates } from '@keyfleet/frontend/quotas/request-rates';
 import type { GrantStore } from '@keyfleet/frontend/grants/grant-store';
 import { GrantTokens } from '@keyfleet/frontend/grants/grant-tokens';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
@@ -75,11 +75,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   attestations = new Attestations([]);
   readonly keyQuota = 100;
   /** Called for each request. */
-  charge: (rateClass: RateClass, requests?: number) => void = () => {};
-  readonly rates: Pick<RequestRates, 'charge' | 'chargeMore'> = {
-    charge: (_of, rateClass) => this.charge(rateClass),
-    chargeMore: (_of, rateClass, requests) => this.charge(rateClass, requests),
-  };
+  charge: (rateClass: RateClass, of: Charged) => void = () => {};
+  readonly rates: Pick<RequestRates, 'charge'> = { charge: (of, rateClass) => this.charge(rateClass, of) };
   /** A user's unique id, as `user` makes it. */
   idOf: (arn: string) => string | undefined = (arn) => {
     const [, name = 'nobody'] = /:user\/(.+)$/.exec(arn) ?? [];

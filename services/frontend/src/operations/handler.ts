@@ -84,7 +84,7 @@ export interface Deps {
   readonly markers: Markers;
   /** The most KMS keys that an account may have in a Region. */
   readonly keyQuota: number;
-  readonly rates: Pick<RequestRates, 'charge' | 'chargeMore'>;
+  readonly rates: Pick<RequestRates, 'charge'>;
   readonly grants: GrantStore;
   readonly grantTokens: GrantTokens;
   readonly lastUsages: Pick<LastUsages, 'find'>;

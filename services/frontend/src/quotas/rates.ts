@@ -25,7 +25,8 @@ interface RequestQuotas {
 /** Requests per second for each class. */
 export function ratesOf({ profile, perSecond }: RequestQuotas): Rates {
   const entries = Object.entries(awsRates) as [RateClass, number][];
-  const rates = entries.map(([name, rate]) => [name, perSecond[name] ?? rate * factors[profile]] as const);
+  const factorOf = (name: RateClass): number => (name === 'GrantPages' ? 1 : factors[profile]);
+  const rates = entries.map(([name, rate]) => [name, perSecond[name] ?? rate * factorOf(name)] as const);
   return Object.fromEntries(rates) as Record<RateClass, number>;
 }
 

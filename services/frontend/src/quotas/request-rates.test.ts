@@ -184,5 +184,7 @@ test('a profile has a rate for everything, and the configuration may say another
   expect(ratesOf({ profile: 'generous', perSecond: { CreateKey: 7 } })).toMatchObject({
     CreateKey: 7,
     CreateGrant: 50_000,
+    // A bound of our own: nobody has a thousand times the Redis.
+    GrantPages: 500,
   });
 });

@@ -29,8 +29,8 @@ export interface AccessDeps extends KeyLookup, AccessRequestDeps {
 export interface Asking extends Question {
   /** The grants whose tokens the request carries. */
   readonly grantTokens: readonly GrantName[];
-  /** Called when more grants than usual have to be read. Throws if the account may have no more read. */
-  readonly onMoreGrants: () => void;
+  /** Called when more grants than usual have to be read. Throws if no more may be read of the key's. */
+  readonly onMoreGrants: (key: KmsKey) => void;
 }
 
 /**
@@ -122,8 +122,8 @@ async function permitOnKey(
 
 async function granteeOn(key: KmsKey, { reference, question, context }: OnKey): Promise<Grantee | undefined> {
   const asked = grantQuestionOf(reference.action, question.input);
-  const { call, grantTokens: tokens, onMoreGrants: onMore } = question;
-  const asker = { caller: call.caller, tokens, onMore };
+  const { call, grantTokens: tokens, onMoreGrants } = question;
+  const asker = { caller: call.caller, tokens, onMore: () => onMoreGrants(key) };
   return asked && granteeOf(key, asked, asker, context.deps.grants);
 }
 

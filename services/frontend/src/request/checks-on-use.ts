@@ -13,7 +13,6 @@ import { dataKeyLengthOf, type DataKeySize } from '../operations/data-keys.ts';
 import type { Deps } from '../operations/handler.ts';
 import { assertSignable, type SignatureInput } from '../operations/sign.ts';
 import { wrongState } from '../operations/store-work.ts';
-import { rateClassOf } from '../quotas/request-rates.ts';
 import type { Recall } from '../store/last-known.ts';
 import type { AccessRequestDeps } from './access-request.ts';
 import { admit } from './access.ts';
@@ -39,9 +38,6 @@ async function openAll(request: CheckedRequest<object>, tokens: readonly string[
   request.grantTokens = await Promise.all(tokens.map((token) => deps.grantTokens.open(token, call.deadline)));
 }
 
-/** What a page of grants costs Redis and a frontend: 16 or 25 look-ups, and as many records. */
-const REQUESTS_PER_GRANT_PAGE = 10;
-
 /** A missing key is reported before a denied caller, and the key's state only to an authorized one. */
 export const access = check('the key is there and the caller may', async (request) => {
   const { operation, call, keys, lastKnown, deps, grantTokens, attested } = request;
@@ -50,9 +46,8 @@ export const access = check('the key is there and the caller may', async (reques
   const lookup = lastKnown
     ? { keys: lastKnown, aliases: lastKnown, grants: lastKnown }
     : { keys: stored, aliases, grants };
-  const charged = { accountId: call.caller.accountId, region: call.region };
-  const onMoreGrants = (): void =>
-    deps.rates.chargeMore(charged, rateClassOf(operation.name, input), REQUESTS_PER_GRANT_PAGE);
+  // Its owner made the grants, or let them be made: they are not the caller's, who may use other keys as before.
+  const onMoreGrants = ({ accountId, region }: KmsKey): void => deps.rates.charge({ accountId, region }, 'GrantPages');
   request.alias = await admit(
     { operation, input, call, grantTokens, onMoreGrants, attestation: provenBy(attested) },
     { ...accessDeps(deps), ...lookup },

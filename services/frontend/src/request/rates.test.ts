@@ -1,7 +1,7 @@
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { beforeEach, expect, test } from 'vitest';
-import { FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
+import { accountId, FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
 import { tooMany } from '../grants/grant-store.ts';
 import type { RateClass } from '../quotas/request-rates.ts';
 
@@ -74,22 +74,25 @@ test.each<[what: string, operation: OperationName, input: object, charged: RateC
   expect(await frontend.refusal(operations[name], { KeyId, ...input }, nobody)).toMatch(/^ThrottlingException/);
 });
 
-test('a decision that reads more of the grants than usual counts as more requests, and ends with the rate', async () => {
+test('what a decision reads of the grants beyond the usual is charged to the owner of the key, and ends with its rate', async () => {
   const KeyId = await newKey();
   let read = 0;
   frontend.grants.grantsOf = () => Promise.resolve(tooMany);
   frontend.grants.candidates = async function* () {
     for (; read < 1_000; read++) yield [];
   };
-  let left = 100;
-  frontend.charge = (rateClass, requests = 1) => {
-    charged.push(rateClass);
-    if ((left -= requests) < 0) throw new KmsException('ThrottlingException', 'You have exceeded the rate.');
+  const pages: string[] = [];
+  frontend.charge = (rateClass, { accountId: of }) => {
+    if (rateClass !== 'GrantPages') charged.push(rateClass);
+    else if (pages.push(of) > 10) throw new KmsException('ThrottlingException', 'You have exceeded the rate.');
   };
   charged = [];
-  const bob = { caller: user('bob', { policies: [] }) };
-  expect(await frontend.refusal(Encrypt, { KeyId, Plaintext: Buffer.of(1) }, bob)).toMatch(/^ThrottlingException/);
-  expect(new Set(charged)).toEqual(new Set(['SymmetricCryptography']));
+  const bob = { caller: user('bob', { accountId: '999999999999' }) };
+  const foreign = `arn:aws:kms:us-east-1:${accountId}:key/${KeyId}`;
+  const refusal = await frontend.refusal(Encrypt, { KeyId: foreign, Plaintext: Buffer.of(1) }, bob);
+  expect(refusal).toMatch(/^ThrottlingException/);
+  expect(new Set(pages)).toEqual(new Set([accountId]));
+  expect(charged).toEqual(['SymmetricCryptography']);
   expect(read).toBeLessThan(20);
 });
 
