@@ -1,5 +1,6 @@
 import type { CommandContext } from '@keyfleet/hsm-worker/boundary/commands/command';
 import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
+import { PoolTurns } from '@keyfleet/hsm-worker/boundary/crypto/pool-turns';
 import type { Random } from '@keyfleet/hsm-worker/boundary/crypto/random';
 import type { DomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
 import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
@@ -52,6 +53,7 @@ export function testContext(overrides: Partial<CommandContext> = {}): CommandCon
     backingKeys: new BackingKeyCache({ monotonicClock: clock, maxBytes: 64 << 20, maxAgeMs: 60_000 }),
     rsaKeyPairs: new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }),
     noble: { of: () => nobleSignatures },
+    poolTurns: new PoolTurns(),
     clusters: new Map(),
     clock,
     random,

@@ -28,6 +28,7 @@ import { type Protocols, protocols } from '@keyfleet/shared/hsm/protocol';
 import { sha256, signedCommands, SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
 import { TestClock } from './domain.ts';
+import { PoolTurns } from '@keyfleet/hsm-worker/boundary/crypto/pool-turns';
 import { nobleSignatures } from './noble-signatures.ts';
 
 export interface Host {
@@ -202,6 +203,7 @@ export function newWorker(
       backingKeys,
       rsaKeyPairs,
       noble: { of: () => nobleSignatures },
+      poolTurns: new PoolTurns(),
       clusters: new Map(),
       clock,
       random: randomBytes,

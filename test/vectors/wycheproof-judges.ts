@@ -10,6 +10,8 @@ import { decryptOaep, encryptOaep, type OaepHash } from '../../services/hsm-work
 import { signatureSchemes } from '../../services/hsm-worker/src/boundary/crypto/signature.ts';
 import { digestOf, type Message } from '../../services/hsm-worker/src/boundary/crypto/signature-scheme.ts';
 
+const threads = { noble, pooled: <T>(work: () => Promise<T>) => work() };
+
 /**
  * Fields of a test group or a vector, as they stand in the file; a group has its `file` name too, which alone tells
  * some algorithms.
@@ -88,7 +90,7 @@ export const judges: Readonly<Record<string, Judge>> = {
     const scheme = signatureSchemes[`RSASSA_PKCS1_V1_5_${shaOf(group)}`];
     if (scheme === undefined) return { skip: `RSA signatures with ${text(group, 'sha')}` };
     const message: Message = { messageType: 'RAW', message: hex(vector, 'msg') };
-    return same(await scheme.sign(pkcs8(text(group, 'privateKeyPkcs8')), message, noble), vector, 'sig');
+    return same(await scheme.sign(pkcs8(text(group, 'privateKeyPkcs8')), message, threads), vector, 'sig');
   },
 
   async MlDsaVerify(group, vector) {
@@ -112,12 +114,12 @@ export const judges: Readonly<Record<string, Judge>> = {
     // Keyfleet's signatures are hedged, so that its own differ from the file's; each must verify in every way.
     const signatures = [
       hex(vector, 'sig'),
-      await scheme.sign(privateKey, messages[0]!, noble),
-      await scheme.sign(privateKey, messages.at(-1)!, noble),
+      await scheme.sign(privateKey, messages[0]!, threads),
+      await scheme.sign(privateKey, messages.at(-1)!, threads),
     ];
     for (const message of messages) {
       for (const signature of signatures)
-        if (!(await scheme.verify(publicKey, { ...message, signature }, noble))) return false;
+        if (!(await scheme.verify(publicKey, { ...message, signature }, threads))) return false;
     }
     return true;
   },
@@ -142,11 +144,11 @@ async function verifies(algorithm: string, publicKey: KeyObject, vector: Fields)
   const scheme = signatureSchemes[algorithm]!;
   const raw: Message = { messageType: 'RAW', message: hex(vector, 'msg') };
   const signature = hex(vector, 'sig');
-  const valid = await scheme.verify(publicKey, { ...raw, signature }, noble);
+  const valid = await scheme.verify(publicKey, { ...raw, signature }, threads);
   if (/^(RSASSA|ECDSA)/.test(algorithm)) {
     const digest = digestOf(`sha${algorithm.slice(-3)}` as 'sha256', raw);
     const signed = { messageType: 'DIGEST' as const, message: digest, signature };
-    const byDigest = await scheme.verify(publicKey, signed, noble);
+    const byDigest = await scheme.verify(publicKey, signed, threads);
     if (byDigest !== valid) throw new Error('RAW and DIGEST disagree');
   }
   return valid;

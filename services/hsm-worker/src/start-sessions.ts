@@ -4,6 +4,7 @@ import { newClusters } from './clusters.ts';
 import { contextOf } from './boundary/commands/command.ts';
 import { handlers } from './boundary/commands/handlers.ts';
 import { NobleThread } from './boundary/crypto/noble-thread.ts';
+import { PoolTurns } from './boundary/crypto/pool-turns.ts';
 import { newNonceSource } from './boundary/crypto/random.ts';
 import type { Hsm } from './boundary/hsm.ts';
 import type { BackingKeyCache } from './boundary/keys/backing-keys.ts';
@@ -34,6 +35,7 @@ export function startSessions(
   const clock = systemClock;
   const rsaKeyPairs = resources.use(new RsaKeyPool(config.rsaKeyPool));
   const noble = resources.use(new NobleThread());
+  const poolTurns = new PoolTurns();
   const clusters = newClusters(config.clusters);
   for (const cluster of clusters.values()) resources.use(cluster);
   const nonce = newNonceSource();
@@ -41,7 +43,16 @@ export function startSessions(
     member: hsm,
     handlers,
     observer: commandObserver(),
-    context: contextOf(hsm, { backingKeys, rsaKeyPairs, noble, clusters, clock, random: randomBytes, nonce }),
+    context: contextOf(hsm, {
+      backingKeys,
+      rsaKeyPairs,
+      noble,
+      poolTurns,
+      clusters,
+      clock,
+      random: randomBytes,
+      nonce,
+    }),
     clock,
     random: randomBytes,
     maxInFlight: config.maxInFlight,

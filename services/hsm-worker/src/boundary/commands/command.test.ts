@@ -1,3 +1,4 @@
+import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -5,7 +6,8 @@ import { newTestKey, testAccount, testContext, testKeyId } from '../../../../../
 import { type Change, TestDomain } from '../../../../../test/support/domain.ts';
 import { RefusedError } from '../errors.ts';
 import { newRsaKeyPair, type RsaBits, type RsaCaller } from '../keys/key-pair.ts';
-import { contextOf } from './command.ts';
+import { PoolTurns } from '../crypto/pool-turns.ts';
+import { type CommandContext, contextOf } from './command.ts';
 import { handlers } from './handlers.ts';
 
 const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
@@ -64,5 +66,67 @@ describe('an RSA key is made for the host that waits for it', async () => {
     made.length = 0;
     await run();
     expect(made).toEqual([caller]);
+  });
+});
+
+describe('what the thread pool does for a key waits for its turn', async () => {
+  const turns: string[] = [];
+  const poolTurns = new PoolTurns();
+  const counted: CommandContext['poolTurns'] = {
+    run: (lane, caller, work) => (turns.push(`${lane.account} ${lane.keyId}`), poolTurns.run(lane, caller, work)),
+  };
+  const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const context = testContext({ poolTurns: counted, rsaKeyPairs: { take: async () => pair } });
+  const key = { keyId: testKeyId, account: testAccount };
+  const raw = { messageType: 'RAW', message: Buffer.from('a message') } as const;
+  const newKey = async (keySpec: KeySpec, keyUsage: KeyUsage) => ({
+    ...key,
+    ...(await newTestKey(keySpec, keyUsage, context)),
+  });
+
+  test.each([
+    ['RSA_2048', 'RSASSA_PKCS1_V1_5_SHA_256', 1],
+    ['RSA_2048', 'RSASSA_PSS_SHA_256', 1],
+    ['ECC_NIST_P256', 'ECDSA_SHA_256', 2],
+    ['ML_DSA_44', 'ML_DSA_SHAKE_256', 2],
+  ] as const)('Sign and Verify with %s and %s', async (keySpec, algorithm, times) => {
+    const signed = { ...(await newKey(keySpec, 'SIGN_VERIFY')), algorithm, ...raw };
+    turns.length = 0;
+    const { signature } = await handlers.Sign(signed, context, undefined);
+    expect(await handlers.Verify({ ...signed, signature }, context, undefined)).toEqual({ valid: true });
+    // To verify with RSA is quick, and is done at once.
+    expect(turns).toEqual(Array(times).fill(`${testAccount} ${testKeyId}`));
+  });
+
+  test('Decrypt and ReEncrypt with RSA', async () => {
+    const { token } = await newKey('RSA_2048', 'ENCRYPT_DECRYPT');
+    const how = { algorithm: 'RSAES_OAEP_SHA_256', encryptionContext: {} };
+    const encrypt = { ...key, token, ...how, plaintext: Buffer.from('x') };
+    const { ciphertext } = await handlers.Encrypt(encrypt, context, undefined);
+    turns.length = 0;
+    await handlers.Decrypt({ ...key, token, ...how, ciphertext }, context, undefined);
+    const from = {
+      sourceKeyId: testKeyId,
+      sourceAccount: testAccount,
+      sourceToken: token,
+      sourceAlgorithm: how.algorithm,
+      sourceContext: {},
+    };
+    const to = {
+      destinationKeyId: testKeyId,
+      destinationAccount: testAccount,
+      destinationToken: token,
+      destinationAlgorithm: how.algorithm,
+      destinationContext: {},
+    };
+    await handlers.ReEncrypt({ ...from, ...to, ciphertext }, context, undefined);
+    expect(turns).toHaveLength(2);
+  });
+
+  test('DeriveSharedSecret', async () => {
+    const { token, publicKey } = await newKey('ECC_NIST_P384', 'KEY_AGREEMENT');
+    turns.length = 0;
+    await handlers.DeriveSharedSecret({ ...key, token, publicKey: publicKey! }, context, undefined);
+    expect(turns).toHaveLength(1);
   });
 });

@@ -2,6 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
 import type { NobleSigners } from '../crypto/noble-thread.ts';
+import type { PoolTurns } from '../crypto/pool-turns.ts';
 import type { Random } from '../crypto/random.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { RefusedError } from '../errors.ts';
@@ -22,6 +23,7 @@ export interface CommandContext {
   readonly backingKeys: BackingKeyCache;
   readonly rsaKeyPairs: RsaKeyPairs;
   readonly noble: NobleSigners;
+  readonly poolTurns: Pick<PoolTurns, 'run'>;
   /** By the id that customers use. */
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly clock: Clock;

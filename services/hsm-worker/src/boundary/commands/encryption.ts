@@ -11,21 +11,20 @@ export const encrypt: CommandHandler<'Encrypt'> = (input, context) => {
   return { ciphertext: encryptUnder(backingKey, input, context.nonce) };
 };
 
-export const decrypt: CommandHandler<'Decrypt'> = (input, context) => {
-  const plaintext = decryptUnder(backingKeyOf(input, 'ENCRYPT_DECRYPT', context), input);
+export const decrypt: CommandHandler<'Decrypt'> = (input, context, caller) => {
+  const pooled: Pooled = (work) => context.poolTurns.run(input, caller, work);
+  const plaintext = decryptUnder(backingKeyOf(input, 'ENCRYPT_DECRYPT', context), input, pooled);
   return plaintext instanceof Promise ? plaintext.then((opened) => ({ plaintext: opened })) : { plaintext };
 };
 
-export const reEncrypt: CommandHandler<'ReEncrypt'> = async (input, context) => {
+export const reEncrypt: CommandHandler<'ReEncrypt'> = async (input, context, caller) => {
   const from = { keyId: input.sourceKeyId, account: input.sourceAccount, token: input.sourceToken };
   const to = { keyId: input.destinationKeyId, account: input.destinationAccount, token: input.destinationToken };
   const source = backingKeyOf(from, 'ENCRYPT_DECRYPT', context);
   const destination = backingKeyOf(to, 'ENCRYPT_DECRYPT', context);
-  const plaintext = await decryptUnder(source, {
-    algorithm: input.sourceAlgorithm,
-    encryptionContext: input.sourceContext,
-    ciphertext: input.ciphertext,
-  });
+  const { sourceAlgorithm: algorithm, sourceContext: encryptionContext, ciphertext } = input;
+  const pooled: Pooled = (work) => context.poolTurns.run(from, caller, work);
+  const plaintext = await decryptUnder(source, { algorithm, encryptionContext, ciphertext }, pooled);
   try {
     const options = { algorithm: input.destinationAlgorithm, encryptionContext: input.destinationContext, plaintext };
     return { ciphertext: encryptUnder(destination, options, context.nonce) };
@@ -33,6 +32,9 @@ export const reEncrypt: CommandHandler<'ReEncrypt'> = async (input, context) => 
     plaintext.fill(0);
   }
 };
+
+/** Has OpenSSL's thread pool do it, when the key's turn comes. */
+type Pooled = (work: () => Promise<Buffer>) => Promise<Buffer>;
 
 interface CipherOptions {
   readonly algorithm: string;
@@ -55,10 +57,11 @@ function encryptUnder(
 function decryptUnder(
   backingKey: BackingKey,
   { ciphertext, ...options }: CipherOptions & { ciphertext: Uint8Array },
+  pooled: Pooled,
 ): Buffer | Promise<Buffer> {
   const hash = hashOf(backingKey, options);
   if (hash === undefined) return openBlob(backingKey, bufferOf(ciphertext), options.encryptionContext);
-  return decryptOaep(backingKey.key, hash, ciphertext).catch((error: unknown) => {
+  return pooled(() => decryptOaep(backingKey.key, hash, ciphertext)).catch((error: unknown) => {
     throw error instanceof CannotOpenError ? new RefusedError('cannot-open') : error;
   });
 }

@@ -5,20 +5,21 @@ import { decryptOaep, encryptOaep } from '../crypto/rsa-oaep.ts';
 import { signatureSchemes } from '../crypto/signature.ts';
 import type { BackingKey } from '../keys/backing-keys.ts';
 import { newKeyPair } from '../keys/key-pair.ts';
+import { threadsOf } from './signatures.ts';
 import type { CommandContext } from './command.ts';
 
-type Context = Pick<CommandContext, 'noble' | 'rsaKeyPairs'>;
+type Context = Pick<CommandContext, 'noble' | 'poolTurns' | 'rsaKeyPairs'>;
 type Check = (backingKey: BackingKey, context: Context) => boolean | Promise<boolean>;
 
 const message = Buffer.from('keyfleet pairwise consistency');
 
 /** By usage: what one half of a key pair does, the other must undo. */
 const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
-  async SIGN_VERIFY({ account = '', keySpec, keyUsage, key, publicKey }, context) {
-    const noble = context.noble.of(account);
+  async SIGN_VERIFY({ account = '', keyId, keySpec, keyUsage, key, publicKey }, context) {
+    const threads = threadsOf({ account, keyId }, context, undefined);
     const scheme = signatureSchemes[algorithmsOf({ keySpec, keyUsage })[0]!]!;
     const raw = { messageType: 'RAW', message } as const;
-    return scheme.verify(publicKey, { ...raw, signature: await scheme.sign(key, raw, noble) }, noble);
+    return scheme.verify(publicKey, { ...raw, signature: await scheme.sign(key, raw, threads) }, threads);
   },
   async ENCRYPT_DECRYPT({ key, publicKey }) {
     return message.equals(await decryptOaep(key, 'SHA-256', encryptOaep(publicKey, 'SHA-256', message)));

@@ -4,10 +4,11 @@ import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
 import { InvalidPublicKeyError, RefusedError } from '../errors.ts';
 import { backingKeyOf, type CommandHandler } from './command.ts';
 
-export const deriveSharedSecret: CommandHandler<'DeriveSharedSecret'> = async (input, context) => {
+export const deriveSharedSecret: CommandHandler<'DeriveSharedSecret'> = async (input, context, caller) => {
   const { key, publicKey } = backingKeyOf(input, 'KEY_AGREEMENT', context);
   try {
-    return { sharedSecret: await agree(key, peerPublicKey(publicKey, input.publicKey)) };
+    const peer = peerPublicKey(publicKey, input.publicKey);
+    return { sharedSecret: await context.poolTurns.run(input, caller, () => agree(key, peer)) };
   } catch (error) {
     if (error instanceof InvalidPublicKeyError) throw new RefusedError('invalid-public-key');
     throw error;

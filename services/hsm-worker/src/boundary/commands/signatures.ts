@@ -1,21 +1,31 @@
+import type { Lane } from '../crypto/pool-turns.ts';
 import { signatureSchemes } from '../crypto/signature.ts';
-import type { Message, SignatureScheme } from '../crypto/signature-scheme.ts';
+import type { Message, SignatureScheme, Threads } from '../crypto/signature-scheme.ts';
 import { RefusedError } from '../errors.ts';
 import type { BackingKey } from '../keys/backing-keys.ts';
-import { assertAlgorithm, backingKeyOf, type CommandHandler } from './command.ts';
+import type { RsaCaller } from '../keys/key-pair.ts';
+import { assertAlgorithm, backingKeyOf, type CommandContext, type CommandHandler } from './command.ts';
 
-export const sign: CommandHandler<'Sign'> = async (input, context) => {
-  const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);
-  return {
-    signature: await signatureSchemeOf(backingKey, input).sign(backingKey.key, input, context.noble.of(input.account)),
-  };
-};
-
-export const verify: CommandHandler<'Verify'> = async (input, context) => {
+export const sign: CommandHandler<'Sign'> = async (input, context, caller) => {
   const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);
   const scheme = signatureSchemeOf(backingKey, input);
-  return { valid: await scheme.verify(backingKey.publicKey, input, context.noble.of(input.account)) };
+  return { signature: await scheme.sign(backingKey.key, input, threadsOf(input, context, caller)) };
 };
+
+export const verify: CommandHandler<'Verify'> = async (input, context, caller) => {
+  const backingKey = backingKeyOf(input, 'SIGN_VERIFY', context);
+  const scheme = signatureSchemeOf(backingKey, input);
+  return { valid: await scheme.verify(backingKey.publicKey, input, threadsOf(input, context, caller)) };
+};
+
+/** Where the signatures of an account's key are made and checked. */
+export function threadsOf(
+  lane: Lane,
+  { noble, poolTurns }: Pick<CommandContext, 'noble' | 'poolTurns'>,
+  caller: RsaCaller | undefined,
+): Threads {
+  return { noble: noble.of(lane.account), pooled: (work) => poolTurns.run(lane, caller, work) };
+}
 
 /** Refuses with `invalid-input` if the key does not have the algorithm, or the algorithm does not sign this message. */
 function signatureSchemeOf(backingKey: BackingKey, input: Message & { algorithm: string }): SignatureScheme {

@@ -6,8 +6,8 @@ import { type DigestName, digestOf, isMessageOrDigest, type SignatureScheme } fr
 export function rsaPkcs1(name: DigestName): SignatureScheme {
   return {
     accepts: (message) => isMessageOrDigest(name, message),
-    sign: (privateKey, message) =>
-      rsasp1(privateKey, encodePkcs1(name, digestOf(name, message), modulusBytes(privateKey))),
+    sign: (privateKey, message, { pooled }) =>
+      pooled(() => rsasp1(privateKey, encodePkcs1(name, digestOf(name, message), modulusBytes(privateKey)))),
     verify(publicKey, signed) {
       const expected = encodePkcs1(name, digestOf(name, signed), modulusBytes(publicKey));
       return rsavp1(publicKey, signed.signature)?.equals(expected) ?? false;
@@ -19,8 +19,8 @@ export function rsaPkcs1(name: DigestName): SignatureScheme {
 export function rsaPss(name: DigestName): SignatureScheme {
   return {
     accepts: (message) => isMessageOrDigest(name, message),
-    sign: (privateKey, message) =>
-      rsasp1(privateKey, encodePss(name, digestOf(name, message), modulusBytes(privateKey))),
+    sign: (privateKey, message, { pooled }) =>
+      pooled(() => rsasp1(privateKey, encodePss(name, digestOf(name, message), modulusBytes(privateKey)))),
     verify(publicKey, signed) {
       const encoded = rsavp1(publicKey, signed.signature);
       return encoded !== undefined && verifyPss(name, digestOf(name, signed), encoded);

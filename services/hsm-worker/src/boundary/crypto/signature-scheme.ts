@@ -12,12 +12,19 @@ export interface SignedMessage extends Message {
   readonly signature: Uint8Array;
 }
 
+/** Where the signatures of one key are made, off the event loop. */
+export interface Threads {
+  readonly noble: NobleSignatures;
+  /** Has OpenSSL's thread pool do it, when the key's turn comes. */
+  readonly pooled: <T>(work: () => Promise<T>) => Promise<T>;
+}
+
 /** One signing algorithm. Key and message must fit it; a signature may be anything. */
 export interface SignatureScheme {
   /** True if the algorithm signs messages of this type and length. */
   accepts(message: Message): boolean;
-  sign(privateKey: KeyObject, message: Message, noble: NobleSignatures): Buffer | Promise<Buffer>;
-  verify(publicKey: KeyObject, signed: SignedMessage, noble: NobleSignatures): boolean | Promise<boolean>;
+  sign(privateKey: KeyObject, message: Message, threads: Threads): Buffer | Promise<Buffer>;
+  verify(publicKey: KeyObject, signed: SignedMessage, threads: Threads): boolean | Promise<boolean>;
 }
 
 export type DigestName = 'sha256' | 'sha384' | 'sha512';

@@ -18,8 +18,8 @@ const ed25519: SignatureScheme = {
  */
 const ed25519ph: SignatureScheme = {
   accepts: ({ messageType, message }) => messageType === 'DIGEST' && message.length === 64,
-  sign: (privateKey, { message }, noble) => noble.sign('ed25519ph', privateKey, message),
-  verify: (publicKey, signed, noble) => noble.verify('ed25519ph', publicKey, signed),
+  sign: (privateKey, { message }, { noble }) => noble.sign('ed25519ph', privateKey, message),
+  verify: (publicKey, signed, { noble }) => noble.verify('ed25519ph', publicKey, signed),
 };
 
 /**
@@ -29,11 +29,13 @@ const ed25519ph: SignatureScheme = {
 const mlDsa: SignatureScheme = {
   accepts: ({ messageType, message }) =>
     messageType === 'RAW' || (messageType === 'EXTERNAL_MU' && message.length === muLength),
-  sign: (privateKey, { messageType, message }, noble) =>
-    messageType === 'RAW' ? signMessage(null, privateKey, message) : noble.sign('ml-dsa-mu', privateKey, message),
-  verify: (publicKey, signed, noble) =>
+  sign: (privateKey, { messageType, message }, { noble, pooled }) =>
+    messageType === 'RAW'
+      ? pooled(() => signMessage(null, privateKey, message))
+      : noble.sign('ml-dsa-mu', privateKey, message),
+  verify: (publicKey, signed, { noble, pooled }) =>
     signed.messageType === 'RAW'
-      ? verifyMessage(null, publicKey, signed)
+      ? pooled(() => verifyMessage(null, publicKey, signed))
       : noble.verify('ml-dsa-mu', publicKey, signed),
 };
 
@@ -60,14 +62,14 @@ export const signatureSchemes: Readonly<Record<string, SignatureScheme>> = {
 function ecdsa(name: DigestName): SignatureScheme {
   return {
     accepts: (message) => isMessageOrDigest(name, message),
-    sign: (privateKey, { messageType, message }, noble) =>
+    sign: (privateKey, { messageType, message }, { noble, pooled }) =>
       messageType === 'DIGEST'
         ? noble.sign('ecdsa-digest', privateKey, message)
-        : signMessage(name, privateKey, message),
-    verify: (publicKey, signed, noble) =>
+        : pooled(() => signMessage(name, privateKey, message)),
+    verify: (publicKey, signed, { noble, pooled }) =>
       signed.messageType === 'DIGEST'
         ? noble.verify('ecdsa-digest', publicKey, signed)
-        : verifyMessage(name, publicKey, signed),
+        : pooled(() => verifyMessage(name, publicKey, signed)),
   };
 }
 
