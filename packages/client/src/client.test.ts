@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { Kms } from '@keyfleet/proto/kms';
 import { expect, test, vi } from 'vitest';
@@ -94,6 +95,16 @@ test('a provider that has no credentials is heard', async () => {
     code: status.UNAUTHENTICATED,
     message: '16 UNAUTHENTICATED: the call could not be signed: no token',
   });
+});
+
+test('a provider that throws is heard, and is over with that', async () => {
+  const provider = (): Promise<never> => {
+    throw new Error('no file');
+  };
+  using server = await answeredWith(Buffer.alloc(0), { credentials: provider, timeoutMs: 20 });
+  await expect(server.kms.ListKeys({})).rejects.toMatchObject({ details: 'the call could not be signed: no file' });
+  // At the deadline nobody waits any more.
+  await delay(40);
 });
 
 test('an answer that is no message fails the call, and not the program', async () => {

@@ -62,7 +62,8 @@ async function credentialsBy(deadline: Deadline, { credentials }: SigningOptions
   const { promise: late, reject } = Promise.withResolvers<never>();
   const left = Math.min(Number(deadline) - Date.now(), MAX_TIMER_MS);
   const timer = setTimeout(() => reject(new Error('its deadline came before its credentials')), left);
-  return Promise.race([credentials(), late]).finally(() => clearTimeout(timer));
+  // A provider may throw instead of rejecting.
+  return Promise.race([Promise.try(credentials), late]).finally(() => clearTimeout(timer));
 }
 
 function unsigned(reason: string): ServiceError {
