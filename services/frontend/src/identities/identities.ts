@@ -140,5 +140,6 @@ function onlyIf(
 
 function weightOf({ identity: { policies, boundary = '', tags } }: Known): number {
   const characters = policies.reduce((sum, { id, document }) => sum + id.length + document.length, boundary.length);
-  return OBJECT_BYTES + 200 * tags.size + 2 * characters;
+  const inTags = [...tags].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+  return OBJECT_BYTES + 100 * tags.size + 2 * (characters + inTags);
 }

@@ -128,10 +128,16 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
   }
 }
 
-function weightOfKey({ policy, description, backingKeys }: KmsKey): number {
+/** Of a pair of texts, beside their characters. */
+const PAIR_BYTES = 100;
+
+function weightOfKey({ policy, policyPrincipals = {}, description, tags, backingKeys }: KmsKey): number {
   const material = backingKeys.reduce(
     (sum, { token, publicKey }) => sum + (token?.length ?? 0) + (publicKey?.length ?? 0),
     0,
   );
-  return OBJECT_BYTES * (1 + backingKeys.length) + 2 * (policy.length + description.length) + material;
+  const pairs = [...tags.map(({ TagKey, TagValue }) => [TagKey, TagValue]), ...Object.entries(policyPrincipals)];
+  const characters = pairs.reduce((sum, [one, other]) => sum + one!.length + other!.length, 0);
+  const texts = policy.length + description.length + characters;
+  return OBJECT_BYTES * (1 + backingKeys.length) + PAIR_BYTES * pairs.length + 2 * texts + material;
 }
