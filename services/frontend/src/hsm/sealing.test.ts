@@ -4,7 +4,7 @@ import { testAccount as account, testKeyId as keyId } from '@keyfleet/test-suppo
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { randomBytes } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { HsmRefusedError, type MemberAnswer, HsmUnavailableError, type MemberCommands } from './commands.ts';
 import { ConfirmedSealing } from './sealing.ts';
 
@@ -160,7 +160,8 @@ test('the secret of an access key is the one that its token holds', async () => 
   expect(await frontend.hsm.execute('OpenCredential', { ...owner, token })).toEqual({ secretAccessKey });
 });
 
-test('imported material is unwrapped by another member as well: a maker that seals its own instead is found out', async () => {
+/** An import, and what a maker answers that seals material of its own instead. */
+async function newImport() {
   const hsm = new LocalHsm();
   const of = {
     keyId,
@@ -180,6 +181,11 @@ test('imported material is unwrapped by another member as well: a maker that sea
     ...input,
     encryptedMaterial: wrapMaterial('RSAES_OAEP_SHA_256', publicKey, randomBytes(32)),
   });
+  return { input, own };
+}
+
+test('imported material is unwrapped by another member as well: a maker that seals its own instead is found out', async () => {
+  const { input, own } = await newImport();
   const lie: Lie = (name) => (name === 'ImportBackingKey' ? own : {});
   const { commands, events } = start({ a: lie, b: honest, c: honest });
   const made = await commands.execute('ImportBackingKey', input, 0);
@@ -190,4 +196,27 @@ test('imported material is unwrapped by another member as well: a maker that sea
     'a contradicts b: ImportBackingKey',
     'confirmed',
   ]);
+});
+
+describe.each(['expired-import-token', 'invalid-import-token'] as const)('a witness that says %s', (refusal) => {
+  const refusing: Lie = (name) => {
+    if (name === 'ImportBackingKey') throw new HsmRefusedError(refusal);
+    return {};
+  };
+
+  test('contradicts nobody, and another is asked', async () => {
+    const { input } = await newImport();
+    const { commands, events } = start({ a: honest, b: refusing, c: honest });
+    await commands.execute('ImportBackingKey', input, 0);
+    expect(events).toEqual(['confirmed']);
+  });
+
+  test('confirms nothing: where there is no other, its refusal is the answer', async () => {
+    const { input, own } = await newImport();
+    for (const maker of [honest, (() => own) satisfies Lie]) {
+      const { commands, events } = start({ a: maker, b: refusing });
+      await expect(commands.execute('ImportBackingKey', input, 0)).rejects.toMatchObject({ refusal });
+      expect(events).toEqual([]);
+    }
+  });
 });

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 
 /** Commands whose output holds a newly sealed token. */
@@ -69,17 +70,17 @@ export class ConfirmedSealing {
     const { memberId: maker } = sealed;
     if (!isMember(this.#deps, maker)) return false;
     const asked = new Set([maker]);
-    for (let isContradicted = false; ;) {
+    for (let isDenied = false; ;) {
       const verdict = await this.#askAnother(name, sealed, { asked, deadline });
-      if (verdict === undefined) return !isContradicted && this.#mayStandAlone(name, maker);
+      if (verdict === undefined) return !isDenied && this.#mayStandAlone(name, maker);
       asked.add(verdict.witness);
       if (!isMember(this.#deps, verdict.witness)) continue;
       if (verdict.agrees) {
         this.#deps.events.confirmed();
         return true;
       }
-      isContradicted = true;
-      this.#deps.events.contradicted(name, maker, verdict.witness);
+      isDenied = true;
+      if (!verdict.isOfInput) this.#deps.events.contradicted(name, maker, verdict.witness);
     }
   }
 
@@ -97,7 +98,7 @@ export class ConfirmedSealing {
     } catch (error) {
       if (isNobodyElse(error)) return undefined;
       if (error instanceof HsmRefusedError && error.memberId !== undefined)
-        return { witness: error.memberId, agrees: false };
+        return { witness: error.memberId, agrees: false, isOfInput: ofInput.has(error.refusal) };
       throw error;
     }
   }
@@ -132,7 +133,15 @@ interface Verdict {
   /** The member that was asked. */
   readonly witness: string;
   readonly agrees: boolean;
+  /** What it denies is the caller's import token. */
+  readonly isOfInput?: boolean;
 }
+
+/**
+ * A witness says this of the command's input, by its own clock and domain keys, and nothing of the token that was made:
+ * a caller can have it say so of an honest maker, by using an import token in its last millisecond.
+ */
+const ofInput: ReadonlySet<Refusal> = new Set(['expired-import-token', 'invalid-import-token']);
 
 /** Asks any member that may be a witness. */
 type Ask = <N extends CommandName>(command: N, input: InputOf<N>) => Promise<MemberAnswer<N>>;
