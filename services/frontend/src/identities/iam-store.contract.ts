@@ -86,6 +86,17 @@ export function iamStoreContract(open: () => Promise<IamStore>): void {
       await expect(store.update({ before: found, record: found })).rejects.toThrow(ConflictError);
     });
 
+    test('who changes or removes one that was made anew under its name meanwhile is told', async () => {
+      await store.insert(newUser('alice'), 9);
+      const read = (await store.find(accountId, 'user', 'alice'))!;
+      await store.remove(read);
+      const anew = newUser('alice', { id: idOf('AIDA', 'another') });
+      await store.insert(anew, 9);
+      await expect(store.update({ before: read, record: { ...read, path: '/a/' } })).rejects.toThrow(ConflictError);
+      await expect(store.remove(read)).rejects.toThrow(ConflictError);
+      expect(await store.find(accountId, 'user', 'alice')).toEqual(anew);
+    });
+
     test('nobody refers to what is not there', async () => {
       expect(await store.insert(newUser('alice', { groups: ['g'] }), 9)).toBe('missing');
       await store.insert(newUser('alice'), 9);

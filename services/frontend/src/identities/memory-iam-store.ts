@@ -79,7 +79,8 @@ export class MemoryIamStore implements IamStore {
   }
 
   #assertNewest(record: IamRecord): void {
-    if (this.#records.get(placeOf(record))?.revision === record.revision) return;
+    const there = this.#records.get(placeOf(record));
+    if (there?.id === record.id && there.revision === record.revision) return;
     throw new ConflictError(`${placeOf(record)} has changed`);
   }
 }

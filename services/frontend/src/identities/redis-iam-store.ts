@@ -5,6 +5,7 @@ import { iamChangeOf, iamRecordName } from '../store/change-feed.ts';
 import type { AuthenticRecord } from '../store/record-mac.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
+import { iamVersionOf } from '../store/iam-scripts.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { ConflictError, type Page } from '../store/store.ts';
 import type { IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
@@ -78,7 +79,7 @@ export class RedisIamStore implements IamStore {
     const [had, has] = [new Set(iamLinksOf(before)), new Set(iamLinksOf(record))];
     const text = await this.#textOf({ ...record, revision: before.revision + 1 });
     const changed = [[...had.difference(has)], [...has.difference(had)]].map((links) => JSON.stringify(links));
-    return [fieldOf(before), before.revision, text, ...changed, fieldOf(record)];
+    return [fieldOf(before), iamVersionOf(before), text, ...changed, fieldOf(record)];
   }
 
   async remove(record: IamRecord): Promise<'done' | 'linked'> {
@@ -86,7 +87,7 @@ export class RedisIamStore implements IamStore {
       'kfRemoveIam',
       ...iamAt(record.accountId),
       fieldOf(record),
-      record.revision,
+      iamVersionOf(record),
       CHANGES,
       iamChangeOf(record.accountId),
       JSON.stringify(iamLinksOf(record)),

@@ -23,7 +23,19 @@ local function countLinksTo(field)
     count = count + redis.call('ZLEXCOUNT', KEYS[3], '[' .. to .. '/', '(' .. to .. '0')
   end
   return count
+end
+local function versionOf(text)
+  local record = cjson.decode(text)
+  return record['id'] .. ' ' .. tostring(record['revision'])
 end`;
+
+/**
+ * Which record of a name it is, and which revision of that: one that is made anew under the name begins at the first
+ * revision again.
+ */
+export function iamVersionOf({ id, revision }: { readonly id: string; readonly revision: number }): string {
+  return `${id} ${revision}`;
+}
 
 /** Scripts for IAM records; those for other records are in scripts.ts. */
 export const iamScripts = {
@@ -46,7 +58,7 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'done'`,
   ],
   /**
-   * KEYS as before. ARGV: channel, message; for each record its field, revision it was read at, JSON, links to remove,
+   * KEYS as before. ARGV: channel, message; for each record its field, version that was read, JSON, links to remove,
    * links to add, its new field. No link may remain to a field that is no more.
    */
   kfUpdateIam: [
@@ -56,7 +68,7 @@ local moved, come, gone, linked, left = {}, {}, {}, 0, 0
 for i = 3, #ARGV, 6 do
   local field, to = ARGV[i], ARGV[i + 5]
   local old = redis.call('HGET', KEYS[1], field)
-  if not old or tostring(cjson.decode(old)['revision']) ~= ARGV[i + 1] then return 'changed' end
+  if not old or versionOf(old) ~= ARGV[i + 1] then return 'changed' end
   for _, link in ipairs(cjson.decode(ARGV[i + 3])) do table.insert(gone, link) end
   for _, link in ipairs(cjson.decode(ARGV[i + 4])) do table.insert(come, link) end
   if to ~= field then
@@ -82,12 +94,12 @@ for _, link in ipairs(come) do redis.call('ZADD', KEYS[3], 0, link) end
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 'done'`,
   ],
-  /** KEYS as before. ARGV: field, revision it was read at, channel, message, its links. */
+  /** KEYS as before. ARGV: field, version that was read, channel, message, its links. */
   kfRemoveIam: [
     3,
     `${iamTargets}
 local old = redis.call('HGET', KEYS[1], ARGV[1])
-if not old or tostring(cjson.decode(old)['revision']) ~= ARGV[2] then return 'changed' end
+if not old or versionOf(old) ~= ARGV[2] then return 'changed' end
 if countLinksTo(ARGV[1]) > 0 then return 'linked' end
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
