@@ -29,15 +29,15 @@ export function commandKeyOf(
   return { keyId: key.keyId, account: key.accountId, token };
 }
 
-/** The material with this id, or undefined if it is not here. */
-export function findBackingKey(key: KmsKey, materialId: string): HeldKey | undefined {
+/** The material with this id, or undefined if it is not here or has expired, as a pending one may. */
+export function findBackingKey(key: KmsKey, materialId: string, now: number): HeldKey | undefined {
   const found = key.backingKeys.find((backingKey) => backingKey.materialId === materialId);
-  return found && isHeld(found) ? found : undefined;
+  return found && isHereAt(found, now) ? found : undefined;
 }
 
 /** For imported material: whether it is here and has not expired. */
-export function isHereAt({ token, validTo }: BackingKey, now: number): boolean {
-  return token !== undefined && (validTo === undefined || validTo > now);
+export function isHereAt(backingKey: BackingKey, now: number): backingKey is HeldKey {
+  return isHeld(backingKey) && (backingKey.validTo === undefined || backingKey.validTo > now);
 }
 
 /** Whether the key waits for imported material: everything that it ever encrypted with must be here. */

@@ -15,7 +15,7 @@ import {
 } from './ciphertexts.ts';
 import type { Deps, Handler } from './handler.ts';
 
-type CipherDeps = Pick<Deps, 'hsm' | 'secondEncryption'>;
+type CipherDeps = Pick<Deps, 'hsm' | 'secondEncryption' | 'clock'>;
 
 export const encrypt: Handler<typeof Encrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {
   const { key, deadline } = call;
@@ -28,11 +28,11 @@ export const encrypt: Handler<typeof Encrypt, CipherDeps> = async (input, call, 
   return { CiphertextBlob: blob, KeyId: key.arn, EncryptionAlgorithm: algorithm };
 };
 
-export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {
+export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, { hsm, secondEncryption, clock }) => {
   const { key, deadline, attestation } = call;
   const { EncryptionAlgorithm: algorithm } = input;
   const blob = requireCiphertext(input.CiphertextBlob);
-  const backingKey = openingKeyOf(key, blob);
+  const backingKey = openingKeyOf(key, blob, clock.now());
   const ciphertext = await secondEncryption.decrypt(key, blob, useOf(call, 'Decrypt'));
   const encryptionContext = contextOf(input.EncryptionContext, algorithm);
 
@@ -48,11 +48,15 @@ export const decrypt: Handler<typeof Decrypt, CipherDeps> = async (input, call, 
   return { ...answer, Plaintext: plaintext, ...(tellsMaterial(key) && { KeyMaterialId: backingKey.materialId }) };
 };
 
-export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (input, call, { hsm, secondEncryption }) => {
+export const reEncrypt: Handler<typeof ReEncrypt, CipherDeps> = async (
+  input,
+  call,
+  { hsm, secondEncryption, clock },
+) => {
   const { key: source, otherKey: destination, deadline } = call;
   if (!destination) throw new Error('ReEncrypt was admitted to one key only');
   const blob = requireCiphertext(input.CiphertextBlob);
-  const from = openingKeyOf(source, blob);
+  const from = openingKeyOf(source, blob, clock.now());
   const use = useOf(call, 'ReEncrypt');
   const ciphertext = await secondEncryption.decrypt(source, blob, use);
   const to = currentBackingKey(destination);

@@ -39,15 +39,15 @@ export function assertOpens(key: KmsKey, ciphertext: Uint8Array | undefined, alg
   if (header && header.keyId !== key.keyId) throw incorrectKey();
 }
 
-/** The material of `key` that opens `ciphertext`. */
-export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array): HeldKey {
+/** The material of `key` that opens `ciphertext` now. */
+export function openingKeyOf(key: KmsKey, ciphertext: Uint8Array, now: number): HeldKey {
   if (key.keySpec !== 'SYMMETRIC_DEFAULT') return currentBackingKey(key);
   const header = blobHeaderOf(ciphertext);
   if (header.keyId !== key.keyId) throw incorrectKey();
   // If only an HSM encrypted it, the key's store was never involved. The store knows its own ciphertexts and must not
   // be bypassed.
   if (header.version !== blobVersionOf(key)) throw invalidCiphertext();
-  const backingKey = findBackingKey(key, header.materialId.toString('hex'));
+  const backingKey = findBackingKey(key, header.materialId.toString('hex'), now);
   if (!backingKey) throw invalidCiphertext();
   return backingKey;
 }

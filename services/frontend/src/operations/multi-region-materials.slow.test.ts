@@ -1,3 +1,4 @@
+import { Decrypt, ReEncrypt } from '@keyfleet/shared/api/cipher';
 import { DeleteImportedKeyMaterial } from '@keyfleet/shared/api/import';
 import { ReplicateKey, UpdatePrimaryRegion } from '@keyfleet/shared/api/multi-region';
 import { RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
@@ -22,6 +23,7 @@ import {
   statesOf,
 } from '@keyfleet/test-support/fakes/imported-key';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { StoreUnavailableError } from '../store/store.ts';
 
 const SECOND = 1000;
 const west = 'eu-west-1';
@@ -95,6 +97,29 @@ describe('a multi-Region key with several imported materials', () => {
       events.map(({ eventName, awsRegion, serviceEventDetails: of }) => [eventName, awsRegion, of]),
     ).toContainEqual(['DeleteExpiredKeyMaterial', east, { keyId: KeyId, keyMaterialId: waiting }]);
     for (const region of [east, west]) expect(await statesOf(region)).toEqual(['CURRENT IMPORTED']);
+  });
+
+  test('opens nothing under what has expired in a Region, although that was not told of the rotation', async () => {
+    await importIt(second, asNew);
+    const ValidTo = frontend.now + 30 * SECOND;
+    await importIt(second, { ...asExisting, ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo }, west);
+    // The frontend that rotates dies when it has written the primary.
+    const updateKey = frontend.store.updateKey.bind(frontend.store);
+    frontend.store.updateKey = async (key, ...rest) => {
+      if (key.region === west) throw new StoreUnavailableError('cut off');
+      return updateKey(key, ...rest);
+    };
+    await expect(rotate()).rejects.toThrow();
+    frontend.store.updateKey = updateKey;
+
+    const CiphertextBlob = await encrypt('x');
+    frontend.now = ValidTo - 1;
+    expect(await decrypt(CiphertextBlob, west)).toBe('x');
+    frontend.now = ValidTo;
+    const invalid = /^InvalidCiphertextException/;
+    expect(await frontend.refusal(Decrypt, { CiphertextBlob }, { region: west })).toMatch(invalid);
+    const again = { CiphertextBlob, DestinationKeyId: KeyId };
+    expect(await frontend.refusal(ReEncrypt, again, { region: west })).toMatch(invalid);
   });
 
   test('has a new replica wait for every material that it ever encrypted with', async () => {
