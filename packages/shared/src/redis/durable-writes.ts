@@ -38,11 +38,9 @@ export class DurableWrites {
     const { replicas } = await this.#durability();
     if (replicas === 0) return command(this.#client);
     const name = isCluster(this.#client) ? hashTagOf(key) : '';
-    const lane = this.#lanes.get(name) ?? new Lane(this.#client);
+    const lane = this.#lanes.get(name) ?? new Lane(this.#client, () => this.#lanes.delete(name));
     this.#lanes.set(name, lane);
-    return lane.write(key, command, replicas).finally(() => {
-      if (lane.isEmpty) this.#lanes.delete(name);
-    });
+    return lane.write(key, command, replicas);
   }
 }
 
@@ -54,6 +52,8 @@ function hashTagOf(key: string): string {
 interface Waiting extends PromiseWithResolvers<unknown> {
   readonly key: string;
   readonly command: WriteCommand;
+  /** As many as were required when it was made. */
+  readonly replicas: number;
   redirected: number;
 }
 
@@ -62,36 +62,36 @@ const MOST_REDIRECTIONS = 5;
 
 class Lane {
   readonly #client: RedisClient;
+  readonly #onIdle: () => void;
   #waiting: Waiting[] = [];
   #sending = false;
 
-  constructor(client: RedisClient) {
+  constructor(client: RedisClient, onIdle: () => void) {
     this.#client = client;
-  }
-
-  get isEmpty(): boolean {
-    return !this.#sending && this.#waiting.length === 0;
+    this.#onIdle = onIdle;
   }
 
   write(key: string, command: WriteCommand, replicas: number): Promise<unknown> {
-    const waiting = { key, command, redirected: 0, ...Promise.withResolvers<unknown>() };
+    const waiting = { key, command, replicas, redirected: 0, ...Promise.withResolvers<unknown>() };
     this.#waiting.push(waiting);
-    if (!this.#sending) void this.#send(replicas);
+    if (!this.#sending) void this.#send();
     return waiting.promise;
   }
 
-  async #send(replicas: number): Promise<void> {
+  async #send(): Promise<void> {
     this.#sending = true;
     while (this.#waiting.length > 0) {
       const group = this.#waiting;
       this.#waiting = [];
-      await this.#sendGroup(group, replicas).catch((error: unknown) => group.forEach(({ reject }) => reject(error)));
+      await this.#sendGroup(group).catch((error: unknown) => group.forEach(({ reject }) => reject(error)));
     }
     this.#sending = false;
+    this.#onIdle();
   }
 
   /** WAIT counts the writes of its own connection, so it follows them directly. */
-  async #sendGroup(group: readonly Waiting[], replicas: number): Promise<void> {
+  async #sendGroup(group: readonly Waiting[]): Promise<void> {
+    const replicas = group.reduce((most, waiting) => Math.max(most, waiting.replicas), 0);
     const pipeline = this.#client.pipeline();
     for (const { command } of group) command(pipeline);
     pipeline.wait(replicas, REPLICATION_TIMEOUT_MS);
