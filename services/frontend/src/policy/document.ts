@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { compileArns, compileTexts, not, parseTemplate, type Test, variablesOf } from './conditions/patterns.ts';
 import { type Condition, compileCondition, type Effect, keysOf } from './conditions/condition.ts';
+import { compiledBytesOf } from './compiled-bytes.ts';
 import { malformed } from './malformed.ts';
 import { compilePrincipals, type Principals } from './principals.ts';
 
@@ -9,6 +10,8 @@ export interface Policy {
   readonly statements: readonly Statement[];
   /** The condition keys that it asks for, in lower case, which must be known to evaluate it. */
   readonly keys: ReadonlySet<string>;
+  /** Roughly what it takes in memory. */
+  readonly bytes: number;
 }
 
 export interface Statement {
@@ -69,6 +72,7 @@ export function parseKeyPolicy(text: string): Policy {
 
 export function compilePolicy({ statements, variables }: PolicyShape): Policy {
   return {
+    bytes: compiledBytesOf(statements),
     statements: statements.map((statement) => compileStatement(statement, variables)),
     keys: new Set(statements.flatMap((statement) => keysIn(statement, variables))),
   };

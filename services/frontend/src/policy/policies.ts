@@ -3,26 +3,22 @@ import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts'
 import type { Requester } from './evaluate.ts';
 import type { Principal } from './principal.ts';
 
-/** Limits the total text of the policies; a compiled policy takes several times its text. */
-const MAX_CHARACTERS = 8 * 1024 * 1024;
+/** Of key policies, and of identity policies: together a small part of what a frontend has. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 /** Compiles each policy text once and keeps it while it is in use. */
 export class Policies {
   readonly #keyPolicies = new CompiledTexts(parseKeyPolicy);
   readonly #identityPolicies = new CompiledTexts(parseIdentityPolicy);
-  readonly #requesters = new WeakMap<Principal, Requester>();
 
   keyPolicy(text: string): Policy {
     return this.#keyPolicies.get(text);
   }
 
-  /** The principal as policies see it, looked up once for each principal, which never changes. */
-  requester(principal: Principal): Requester {
-    const known = this.#requesters.get(principal);
-    if (known) return known;
-    const { arn, accountId, userId, policies, boundary, session } = principal;
+  /** The principal as policies see it. It is not kept: thousands of callers may have a policy each. */
+  requester({ arn, accountId, userId, policies, boundary, session }: Principal): Requester {
     const compiled = (text: string): Policy => this.#identityPolicies.get(text);
-    const requester = {
+    return {
       arn,
       accountId,
       userId,
@@ -31,16 +27,14 @@ export class Policies {
       boundary: boundary === undefined ? undefined : compiled(boundary),
       sessionPolicies: session && session.policies.length > 0 ? session.policies.map(compiled) : undefined,
     };
-    this.#requesters.set(principal, requester);
-    return requester;
   }
 }
 
 class CompiledTexts {
   readonly #compile: (text: string) => Policy;
   readonly #compiled = new BoundedCache<Policy>({
-    maxWeight: MAX_CHARACTERS,
-    weightOf: (_, text) => text.length,
+    maxWeight: MAX_BYTES,
+    weightOf: ({ bytes }, text) => bytes + 2 * text.length,
   });
 
   constructor(compile: (text: string) => Policy) {

@@ -13,6 +13,9 @@ import type { Caller } from '../operations/handler.ts';
 import { type AccessKeyRecord, DamagedRecordError, type IdentityStore } from '../store/store.ts';
 
 const MAX_CREDENTIALS = 10_000;
+const MAX_SESSION_BYTES = 64 * 1024 * 1024;
+/** Its objects and a few signing keys. */
+const SESSION_BYTES = 4_000;
 /**
  * How long an access key that was removed only from the store may stay cached. A removal through IAM also takes it from
  * its user, which takes effect at once.
@@ -64,7 +67,11 @@ export class Credentials {
   readonly #deps: CredentialsDeps;
   readonly #entries = new BoundedCache<Entry>({ maxWeight: MAX_CREDENTIALS });
   readonly #loading = new Map<string, Promise<Found>>();
-  readonly #sessions = new BoundedCache<KnownSession>({ maxWeight: MAX_CREDENTIALS });
+  readonly #sessions = new BoundedCache<KnownSession>({
+    maxWeight: MAX_SESSION_BYTES,
+    // What the token says is kept, too, once as content and once in the caller that it makes.
+    weightOf: ({ token }) => SESSION_BYTES + 3 * token.length,
+  });
 
   constructor(deps: CredentialsDeps) {
     this.#deps = deps;
