@@ -32,6 +32,7 @@ export interface TextRules {
 }
 
 type Fold = (text: string) => string;
+const asItIs: Fold = (text) => text;
 
 /** The steps that a test takes beside comparing characters. */
 export const STEPS_PER_TEST = 20;
@@ -40,7 +41,7 @@ const STEPS_PER_PART = 20;
 
 /** A text with malformed variables matches nothing. A variable without a value makes its text match nothing (IAM). */
 export function compileTexts(texts: readonly string[], rules: TextRules): Test {
-  const fold: Fold = rules.ignoreCase ? (text) => text.toLowerCase() : (text) => text;
+  const fold: Fold = rules.ignoreCase ? (text) => text.toLowerCase() : asItIs;
   const templates = texts.flatMap((text) => {
     const parts = parseTemplate(text, rules);
     return parts === undefined ? [] : [parts];
@@ -110,15 +111,16 @@ export function compileArns(
   { variables, completes }: { readonly variables: boolean; readonly completes: boolean },
 ): Test {
   if (completes && patterns.some(isAll)) return () => true;
-  const tests = patterns.flatMap((pattern) => {
+  const arns = patterns.flatMap((pattern) => {
     const split = splitArn(pattern, variables);
     if (split.length < PARTS && !(completes && split[0] === 'arn')) return [];
-    return [compileParts([...split, ...Array<string>(PARTS - split.length).fill('*')], variables)];
+    const parts = compileParts(split, variables);
+    return parts === undefined ? [] : [parts];
   });
   return (value, context) => {
     context.spend(value.length);
-    const parts = splitArn(value, false);
-    return parts.length === PARTS && isAny(tests, (test) => test(parts, context));
+    const texts = splitArn(value, false);
+    return texts.length === PARTS && isAny(arns, (parts) => areAll(parts, (part) => matchesPart(part, texts, context)));
   };
 }
 
@@ -128,15 +130,34 @@ export function isArnPattern(pattern: string): boolean {
   return parts.length === PARTS && parts[0] === 'arn' && parts[1] !== '' && parts[2] !== '' && parts[5] !== '';
 }
 
-function compileParts(
-  patterns: readonly string[],
-  variables: boolean,
-): (parts: readonly string[], context: MeteredContext) => Answer {
-  const tests = patterns.map((pattern, i) => {
-    const test = compileTexts([pattern], { variables, wildcards: true, ignoreCase: false });
-    return (parts: readonly string[], context: MeteredContext) => test(parts[i]!, context);
-  });
-  return (parts, context) => areAll(tests, (test) => test(parts, context));
+/** Of an ARN pattern; a text that alone matches, one that several match, or one that hangs on the request. */
+interface PartPattern {
+  readonly place: number;
+  readonly pattern: string | Glob | readonly Part[];
+}
+
+/**
+ * Those parts that not everything matches; undefined if one matches nothing. They are data, not functions, which take
+ * ten times the memory: a policy may have thousands.
+ */
+function compileParts(patterns: readonly string[], variables: boolean): readonly PartPattern[] | undefined {
+  const compiled: PartPattern[] = [];
+  for (const [place, text] of patterns.entries()) {
+    if (isAll(text)) continue;
+    const parts = parseTemplate(text, { variables, wildcards: true });
+    if (parts === undefined) return undefined;
+    const glob = isFixed(parts) ? globOf(parts) : undefined;
+    compiled.push({ place, pattern: glob === undefined ? parts : (onlyMatchOf(glob) ?? glob) });
+  }
+  return compiled;
+}
+
+function matchesPart({ place, pattern }: PartPattern, texts: readonly string[], context: MeteredContext): Answer {
+  const text = texts[place]!;
+  context.spend(STEPS_PER_TEST);
+  if (typeof pattern === 'string') return text === pattern;
+  if ('pieces' in pattern) return matchesGlob(pattern, text, context);
+  return isFilledMatch(pattern, text, { context, fold: asItIs });
 }
 
 /** Splits at the first colons, in a pattern at those outside variable names. */
