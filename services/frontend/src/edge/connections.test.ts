@@ -85,6 +85,17 @@ describe('who connects again and again', () => {
     expect(connect(connections, '192.0.2.1').isServed).toBe(false);
   });
 
+  test('is ended while it waits, and when it comes, once the port takes no more', () => {
+    const connections = newConnections();
+    const [read] = Array.from({ length: 2_000 }, () => connect(connections, '192.0.2.1'));
+    const waiting = [connect(connections, '192.0.2.1'), connect(connections, '192.0.2.1')];
+    connections.close();
+    expect(waiting.map(({ socket }) => socket.destroyed)).toEqual([true, true]);
+    expect(read!.socket.destroyed).toBe(false);
+    const late = connect(connections, '192.0.2.2');
+    expect(late).toMatchObject({ isServed: false, socket: { destroyed: true } });
+  });
+
   test('keeps who waits there from nothing: the newest gives way', () => {
     vi.useFakeTimers();
     const connections = newConnections();

@@ -53,6 +53,7 @@ export class Connections {
   readonly #connections = new Map<string, Connection>();
   /** The oldest first. */
   readonly #strangers = new Set<Connection>();
+  #isClosed = false;
 
   constructor(limits: ConnectionLimits, proxies: TrustedProxies, clock: Clock = monotonicClock) {
     this.#limits = limits;
@@ -68,6 +69,7 @@ export class Connections {
    * nobody reads it: to pause its socket would not do, as an HTTP parser or TLS reads from beneath it.
    */
   admit(socket: Socket, serve: (socket: Socket) => void): void {
+    if (this.#isClosed) return void socket.destroy();
     const wait = this.#add(socket);
     if (wait === 0) return serve(socket);
     socket.on('error', () => socket.destroy());
@@ -82,6 +84,12 @@ export class Connections {
     connection.peer.waiting.set(connection, read);
     // The newest gives way here: otherwise nobody would ever be read while somebody at this address connects on and on.
     if (connection.peer.waiting.size > this.#limits.strangers / 2) socket.destroy();
+  }
+
+  /** The port takes no more: nobody who still waits to be read is. A server does not know them, and cannot end them. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { waiting } of this.#peers.values()) for (const { socket } of waiting.keys()) socket.destroy();
   }
 
   /** Returns the milliseconds to wait before reading it. */

@@ -116,6 +116,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
     async [Symbol.asyncDispose]() {
       health[Symbol.dispose]();
       listener.close();
+      connections.close();
       await drain(server, options.drainMs);
       unknown[Symbol.dispose]();
     },

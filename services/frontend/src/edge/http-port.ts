@@ -41,6 +41,11 @@ export function admitStrangers(server: Server, limits: PortLimits, proxies: Trus
   return connections;
 }
 
+interface Draining {
+  readonly drainMs: number;
+  readonly connections: Pick<Connections, 'close'>;
+}
+
 export interface HttpPort extends AsyncDisposable {
   readonly port: number;
 }
@@ -49,21 +54,22 @@ export interface HttpPort extends AsyncDisposable {
 export async function listen(
   server: Server,
   { host, port }: Pick<Address, 'host' | 'port'>,
-  drainMs: number,
+  draining: Draining,
 ): Promise<HttpPort> {
   server.listen(port, host);
   await once(server, 'listening');
   const bound = server.address();
   return {
     port: typeof bound === 'object' && bound !== null ? bound.port : port,
-    [Symbol.asyncDispose]: () => drain(server, drainMs),
+    [Symbol.asyncDispose]: () => drain(server, draining),
   };
 }
 
 /** Takes no more connections, ends the idle ones, and lets the others finish for as long as they may. */
-async function drain(server: Server, drainMs: number): Promise<void> {
+async function drain(server: Server, { drainMs, connections }: Draining): Promise<void> {
   const closed = once(server, 'close');
   server.close();
+  connections.close();
   const cut = setTimeout(() => server.closeAllConnections(), drainMs);
   await closed;
   clearTimeout(cut);

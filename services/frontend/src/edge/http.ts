@@ -105,7 +105,7 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpPort>
     const exchange = new Exchange({ request, response, connection, isTls });
     exchange.begin(() => receive(exchange, reception));
   });
-  return listen(server, options.address, options.drainMs);
+  return listen(server, options.address, { drainMs: options.drainMs, connections });
 }
 
 function newServer(certificates: ServerCertificates | undefined, options: ServerOptions): Server {

@@ -51,7 +51,7 @@ export async function startListener(options: ListenerOptions): Promise<HttpPort>
     const exchange = new Exchange({ request, response, connection, isTls: true });
     exchange.begin(() => receive(exchange, reception));
   });
-  return listen(server, config.listen, drainMs);
+  return listen(server, config.listen, { drainMs, connections });
 }
 
 /** Uses new certificates and authorities as soon as they are read. */
