@@ -108,6 +108,24 @@ describe('several frontends', () => {
     expect(ask(one, 5, 'SymmetricCryptography')).toBe(5);
   });
 
+  test('keep their shares through some quiet seconds, so that bursts are not admitted anew by each', async () => {
+    const { frontends } = fleet(4);
+    const burst = () => frontends.reduce((sum, one) => sum + ask(one, 200, 'SymmetricCryptography'), 0);
+    const seconds = async (count: number) => {
+      for (let i = 0; i < count; i++) for (const one of frontends) await one.endWindow();
+    };
+    for (const quiet of [1, 4]) {
+      burst();
+      await seconds(1);
+      burst();
+      await seconds(1 + quiet);
+      expect(burst()).toBe(100);
+      await seconds(6);
+      // Forgotten: nobody knows who will ask.
+      expect(burst()).toBe(400);
+    }
+  });
+
   test('leave the whole rate to the frontend that gets the requests', async () => {
     const { frontends } = fleet(3);
     ask(frontends[0]!, 50, 'SymmetricCryptography');

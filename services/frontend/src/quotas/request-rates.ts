@@ -120,6 +120,11 @@ const ofQuery: ReadonlySet<RateClass> = new Set(['Sts', 'IamRead', 'IamWrite']);
 
 /** How often frontends exchange counts, and the period over which rates are counted. */
 export const WINDOW_MS = 1_000;
+/**
+ * Quiet windows after which an account's shares are forgotten: who asks of all frontends in every other window must not
+ * begin each time with the whole rate at each.
+ */
+const QUIET_WINDOWS = 5;
 /** Usage below this part of a rate is not worth reporting to others. */
 const TELL_FROM = 1 / 16;
 
@@ -143,6 +148,8 @@ interface Use {
   used: number;
   /** How much may be used here in a window. */
   share: number;
+  /** Windows in a row without a request. */
+  quiet: number;
 }
 
 interface Account extends Charged {
@@ -208,14 +215,15 @@ export class RequestRates implements Disposable {
   }
 
   /**
-   * Starts an account's new window and returns what was asked in the last one. An account that asked for nothing is
-   * forgotten.
+   * Starts an account's new window and returns what was asked in the last one. An account that asked for nothing in the
+   * last few is forgotten.
    */
   #begin(account: Account): Asked {
     const asked: Partial<Record<RateClass, number>> = {};
     for (const [rateClass, use] of account.uses) {
-      if (use.asked === 0) account.uses.delete(rateClass);
-      else asked[rateClass] = use.asked;
+      use.quiet = use.asked === 0 ? use.quiet + 1 : 0;
+      if (use.quiet === 0) asked[rateClass] = use.asked;
+      if (use.quiet >= QUIET_WINDOWS) account.uses.delete(rateClass);
       use.asked = 0;
       use.used = 0;
     }
@@ -225,14 +233,15 @@ export class RequestRates implements Disposable {
 
   async #tell(account: Account, asked: Asked): Promise<void> {
     const { rates, elsewhere, onProblem } = this.#deps;
-    const isMuch = [...account.uses].some(
+    const uses = [...account.uses].filter(([, { quiet }]) => quiet === 0);
+    const isMuch = uses.some(
       // A share that was made small grows again only by hearing of the others.
       ([rateClass, { share }]) => asked[rateClass]! >= rates[rateClass] * TELL_FROM || share < rates[rateClass],
     );
     if (!isMuch) return;
     try {
       const others = await elsewhere.exchange(account, asked);
-      for (const [rateClass, use] of account.uses) {
+      for (const [rateClass, use] of uses) {
         const theirs = others.reduce((sum, other) => sum + (other[rateClass] ?? 0), 0);
         use.share = shareOf(rates[rateClass], asked[rateClass] ?? 0, theirs);
       }
@@ -247,7 +256,7 @@ export class RequestRates implements Disposable {
     if (account === undefined) this.#accounts.set(name, (account = { accountId, region, uses: new Map() }));
     let use = account.uses.get(rateClass);
     if (use === undefined)
-      account.uses.set(rateClass, (use = { asked: 0, used: 0, share: this.#deps.rates[rateClass] }));
+      account.uses.set(rateClass, (use = { asked: 0, used: 0, share: this.#deps.rates[rateClass], quiet: 0 }));
     return use;
   }
 }
