@@ -14,23 +14,23 @@ export function chargeQuery(
   rates.charge({ accountId, region: isOfRegion ? region : NO_REGION }, rateClassOf(operation));
 }
 
-/** About what is read of policies, or decided by them, in the time that a usual request takes. */
-const CHARACTERS_PER_REQUEST = 4_096;
-const STEPS_PER_REQUEST = 100_000;
+/** Of what is read of policies, and decided by them, in a piece of a simulation's work. */
+const CHARACTERS_PER_PIECE = 4_096;
+const STEPS_PER_PIECE = 100_000;
 
-/** Charges the reading of policies beyond what a usual request reads. Throws likewise. */
+/** Charges the reading of policies beyond what a usual request reads. Throws ThrottlingException. */
 export function chargeReading(documents: readonly string[], accountId: string, deps: Pick<IamDeps, 'rates'>): void {
   const characters = documents.reduce((sum, { length }) => sum + length, 0);
-  chargeMore(Math.floor(characters / CHARACTERS_PER_REQUEST), accountId, deps);
+  chargeMore(Math.floor(characters / CHARACTERS_PER_PIECE), accountId, deps);
 }
 
 /** Charges decisions that took so many steps. Throws likewise. */
 export function chargeSteps(steps: number, accountId: string, deps: Pick<IamDeps, 'rates'>): void {
-  chargeMore(Math.floor(steps / STEPS_PER_REQUEST), accountId, deps);
+  chargeMore(Math.floor(steps / STEPS_PER_PIECE), accountId, deps);
 }
 
-function chargeMore(requests: number, accountId: string, { rates }: Pick<IamDeps, 'rates'>): void {
-  rates.chargeMore({ accountId, region: NO_REGION }, 'IamRead', requests);
+function chargeMore(pieces: number, accountId: string, { rates }: Pick<IamDeps, 'rates'>): void {
+  rates.chargeMore({ accountId, region: NO_REGION }, 'Simulations', pieces);
 }
 
 function rateClassOf({ service, readOnly }: Pick<QueryOperation, 'service' | 'readOnly'>): RateClass {

@@ -22,10 +22,13 @@ interface RequestQuotas {
   readonly perSecond: Readonly<Partial<Record<RateClass, number | undefined>>>;
 }
 
+/** What costs much more than a request does. */
+const ours: ReadonlySet<RateClass> = new Set(['GrantPages', 'Simulations']);
+
 /** Requests per second for each class. */
 export function ratesOf({ profile, perSecond }: RequestQuotas): Rates {
   const entries = Object.entries(awsRates) as [RateClass, number][];
-  const factorOf = (name: RateClass): number => (name === 'GrantPages' ? 1 : factors[profile]);
+  const factorOf = (name: RateClass): number => (ours.has(name) ? 1 : factors[profile]);
   const rates = entries.map(([name, rate]) => [name, perSecond[name] ?? rate * factorOf(name)] as const);
   return Object.fromEntries(rates) as Record<RateClass, number>;
 }

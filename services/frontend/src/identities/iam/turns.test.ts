@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import { AccountTurns } from './turns.ts';
+
+let now = 0;
+const clock = { now: () => now };
+const of = (accountId: string, deadline = 1_000) => ({ accountId, deadline, clock });
+
+test("an account's work goes one after the other, also after a failure, and no other account waits for it", async () => {
+  const turns = new AccountTurns();
+  const done: string[] = [];
+  const held = Promise.withResolvers<void>();
+  const first = turns.take(of('a'), async () => {
+    await held.promise;
+    throw new Error('first');
+  });
+  const second = turns.take(of('a'), async () => void done.push('a'));
+  await turns.take(of('b'), async () => void done.push('b'));
+  expect(done).toEqual(['b']);
+  held.resolve();
+  await expect(first).rejects.toThrow('first');
+  await second;
+  expect(done).toEqual(['b', 'a']);
+});
+
+test('work whose turn comes too late is not done, and little may wait', async () => {
+  const turns = new AccountTurns();
+  const held = Promise.withResolvers<void>();
+  const first = turns.take(of('a'), () => held.promise);
+  let did = 0;
+  const waiting = Array.from({ length: 15 }, () => turns.take(of('a'), async () => (did += 1)));
+  await expect(turns.take(of('a'), async () => (did += 1))).rejects.toThrow('Rate exceeded');
+  now = 1_000;
+  held.resolve();
+  await first;
+  const ended = await Promise.allSettled(waiting);
+  expect(ended.every(({ status }) => status === 'rejected')).toBe(true);
+  expect(did).toBe(0);
+  now = 0;
+  expect(await turns.take(of('a'), async () => 'again')).toBe('again');
+});
