@@ -29,7 +29,13 @@ export class CredentialsFile {
   writePending(accessKeyId: string, secretAccessKey: string): void {
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o700 });
     const text = `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
-    writeFileSync(this.#pending(accessKeyId), text, { mode: 0o600, flag: 'wx', flush: true });
+    try {
+      writeFileSync(this.#pending(accessKeyId), text, { mode: 0o600, flag: 'wx', flush: true });
+    } catch (error) {
+      // Where the disk is full it would be one more with each attempt.
+      rmSync(this.#pending(accessKeyId), { force: true });
+      throw error;
+    }
   }
 
   /** Returns false if nothing is pending for this access key. */

@@ -81,6 +81,58 @@ test('the slower of two frontends that start at once leaves no file', async () =
   expect(readdirSync(join(given.folder.path, 'aws'))).toEqual([]);
 });
 
+test('the slower of two frontends that have one directory leaves the credentials of the faster one there', async () => {
+  using given = fixture();
+  const faster = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const { insertFirstAccessKey } = given.deps.identities;
+  // Its answer is on its way while the other one asks.
+  const late = async (record: AccessKeyRecord) => {
+    const isFirst = await insertFirstAccessKey(record);
+    faster.resolve();
+    await goOn.promise;
+    return isFirst;
+  };
+  const first = provision(administrator, {
+    ...given.deps,
+    identities: { ...given.deps.identities, insertFirstAccessKey: late },
+  });
+  await faster.promise;
+  let asked = 0;
+  const findFirstAccessKey = () => Promise.resolve(asked++ === 0 ? undefined : given.state.first);
+  const hasAccount = () => Promise.resolve(false);
+  await provision(administrator, {
+    ...given.deps,
+    identities: { ...given.deps.identities, findFirstAccessKey, hasAccount },
+  });
+  goOn.resolve();
+  await first;
+  expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
+  expect(readdirSync(join(given.folder.path, 'aws'))).toEqual(['credentials']);
+});
+
+test('attempts that the store refuses make one secret and one file, however many they are', async () => {
+  using given = fixture();
+  let tries = 0;
+  const { insertFirstAccessKey } = given.deps.identities;
+  const refusing = (record: AccessKeyRecord) =>
+    ++tries < 4 ? Promise.reject(new Error('NOREPLICAS')) : insertFirstAccessKey(record);
+  let made = 0;
+  await using provisioning = new Provisioning(administrator, {
+    ...given.deps,
+    identities: { ...given.deps.identities, insertFirstAccessKey: refusing },
+    generateCredential: (input) => {
+      made += 1;
+      return given.deps.generateCredential(input);
+    },
+  });
+  await expect.poll(() => tries, { timeout: 5_000 }).toBeGreaterThan(2);
+  expect(readdirSync(join(given.folder.path, 'aws'))).toHaveLength(1);
+  await provisioning.finished;
+  expect(made).toBe(1);
+  expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
+});
+
 test('a crash after the access key was stored loses no secret', async () => {
   using given = fixture();
   const crashing = {

@@ -46,9 +46,12 @@ export class Provisioning implements AsyncDisposable {
 
   async #tryUntilDone(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<void> {
     const said = new SayOnce();
+    // Each one that is made leaves a file until the store has taken one.
+    let made: AccessKeyRecord | undefined;
+    const make = async () => (made ??= await newAdministrator(administrator, deps));
     while (!this.#stop.signal.aborted && !this.#done) {
       try {
-        await provision(administrator, deps);
+        await provision(administrator, deps, make);
         this.#done = true;
       } catch (error) {
         if (said.isNew('first administrator', error))
@@ -59,8 +62,12 @@ export class Provisioning implements AsyncDisposable {
   }
 }
 
-/** Makes one attempt. Throws whatever the store or the HSM throws. */
-export async function provision(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<void> {
+/** Makes one attempt. Throws whatever the store or the HSM throws. `make`: for several attempts, the same one. */
+export async function provision(
+  administrator: FirstAdministrator,
+  deps: ProvisionDeps,
+  make: () => Promise<AccessKeyRecord> = () => newAdministrator(administrator, deps),
+): Promise<void> {
   const { identities, file, log } = deps;
   const existing = await identities.findFirstAccessKey(administrator.accountId);
   if (existing !== undefined) return finish(existing, deps);
@@ -70,18 +77,18 @@ export async function provision(administrator: FirstAdministrator, deps: Provisi
     const problem = `${file.path} exists, but its account has no access key here. Move the file away to have the first administrator created.`;
     throw new Error(problem);
   }
-  const record = await newAdministrator(administrator, deps);
+  const record = await make();
   if (await identities.insertFirstAccessKey(record)) {
-    file.completePending(record.accessKeyId);
-    log.info(
-      { principal: record.principal, accessKeyId: record.accessKeyId, file: file.path },
-      'first administrator created',
-    );
+    const { principal, accessKeyId } = record;
+    log.info({ principal, accessKeyId, file: file.path }, 'first administrator created');
+    return finish(record, deps);
   }
-  // Left by starts that died; or another frontend was faster, and its file counts.
-  file.dropPending();
+  // Another frontend was faster. If it has the same directory, its pending file is one of those here.
+  const first = await identities.findFirstAccessKey(administrator.accountId);
+  return first === undefined ? file.dropPending() : finish(first, deps);
 }
 
+/** Files that are pending for others are left by starts that died, or by frontends that were slower. */
 function finish({ accessKeyId, principal }: AccessKeyRecord, { file, log }: ProvisionDeps): void {
   const isHere = file.holds(accessKeyId) || file.completePending(accessKeyId);
   file.dropPending();
