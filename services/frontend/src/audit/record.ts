@@ -45,6 +45,8 @@ interface AdditionalEventData {
   readonly keyMaterialId?: string;
   readonly recipient?: Readonly<Record<string, string>>;
   readonly lastKnownKeyRecord?: true;
+  /** The grant that RetireGrant ended. */
+  readonly grantId?: string;
 }
 
 interface UserIdentity {
@@ -161,9 +163,11 @@ function errorMembers(exception: KmsException | undefined): string {
   return `"errorCode":"${exception.name}",${message}`;
 }
 
-function additionalMember({ lastKnown, output, attestation }: Attempt): string {
+function additionalMember({ operation, lastKnown, output, attestation, grantId }: Attempt): string {
   const materialId = materialIdOf(output);
   const members: string[] = [];
+  // The request may name it by a token only.
+  if (operation?.name === 'RetireGrant' && grantId !== undefined) members.push(`"grantId":${JSON.stringify(grantId)}`);
   if (materialId !== undefined) members.push(`"keyMaterialId":${JSON.stringify(materialId)}`);
   if (attestation !== undefined) members.push(`"recipient":${JSON.stringify(recipientOf(attestation))}`);
   if (lastKnown?.served === true) members.push('"lastKnownKeyRecord":true');

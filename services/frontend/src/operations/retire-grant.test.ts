@@ -35,6 +35,21 @@ describe('RetireGrant', () => {
     );
   });
 
+  test('says in the audit record which grant it ended, or would have, also by token', async () => {
+    const { GrantId, GrantToken } = await grant({ RetiringPrincipal: carol.caller.arn });
+    const record = (errorCode?: string) =>
+      expect.objectContaining({
+        eventName: 'RetireGrant',
+        additionalEventData: { grantId: GrantId },
+        ...(errorCode !== undefined && { errorCode }),
+      });
+    await frontend.refusal(RetireGrant, { GrantToken, DryRun: true }, carol);
+    expect(frontend.lastAudit).toEqual(record('DryRunOperationException'));
+    await frontend.call(RetireGrant, { GrantToken }, carol);
+    expect(frontend.lastAudit).toEqual(record());
+    expect(JSON.stringify(frontend.lastAudit)).not.toContain(GrantToken);
+  });
+
   test('is for the grantee whose grant allows it, whatever its constraints', async () => {
     const Constraints = { EncryptionContextEquals: { a: '1' } };
     const { GrantToken } = await grant({ Operations: ['Encrypt', 'RetireGrant'], Constraints });

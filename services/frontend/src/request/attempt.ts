@@ -60,6 +60,8 @@ export interface Attempt {
   lastKnown: LastKnown | undefined;
   /** What the document of its Recipient proves. */
   attestation: Attestation | undefined;
+  /** The grant that it ends, once found and the caller was authorized. */
+  grantId: string | undefined;
   output: unknown;
   /** Why it failed. */
   exception: KmsException | undefined;
@@ -81,6 +83,7 @@ export function newAttempt(
     keys: [],
     lastKnown: undefined,
     attestation: undefined,
+    grantId: undefined,
     output: undefined,
     exception: undefined,
   };

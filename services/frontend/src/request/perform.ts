@@ -3,6 +3,7 @@ import type { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
 import type { Attestations } from '../attestation/attestations.ts';
 import { attestedBy, provenBy } from '../attestation/of-recipient.ts';
+import type { Grant } from '../grants/grant.ts';
 import { HsmRefusedError } from '../hsm/commands.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import type { Call, Deps, KeyCall } from '../operations/handler.ts';
@@ -43,7 +44,8 @@ export function newPerform(deps: PerformDeps): Perform {
       attempt.attestation = provenBy(attested);
       return attested;
     };
-    const admission = { operation, input, call, deps, keys, lastKnown: attempt.lastKnown, attest };
+    const onGrant = ({ grantId }: Grant): void => void (attempt.grantId = grantId);
+    const admission = { operation, input, call, deps, keys, lastKnown: attempt.lastKnown, attest, onGrant };
     try {
       const output = await inSpan('invoke', { 'keyfleet.operation': operation.name }, () => run(admission));
       if (attempt.lastKnown?.served) deps.countStale(operation.name);
@@ -75,6 +77,7 @@ interface Admission {
   readonly keys: KmsKey[];
   readonly lastKnown: LastKnown | undefined;
   readonly attest: () => Promise<Attested>;
+  readonly onGrant: (grant: Grant) => void;
 }
 
 async function run(admission: Admission): Promise<unknown> {
@@ -119,6 +122,8 @@ async function runOnce(admission: Admission, attested: Attested): Promise<unknow
     // A dry run of Decrypt ends only after the work.
     overwriteSecrets({ operation, input: undefined, output });
     throw error;
+  } finally {
+    if (request.grant) admission.onGrant(request.grant);
   }
 }
 
