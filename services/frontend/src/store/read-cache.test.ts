@@ -55,6 +55,44 @@ test('a read that began before an invalidation does not replace one that began a
   expect(reads).toBe(1);
 });
 
+test('a value is kept though reads overlap without a gap', async () => {
+  const slow = [1, 2, 3].map(() => Promise.withResolvers<string>());
+  const readings = slow.map(async ({ promise }) => cache.get('a', () => promise));
+  for (const one of slow.slice(0, 2)) {
+    one.resolve('one');
+    await one.promise;
+    expect(cache.get('a', load)).toBe('one');
+  }
+  slow[2]!.reject(new Error('down'));
+  await Promise.allSettled(readings);
+  expect(cache.get('a', load)).toBe('one');
+  expect(reads).toBe(0);
+});
+
+test('of reads that overlap and raced with an invalidation, none is kept', async () => {
+  const slow = [1, 2].map(() => Promise.withResolvers<string>());
+  const before = slow.map(async ({ promise }) => cache.get('a', () => promise));
+  cache.invalidate('a');
+  stored = 'two';
+  expect(await cache.get('a', load)).toBe('two');
+  for (const one of slow) one.resolve('one');
+  await Promise.all(before);
+  expect(cache.get('a', load)).toBe('two');
+  expect(reads).toBe(1);
+});
+
+test('a read that fails or finds nothing takes nothing from one that goes on', async () => {
+  for (const outcome of [Promise.reject(new Error('down')), Promise.resolve(undefined)]) {
+    const slow = Promise.withResolvers<string>();
+    const reading = cache.get('a', () => slow.promise);
+    await Promise.resolve(cache.get('a', () => outcome)).catch(() => undefined);
+    slow.resolve('one');
+    await reading;
+    expect(cache.get('a', load)).toBe('one');
+    cache.invalidate('a');
+  }
+});
+
 test('the last known record is told for as long as it may be, and is not believed once changes are heard again', async () => {
   await cache.get('a', load);
   trust.trusted = false;

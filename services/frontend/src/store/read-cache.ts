@@ -11,10 +11,12 @@ export interface Trust {
   isLastKnown(epoch: number): boolean;
 }
 
-interface Read<T> {
-  /** Undefined while it is being read. */
+interface Known<T> {
+  /** Undefined until it was read. */
   value: T | undefined;
   readonly epoch: number;
+  /** How many reads are under way. */
+  reads: number;
 }
 
 export interface ReadCacheOptions<T> {
@@ -25,30 +27,32 @@ export interface ReadCacheOptions<T> {
 }
 
 /**
- * Values read from a store, by name. If a name is invalidated during a read, that read is answered but not kept: it is
- * no longer the cache's current one. Absence is never cached, so that nobody can fill the cache with missing names.
+ * Values read from a store, by name. If a name is invalidated during a read, that read is answered but not kept: what
+ * the cache knows by then is another. Reads that overlap without one between them are as good as each other: under a
+ * steady load there is always one under way. Absence is never cached, so that nobody can fill the cache with missing
+ * names.
  */
 export class ReadCache<T> {
   readonly #trust: Trust;
-  readonly #reads: BoundedCache<Read<T>>;
+  readonly #known: BoundedCache<Known<T>>;
 
   constructor({ trust, weightOf, maxWeight }: ReadCacheOptions<T>) {
     this.#trust = trust;
-    const weightOfRead = ({ value }: Read<T>, name: string) => (value === undefined ? 0 : weightOf(value, name));
-    this.#reads = new BoundedCache({ maxWeight, weightOf: weightOfRead });
+    const weightOfKnown = ({ value }: Known<T>, name: string) => (value === undefined ? 0 : weightOf(value, name));
+    this.#known = new BoundedCache({ maxWeight, weightOf: weightOfKnown });
   }
 
   /** The value as of this call or later. Almost always cached; otherwise a promise. */
   get(name: string, load: () => Promise<T | undefined>): T | Promise<T | undefined> {
     if (!this.#trust.trusted) return this.#getUntrusted(name, load);
-    const known = this.#reads.get(name);
+    const known = this.#known.get(name);
     if (known?.value === undefined || known.epoch !== this.#trust.epoch) return this.#load(name, load);
     return known.value;
   }
 
   /** The value when changes were last sure to be heard; undefined if unknown or too old. */
   lastKnown(name: string): T | undefined {
-    const known = this.#reads.get(name);
+    const known = this.#known.get(name);
     return known !== undefined && this.#trust.isLastKnown(known.epoch) ? known.value : undefined;
   }
 
@@ -62,25 +66,37 @@ export class ReadCache<T> {
   }
 
   invalidate(name: string): void {
-    this.#reads.delete(name);
+    this.#known.delete(name);
   }
 
   clear(): void {
-    this.#reads.clear();
+    this.#known.clear();
   }
 
   async #load(name: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
-    const read: Read<T> = { value: undefined, epoch: this.#trust.epoch };
-    this.#reads.set(name, read);
+    const known = this.#beginRead(name);
     try {
       const value = await load();
-      if (value !== undefined && this.#reads.peek(name) === read) {
-        read.value = value;
-        this.#reads.set(name, read);
+      if (this.#isCurrent(name, known)) {
+        known.value = value;
+        this.#known.set(name, known);
       }
       return value;
     } finally {
-      if (read.value === undefined && this.#reads.peek(name) === read) this.#reads.delete(name);
+      known.reads--;
+      if (known.value === undefined && known.reads === 0 && this.#isCurrent(name, known)) this.#known.delete(name);
     }
+  }
+
+  #beginRead(name: string): Known<T> {
+    const { epoch } = this.#trust;
+    let known = this.#known.peek(name);
+    if (known?.epoch !== epoch) this.#known.set(name, (known = { value: undefined, epoch, reads: 0 }));
+    known.reads++;
+    return known;
+  }
+
+  #isCurrent(name: string, known: Known<T>): boolean {
+    return this.#known.peek(name) === known;
   }
 }
