@@ -7,6 +7,7 @@ import { canonicalPath } from '@keyfleet/shared/sigv4';
 import type { Connection, Sender } from './sender.ts';
 import { httpLimits } from './http.ts';
 import { CallStream } from './grpc-stream.ts';
+import type { Waiting, WaitingHeaders } from './waiting-headers.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import { saysTls } from './trusted-proxies.ts';
 
@@ -24,6 +25,7 @@ export interface ConnectedCall {
   readonly connection: Connection;
   /** Whether its connection is TLS to this port. */
   readonly isTls: boolean;
+  readonly waitingHeaders: WaitingHeaders;
 }
 
 interface Answering extends Pick<ConnectedCall, 'call'> {
@@ -46,7 +48,7 @@ export type ServeCall = (call: OpenCall) => Promise<Buffer>;
  */
 export function serveUnary(
   path: string,
-  { call, connection, isTls }: ConnectedCall,
+  { call, connection, isTls, waitingHeaders }: ConnectedCall,
   serve: ServeCall,
 ): ServerInterceptingCall {
   let isCancelled = false;
@@ -72,7 +74,8 @@ export function serveUnary(
           const forwardedFor = metadata.get('x-forwarded-for').join(',');
           const sender = connection.senderOf(forwardedFor);
           const headers = metadata.toHttp2Headers();
-          if (bytesOf(headers) > httpLimits.headerBytes) {
+          const headerBytes = bytesOf(headers);
+          if (headerBytes > httpLimits.headerBytes) {
             if (sender === connection && sender.isStrange) connection.cut();
             else refuse({ code: status.RESOURCE_EXHAUSTED, details: 'The request headers are too large.' }, sender);
             return sender.leave();
@@ -82,7 +85,7 @@ export function serveUnary(
             return message.promise;
           };
           const received = { path, headers, sender, call, isTls, connection, stream, readMessage, refuse };
-          waiting = new WaitingCall(received);
+          waiting = new WaitingCall({ ...received, waitingHeaders }, headerBytes);
           serveReceived(waiting, { connection, sender }, serve);
         },
         onReceiveMessage: (bytes: Buffer) => {
@@ -108,15 +111,28 @@ interface ReceivedCall extends ConnectedCall, Answering, Pick<OpenCall, 'readMes
 }
 
 /** A call's place among those that wait. Once it is cancelled, nothing of the call is kept for it. */
-class WaitingCall {
-  received: ReceivedCall | undefined;
+class WaitingCall implements Waiting {
+  readonly connection: Connection;
+  readonly #headers: WaitingHeaders;
+  #received: ReceivedCall | undefined;
 
-  constructor(received: ReceivedCall) {
-    this.received = received;
+  constructor(received: ReceivedCall, headerBytes: number) {
+    const { connection, sender, waitingHeaders } = received;
+    this.connection = connection;
+    this.#received = received;
+    this.#headers = waitingHeaders;
+    if (mustWait(connection, sender)) waitingHeaders.add(this, headerBytes);
+  }
+
+  /** The call, unless it was cancelled: its turn has come. */
+  begin(): ReceivedCall | undefined {
+    this.#headers.remove(this);
+    return this.#received;
   }
 
   drop(): void {
-    this.received = undefined;
+    this.#headers.remove(this);
+    this.#received = undefined;
   }
 }
 
@@ -127,7 +143,7 @@ function serveReceived(
 ): void {
   const { turns } = sender.peer;
   inStrangersTurn(connection, sender, (leaveTurn) => {
-    const { received } = waiting;
+    const received = waiting.begin();
     if (received === undefined || connection.socket.destroyed) {
       sender.leave();
       return leaveTurn();
@@ -158,7 +174,7 @@ const MAX_WAITING = 256;
  * carries others' calls, and is no stranger's.
  */
 function inStrangersTurn(connection: Connection, sender: Sender, work: (leave: () => void) => void): void {
-  if (sender !== connection || !connection.isStrange) return work(() => {});
+  if (!mustWait(connection, sender)) return work(() => {});
   const { socket, turns } = connection;
   turns.enter(() => {
     let hasLeft = false;
@@ -172,6 +188,11 @@ function inStrangersTurn(connection: Connection, sender: Sender, work: (leave: (
     work(leave);
   });
   if (turns.waiting > MAX_WAITING) connection.cut();
+}
+
+/** A trusted proxy's connection carries others' calls. */
+function mustWait(connection: Connection, sender: Sender): boolean {
+  return sender === connection && connection.isStrange;
 }
 
 /** Node takes 64 KiB of headers for each call, and has no setting for less that grpc-js passes on. */

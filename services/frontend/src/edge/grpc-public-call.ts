@@ -22,7 +22,10 @@ const MAX_WATCHES = 4;
  * A call that needs no signature: of grpc.health.v1, or of reflection. If its peer asks without end, each of its
  * connections gets one after the other, each a little later, and nothing is read meanwhile.
  */
-export function servePublic(path: string, { call, connection }: Omit<ConnectedCall, 'isTls'>): ServerInterceptingCall {
+export function servePublic(
+  path: string,
+  { call, connection, waitingHeaders }: Omit<ConnectedCall, 'isTls'>,
+): ServerInterceptingCall {
   const stream = streamOf(call);
   const refuse = (): void => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   let received = 0;
@@ -41,12 +44,18 @@ export function servePublic(path: string, { call, connection }: Omit<ConnectedCa
       next({
         onReceiveMetadata: (metadata, receive) => {
           sender = connection.senderOf(metadata.get('x-forwarded-for').join(','));
-          if (bytesOf(metadata.toHttp2Headers()) > MAX_BYTES) {
+          const headerBytes = bytesOf(metadata.toHttp2Headers());
+          if (headerBytes > MAX_BYTES) {
             if (connection.isStrange) connection.cut();
             sender.leave();
             return refuse();
           }
+          const waiting = { connection };
+          const arrived = (): void => waitingHeaders.remove(waiting);
+          if (!sender.isProxied) waitingHeaders.add(waiting, headerBytes);
+          stream.once('close', arrived);
           inTurn(connection, sender, (leave) => {
+            arrived();
             const begin = (): void => {
               leave();
               sender.leave();

@@ -1,0 +1,28 @@
+import { FairRoom } from '@keyfleet/shared/grpc/fair-room';
+import type { Connection } from './sender.ts';
+
+/**
+ * Bytes of headers of strangers' calls that wait for their turn; each byte takes some four in memory. Beyond that a
+ * connection of the peer with the most is cut. An honest client's calls have 1 to 5 KB, and no longer wait once one of
+ * them was answered.
+ */
+const ROOM = { perPeer: 4_194_304, inAll: 25_165_824 };
+
+/** A call that waits. */
+export interface Waiting {
+  readonly connection: Connection;
+}
+
+/** The headers of all calls of a port that wait. */
+export class WaitingHeaders {
+  readonly #room = new FairRoom<Waiting>(ROOM, ({ connection }) => connection.cut());
+
+  /** Until `remove`. Proxied calls are their senders', and known callers' do not wait. */
+  add(waiting: Waiting, bytes: number): void {
+    this.#room.add(waiting.connection.peer.network, waiting, bytes);
+  }
+
+  remove(waiting: Waiting): void {
+    this.#room.remove(waiting.connection.peer.network, waiting);
+  }
+}
