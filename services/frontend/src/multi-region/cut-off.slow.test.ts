@@ -1,7 +1,9 @@
 import { Decrypt, Encrypt } from '@keyfleet/shared/api/cipher';
-import { CreateKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
+import { GetParametersForImport, ImportKeyMaterial } from '@keyfleet/shared/api/import';
+import { CancelKeyDeletion, CreateKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { ReplicateKey, UpdatePrimaryRegion } from '@keyfleet/shared/api/multi-region';
 import { EnableKeyRotation, RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { carryOutAll } from '@keyfleet/test-support/fakes/carry-out';
 import { accountId, FakeFrontend, region, regions } from '@keyfleet/test-support/fakes/frontend';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
@@ -47,6 +49,14 @@ async function cutting(write: () => Promise<unknown>): Promise<unknown> {
 
 function replicate(ReplicaRegion: string) {
   return frontend.call(ReplicateKey, { KeyId, ReplicaRegion });
+}
+
+async function importMaterial(): Promise<void> {
+  const wrapping = { WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' } as const;
+  const { ImportToken, PublicKey } = await frontend.call(GetParametersForImport, { KeyId, ...wrapping });
+  const EncryptedKeyMaterial = wrapMaterial('RSAES_OAEP_SHA_256', PublicKey!, Buffer.alloc(32, 1));
+  const ExpirationModel = 'KEY_MATERIAL_DOES_NOT_EXPIRE';
+  await frontend.call(ImportKeyMaterial, { KeyId, ImportToken, EncryptedKeyMaterial, ExpirationModel });
 }
 
 /** Runs the background, a minute later. */
@@ -192,6 +202,22 @@ test('a replica whose primary was scheduled for deletion before it knew of it is
   await carryOut();
   expect(await frontend.store.findKey(south, KeyId)).toBeUndefined();
 });
+
+test.each(['AWS_KMS', 'EXTERNAL'] as const)(
+  'a replica of origin %s that was cut off, scheduled for deletion and taken back is completed',
+  async (Origin) => {
+    KeyId = (await frontend.call(CreateKey, { MultiRegion: true, Origin })).KeyMetadata!.KeyId;
+    if (Origin === 'EXTERNAL') await importMaterial();
+    left = { writes: 1, when: 'after' };
+    await expect(replicate(west)).rejects.toThrow();
+    left = undefined;
+    await frontend.call(ScheduleKeyDeletion, { KeyId }, { region: west });
+    await frontend.call(CancelKeyDeletion, { KeyId }, { region: west });
+    frontend.now += 60_000;
+    await carryOut();
+    expect(await expectWhole()).toHaveLength(2);
+  },
+);
 
 test('many changes at once, in any order, leave every Region saying the same', async () => {
   await replicate(south);

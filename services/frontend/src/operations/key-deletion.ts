@@ -1,7 +1,7 @@
 import type { CancelKeyDeletion, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { evictBackingKeys, lacksMaterial } from '../keys/backing-keys.ts';
-import type { KmsKey } from '../keys/kms-key.ts';
+import { type KmsKey, multiRegionTypeOf } from '../keys/kms-key.ts';
 import { DAY_MS } from '../keys/key-rotation.ts';
 import { hasReplicas } from '../keys/multi-region.ts';
 import type { Deps, Handler } from './handler.ts';
@@ -44,11 +44,12 @@ export const cancelKeyDeletion: Handler<typeof CancelKeyDeletion, Pick<Deps, 'ke
 
 /**
  * Disabled regardless of its earlier state, as with AWS. But a key without material could be enabled from there and
- * still do nothing. A replica gets its primary's material when it is made.
+ * still do nothing. A replica gets its primary's materials when it is made, of imported ones what they are: one without
+ * any is not complete yet.
  */
 function stateAfter(key: KmsKey, now: number): KmsKey['state'] {
-  if (lacksMaterial(key, now)) return 'PendingImport';
-  return key.backingKeys.length > 0 ? 'Disabled' : 'Creating';
+  if (multiRegionTypeOf(key) === 'REPLICA' && key.backingKeys.length === 0) return 'Creating';
+  return lacksMaterial(key, now) ? 'PendingImport' : 'Disabled';
 }
 
 /** Throws ValidationException: the model allows 1 to 365 days, the service does not. */
