@@ -2,10 +2,11 @@ import { mkdtempDisposableSync, readdirSync, readFileSync, statSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@keyfleet/shared/log';
+import { TestClock } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import type { AccessKeyRecord } from '../store/store.ts';
 import { CredentialsFile } from './credentials-file.ts';
-import { provision, type ProvisionDeps, Provisioning } from './first-administrator.ts';
+import { provision, type ProvisionDeps, Provisioning, remembering } from './first-administrator.ts';
 
 const administrator = { accountId: '000000000000', userName: 'admin', partition: 'aws' };
 
@@ -131,6 +132,15 @@ test('attempts that the store refuses make one secret and one file, however many
   await provisioning.finished;
   expect(made).toBe(1);
   expect(given.deps.file.holds(given.state.first!.accessKeyId)).toBe(true);
+});
+
+test('what is made for the store is made anew once a domain key may have been switched since', async () => {
+  const clock = new TestClock();
+  let made = 0;
+  const make = remembering(async () => ++made, clock);
+  for (let i = 0; i < 3; i++) expect(await make()).toBe(1);
+  clock.advance(60_001);
+  expect(await make()).toBe(2);
 });
 
 test('a crash after the access key was stored loses no secret', async () => {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
 import { SayOnce } from '@keyfleet/shared/say-once';
@@ -21,6 +22,8 @@ export interface ProvisionDeps {
 }
 
 const RETRY_MS = 250;
+/** How long a credential serves all attempts: short beside the time in which a domain key is switched off. */
+const SAME_MS = 60_000;
 
 /**
  * Gives an account without access keys its first administrator. Retries until it succeeds, because the services it
@@ -46,9 +49,7 @@ export class Provisioning implements AsyncDisposable {
 
   async #tryUntilDone(administrator: FirstAdministrator, deps: ProvisionDeps): Promise<void> {
     const said = new SayOnce();
-    // Each one that is made leaves a file until the store has taken one.
-    let made: AccessKeyRecord | undefined;
-    const make = async () => (made ??= await newAdministrator(administrator, deps));
+    const make = remembering(() => newAdministrator(administrator, deps), monotonicClock);
     while (!this.#stop.signal.aborted && !this.#done) {
       try {
         await provision(administrator, deps, make);
@@ -60,6 +61,18 @@ export class Provisioning implements AsyncDisposable {
       }
     }
   }
+}
+
+/**
+ * Gives the same one for a while: each that is made leaves a file until the store has taken one. What it makes is
+ * sealed under a domain key that may be switched off meanwhile.
+ */
+export function remembering<T>(make: () => Promise<T>, clock: Clock): () => Promise<T> {
+  let made: { readonly it: T; readonly at: number } | undefined;
+  return async () => {
+    if (made === undefined || clock.now() - made.at > SAME_MS) made = { it: await make(), at: clock.now() };
+    return made.it;
+  };
 }
 
 /** Makes one attempt. Throws whatever the store or the HSM throws. `make`: for several attempts, the same one. */
