@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { compileArns, compileTexts, not, parseTemplate, type Test, variablesOf } from './conditions/patterns.ts';
+import { compileArns, compileTexts, not, type Test, variablesOf } from './conditions/patterns.ts';
 import { type Condition, compileCondition, type Effect, keysOf } from './conditions/condition.ts';
 import { compiledBytesOf } from './compiled-bytes.ts';
 import { malformed } from './malformed.ts';
@@ -144,6 +144,6 @@ function eitherOf(
 
 function keysIn({ Resource, NotResource, Condition = {} }: StatementShape, variables: boolean): string[] {
   const resources = [...(Resource ?? []), ...(NotResource ?? [])];
-  const templates = resources.map((resource) => parseTemplate(resource, { variables, wildcards: true }) ?? []);
-  return [...templates.flatMap(variablesOf).map(({ key }) => key), ...keysOf(Condition, variables)];
+  const ofResources = resources.flatMap((resource) => variablesOf(resource, variables));
+  return [...ofResources.map(({ key }) => key), ...keysOf(Condition, variables)];
 }

@@ -1,6 +1,6 @@
 import type { ConditionKey, ConditionKeys } from './condition-keys.ts';
 import { type OperatorUse, parseOperator } from './conditions/condition.ts';
-import { parseTemplate, variablesOf } from './conditions/patterns.ts';
+import { parseTemplate, variablesIn } from './conditions/patterns.ts';
 import type { StatementShape } from './document.ts';
 import { malformed } from './malformed.ts';
 
@@ -43,7 +43,7 @@ export function assertVariables(text: string, place: Place): void {
   }
   const parts = parseTemplate(text, { variables: true, wildcards: true });
   if (parts === undefined) throw malformed(`The policy variable in "${text}" is not well-formed.`);
-  for (const { key } of variablesOf(parts)) {
+  for (const { key } of variablesIn(parts)) {
     const known = findKey(key, place);
     if (known && (known.multivalued || !isPermitted(known, place))) {
       throw malformed(`The condition key ${known.name} cannot be used as a policy variable.`);

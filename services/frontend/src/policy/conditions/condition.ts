@@ -1,6 +1,6 @@
 import { type MeteredContext, undecidable } from './context.ts';
 import { type Comparison, type Operator, operators } from './operators.ts';
-import { parseTemplate, variablesOf } from './patterns.ts';
+import { variablesOf } from './patterns.ts';
 
 /** A policy's Condition: values by key by operator. */
 export type ConditionShape = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
@@ -47,9 +47,7 @@ export function keysOf(shape: ConditionShape, variables: boolean): string[] {
   return Object.values(shape).flatMap((keys) =>
     Object.entries(keys).flatMap(([key, values]) => [
       key.toLowerCase(),
-      ...values.flatMap((value) =>
-        variablesOf(parseTemplate(value, { variables, wildcards: true }) ?? []).map((v) => v.key),
-      ),
+      ...values.flatMap((value) => variablesOf(value, variables).map((variable) => variable.key)),
     ]),
   );
 }

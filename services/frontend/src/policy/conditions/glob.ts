@@ -21,18 +21,32 @@ interface Piece {
 /** `text` is literal; a wildcard matches many characters or one. */
 export type GlobPart = { readonly text: string } | { readonly wildcard: '*' | '?' };
 
+/** Of a text in which every wildcard is one. */
+export function globOfText(text: string): Glob {
+  const texts = text.split('*');
+  const pieces = texts.filter((piece, i) => i === 0 || i === texts.length - 1 || piece !== '').map(pieceOf);
+  return { pieces, length: pieces.reduce((sum, piece) => sum + piece.text.length, 0) };
+}
+
+function pieceOf(text: string): Piece {
+  const open = text.includes('?') ? new Set<number>() : undefined;
+  for (let at = text.indexOf('?'); at >= 0; at = text.indexOf('?', at + 1)) open!.add(at);
+  return { text, open };
+}
+
 export function globOf(parts: readonly GlobPart[]): Glob {
   const pieces: Piece[] = [];
-  let [text, open] = ['', new Set<number>()];
+  let text = '';
+  let open: Set<number> | undefined;
   const endPiece = (): void => {
-    pieces.push({ text, open: open.size > 0 ? open : undefined });
-    [text, open] = ['', new Set()];
+    pieces.push({ text, open });
+    [text, open] = ['', undefined];
   };
   for (const part of parts) {
     if ('text' in part) text += part.text;
     else if (part.wildcard === '*') endPiece();
     else {
-      open.add(text.length);
+      (open ??= new Set()).add(text.length);
       text += part.wildcard;
     }
   }

@@ -1,6 +1,6 @@
 import { IpNetworks } from '@keyfleet/shared/ip-networks';
 import type { MeteredContext } from './context.ts';
-import { compileArns, compileTexts, isArnPattern, parseTemplate, STEPS_PER_TEST, type TextRules } from './patterns.ts';
+import { compileArns, compileTexts, isArnPattern, isTemplate, STEPS_PER_TEST, type TextRules } from './patterns.ts';
 
 export type ValueType = 'string' | 'numeric' | 'date' | 'bool' | 'binary' | 'ip' | 'arn';
 
@@ -25,7 +25,7 @@ type Matching = Pick<Operator, 'type' | 'takes' | 'compile'>;
 function textual(rules: Omit<TextRules, 'variables'>): Matching {
   return {
     type: 'string',
-    takes: (text, variables) => parseTemplate(text, { variables, wildcards: rules.wildcards }) !== undefined,
+    takes: (text, variables) => isTemplate(text, { variables, wildcards: rules.wildcards }),
     compile: (texts, variables) => compileTexts(texts, { ...rules, variables }),
   };
 }
@@ -100,7 +100,7 @@ const ipAddress: Matching = {
 /** AWS's ArnEquals and ArnLike are the same. */
 const arn: Matching = {
   type: 'arn',
-  takes: (text, variables) => isArnPattern(text) && parseTemplate(text, { variables, wildcards: true }) !== undefined,
+  takes: (text, variables) => isArnPattern(text) && isTemplate(text, { variables, wildcards: true }),
   compile: (texts, variables) => compileArns(texts, { variables, completes: false }),
 };
 

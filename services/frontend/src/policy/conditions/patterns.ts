@@ -1,4 +1,4 @@
-import { type Glob, type GlobPart, globOf, matchesGlob, onlyMatchOf, prefixOf } from './glob.ts';
+import { type Glob, type GlobPart, globOf, globOfText, matchesGlob, onlyMatchOf, prefixOf } from './glob.ts';
 import { type MeteredContext, undecidable } from './context.ts';
 
 /** Undefined if it hangs on a variable whose value is undecidable. */
@@ -42,17 +42,32 @@ const STEPS_PER_PART = 20;
 /** A text with malformed variables matches nothing. A variable without a value makes its text match nothing (IAM). */
 export function compileTexts(texts: readonly string[], rules: TextRules): Test {
   const fold: Fold = rules.ignoreCase ? (text) => text.toLowerCase() : asItIs;
-  const templates = texts.flatMap((text) => {
-    const parts = parseTemplate(text, rules);
-    return parts === undefined ? [] : [parts];
-  });
-  const fixed = compileFixed(templates.filter(isFixed).map((parts) => globOf(folded(parts, fold))));
-  const variable = templates.filter((parts) => !isFixed(parts));
+  const patterns = definedOf([...new Set(texts)].map((text) => patternOf(text, rules, fold)));
+  const fixed = compileFixed(patterns.filter(isGlob));
+  const variable = patterns.filter((pattern): pattern is readonly Part[] => !isGlob(pattern));
   return (value, context) => {
     context.spend(STEPS_PER_TEST + (rules.ignoreCase ? value.length : 0));
     const text = fold(value);
     return fixed(text, context) || isAny(variable, (parts) => isFilledMatch(parts, text, { context, fold }));
   };
+}
+
+/** What a text matches: always the same, or by the request. Undefined if a variable is malformed. */
+type Pattern = Glob | readonly Part[];
+
+function patternOf(text: string, rules: Omit<TextRules, 'ignoreCase'>, fold: Fold): Pattern | undefined {
+  // Most texts: to parse a template takes ten times as long.
+  if (!mayHaveVariables(text, rules)) return rules.wildcards ? globOfText(fold(text)) : globOf([{ text: fold(text) }]);
+  const parts = parseTemplate(text, rules);
+  return parts === undefined || !isFixed(parts) ? parts : globOf(folded(parts, fold));
+}
+
+function isGlob(pattern: Pattern): pattern is Glob {
+  return 'pieces' in pattern;
+}
+
+function mayHaveVariables(text: string, { variables }: Pick<TextRules, 'variables'>): boolean {
+  return variables && text.includes('${');
 }
 
 function isFilledMatch(
@@ -89,8 +104,8 @@ function compileFixed(globs: readonly Glob[]): Test {
   };
 }
 
-function definedOf(texts: readonly (string | undefined)[]): string[] {
-  return texts.filter((text) => text !== undefined);
+function definedOf<T>(items: readonly (T | undefined)[]): T[] {
+  return items.filter((item) => item !== undefined);
 }
 
 function folded(parts: readonly GlobPart[], fold: Fold): GlobPart[] {
@@ -111,7 +126,7 @@ export function compileArns(
   { variables, completes }: { readonly variables: boolean; readonly completes: boolean },
 ): Test {
   if (completes && patterns.some(isAll)) return () => true;
-  const arns = patterns.flatMap((pattern) => {
+  const arns = [...new Set(patterns)].flatMap((pattern) => {
     const split = splitArn(pattern, variables);
     if (split.length < PARTS && !(completes && split[0] === 'arn')) return [];
     const parts = compileParts(split, variables);
@@ -133,7 +148,7 @@ export function isArnPattern(pattern: string): boolean {
 /** Of an ARN pattern; a text that alone matches, one that several match, or one that hangs on the request. */
 interface PartPattern {
   readonly place: number;
-  readonly pattern: string | Glob | readonly Part[];
+  readonly pattern: string | Pattern;
 }
 
 /**
@@ -144,10 +159,9 @@ function compileParts(patterns: readonly string[], variables: boolean): readonly
   const compiled: PartPattern[] = [];
   for (const [place, text] of patterns.entries()) {
     if (isAll(text)) continue;
-    const parts = parseTemplate(text, { variables, wildcards: true });
-    if (parts === undefined) return undefined;
-    const glob = isFixed(parts) ? globOf(parts) : undefined;
-    compiled.push({ place, pattern: glob === undefined ? parts : (onlyMatchOf(glob) ?? glob) });
+    const pattern = patternOf(text, { variables, wildcards: true }, asItIs);
+    if (pattern === undefined) return undefined;
+    compiled.push({ place, pattern: isGlob(pattern) ? (onlyMatchOf(pattern) ?? pattern) : pattern });
   }
   return compiled;
 }
@@ -156,7 +170,7 @@ function matchesPart({ place, pattern }: PartPattern, texts: readonly string[], 
   const text = texts[place]!;
   context.spend(STEPS_PER_TEST);
   if (typeof pattern === 'string') return text === pattern;
-  if ('pieces' in pattern) return matchesGlob(pattern, text, context);
+  if (isGlob(pattern)) return matchesGlob(pattern, text, context);
   return isFilledMatch(pattern, text, { context, fold: asItIs });
 }
 
@@ -238,8 +252,19 @@ function joined(parts: readonly Part[]): Part[] {
   return result;
 }
 
-export function variablesOf(parts: readonly Part[]): Variable[] {
+/** The variables of a text, none if one is malformed. */
+export function variablesOf(text: string, variables: boolean): Variable[] {
+  if (!mayHaveVariables(text, { variables })) return [];
+  return variablesIn(parseTemplate(text, { variables, wildcards: true }) ?? []);
+}
+
+export function variablesIn(parts: readonly Part[]): Variable[] {
   return parts.filter((part) => 'key' in part);
+}
+
+/** Without parsing the many texts that have no variable. */
+export function isTemplate(text: string, rules: Omit<TextRules, 'ignoreCase'>): boolean {
+  return !mayHaveVariables(text, rules) || parseTemplate(text, rules) !== undefined;
 }
 
 function isFixed(parts: readonly Part[]): parts is readonly GlobPart[] {
