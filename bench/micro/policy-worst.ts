@@ -103,7 +103,7 @@ const cases: Readonly<Record<string, readonly [policy: string, context: Context]
 };
 
 for (const [name, [text, context]] of Object.entries(cases)) {
-  const keyPolicy = policies.keyPolicy(text);
+  const keyPolicy = policies.keyPolicy({ policy: text, accountId: '111122223333' });
   let decision = '';
   const from = process.threadCpuUsage();
   for (let i = 0; i < ROUNDS; i++) decision = evaluate(requestWith(keyPolicy, context));

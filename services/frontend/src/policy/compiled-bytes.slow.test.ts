@@ -85,7 +85,7 @@ test('of the policies that callers use one after the other few are kept, if they
   const texts = Array.from({ length: 40 }, (_, seed) => policyOf(item, wrap, seed));
   const { taken } = takenBy(() => {
     const policies = new Policies();
-    for (const text of texts) policies.keyPolicy(text);
+    for (const text of texts) policies.keyPolicy({ policy: text, accountId: '111122223333' });
     return policies;
   });
   expect(taken).toBeLessThan(LIMIT);

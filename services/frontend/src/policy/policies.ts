@@ -1,4 +1,5 @@
 import { BoundedCache } from '@keyfleet/shared/bounded-cache';
+import type { KmsKey } from '../keys/kms-key.ts';
 import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
 import type { Requester } from './evaluate.ts';
 import type { Principal } from './principal.ts';
@@ -6,18 +7,26 @@ import type { Principal } from './principal.ts';
 /** Of key policies, and of identity policies: together a small part of what a frontend has. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
+/** Charges an account for what compiling its policies took. Throws if that was too much before. */
+type Charge = (accountId: string, bytes: number) => void;
+
 /** Compiles each policy text once and keeps it while it is in use. */
 export class Policies {
-  readonly #keyPolicies = new CompiledTexts(parseKeyPolicy);
-  readonly #identityPolicies = new CompiledTexts(parseIdentityPolicy);
+  readonly #keyPolicies: CompiledTexts;
+  readonly #identityPolicies: CompiledTexts;
 
-  keyPolicy(text: string): Policy {
-    return this.#keyPolicies.get(text);
+  constructor(charge: Charge = () => undefined) {
+    this.#keyPolicies = new CompiledTexts(parseKeyPolicy, charge);
+    this.#identityPolicies = new CompiledTexts(parseIdentityPolicy, charge);
+  }
+
+  keyPolicy({ policy, accountId }: Pick<KmsKey, 'policy' | 'accountId'>): Policy {
+    return this.#keyPolicies.get(policy, accountId);
   }
 
   /** The principal as policies see it. It is not kept: thousands of callers may have a policy each. */
   requester({ arn, accountId, userId, policies, boundary, session }: Principal): Requester {
-    const compiled = (text: string): Policy => this.#identityPolicies.get(text);
+    const compiled = (text: string): Policy => this.#identityPolicies.get(text, accountId);
     return {
       arn,
       accountId,
@@ -32,20 +41,24 @@ export class Policies {
 
 class CompiledTexts {
   readonly #compile: (text: string) => Policy;
+  readonly #charge: Charge;
   readonly #compiled = new BoundedCache<Policy>({
     maxWeight: MAX_BYTES,
     weightOf: ({ bytes }, text) => bytes + 2 * text.length,
   });
 
-  constructor(compile: (text: string) => Policy) {
+  constructor(compile: (text: string) => Policy, charge: Charge) {
     this.#compile = compile;
+    this.#charge = charge;
   }
 
-  get(text: string): Policy {
+  get(text: string, accountId: string): Policy {
     const known = this.#compiled.get(text);
     if (known) return known;
+    this.#charge(accountId, 0);
     const policy = this.#compileStored(text);
     this.#compiled.set(text, policy);
+    this.#charge(accountId, policy.bytes);
     return policy;
   }
 

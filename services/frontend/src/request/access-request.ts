@@ -48,7 +48,7 @@ export function accessRequest(
 ): AccessRequest | Promise<AccessRequest> {
   const { key } = target;
   const requester = deps.policies.requester(question.call.caller);
-  const keyPolicy = key && deps.policies.keyPolicy(key.policy);
+  const keyPolicy = key && deps.policies.keyPolicy(key);
   const about = (lookedUp?: LookedUp): AccessRequest => ({
     requester,
     action,

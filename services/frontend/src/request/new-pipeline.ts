@@ -15,6 +15,7 @@ import { SessionTokens } from '../identities/sts-session-token.ts';
 import { WebIdentities } from '../identities/web-identities.ts';
 import type { Users } from '../policy/users.ts';
 import { Markers } from '../operations/markers.ts';
+import { chargeCompiling } from '../identities/rates.ts';
 import { Policies } from '../policy/policies.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
 import { startRates } from '../quotas/rates.ts';
@@ -59,19 +60,22 @@ export function newPipeline(
 } {
   const { config, clock, events, resources } = assembly;
   const { stores, hsm, audit, lastUsages, accessKeyUses } = deps;
+  const rates = resources.use(
+    startRates(config.requestQuotas, stores.calls, (problem) => events.ratesProblem(problem)),
+  );
   const common = {
-    policies: new Policies(),
+    policies: new Policies((accountId, bytes) => chargeCompiling(bytes, accountId, { rates })),
     users: stores.users,
     markers: new Markers(stores.fleet),
     sessionTokens: new SessionTokens(stores.fleet, randomBytes),
-    rates: resources.use(startRates(config.requestQuotas, stores.calls, (problem) => events.ratesProblem(problem))),
+    rates,
   };
   const shared = {
     perform: newKmsPerform(assembly, deps, common),
     cached: stores.cached,
     audit: audit.requests,
     lastUsages,
-    rates: common.rates,
+    rates,
     clock,
     requestTimeoutMs: config.requestTimeout,
     meter: operationMeter('keyfleet.requests'),
