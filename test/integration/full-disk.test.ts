@@ -61,6 +61,12 @@ test('what runs survives a full disk: Redis comes back when there is room, and i
   await command.up();
   using kms = newKms();
   const { CiphertextBlob } = await kms.encrypt({ KeyId: 'alias/first-key', Plaintext: Buffer.from('before') });
+  // Until it has written down which record key it follows, a frontend that cannot do so believes no record.
+  const isFollowing = async () => {
+    await kms.createKey({});
+    return readdirSync(inHome('frontend')).includes('record-key-floor.json');
+  };
+  await expect.poll(isFollowing, { interval: 500, timeout: 10_000 }).toBe(true);
   const { redis, ...others } = running();
   using ballast = disk.fill();
   await expect(kms.createKey({ Description: 'x'.repeat(8192) })).rejects.toThrow();
