@@ -13,13 +13,13 @@ import { type CommandContext, type CommandHandler, openedKeyOf } from './command
 import { isPair } from './pairwise.ts';
 
 export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, context, caller) => {
-  const { keyId, keySpec } = input;
+  const { keyId, account, keySpec } = input;
   if (!isKeyId(keyId) || algorithmsOf(input).length === 0) throw new RefusedError('invalid-input');
 
   const length = secretLengthOf(keySpec);
   if (length !== undefined) return sealed(input, context.random(length), context);
 
-  const pair = newKeyPair(keySpec, context.rsaKeyPairs, caller);
+  const pair = newKeyPair(keySpec, context.rsaKeyPairs, { account, caller });
   if (pair === undefined) throw new RefusedError('invalid-input');
   return pair.then((made) => ({ ...sealed(input, privateKeyDer(made), context), publicKey: publicKeyDer(made) }));
 };

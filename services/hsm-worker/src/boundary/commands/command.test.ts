@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { newTestKey, testAccount, testContext, testKeyId } from '../../../../../test/support/command-context.ts';
 import { type Change, TestDomain } from '../../../../../test/support/domain.ts';
 import { RefusedError } from '../errors.ts';
-import { newRsaKeyPair, type RsaBits, type RsaCaller } from '../keys/key-pair.ts';
+import { newRsaKeyPair, type RsaBits, type RsaAsker } from '../keys/key-pair.ts';
 import { PoolTurns } from '../crypto/pool-turns.ts';
 import { type CommandContext, contextOf } from './command.ts';
 import { handlers } from './handlers.ts';
@@ -36,11 +36,11 @@ test('a member that is removed meanwhile seals nothing more', async () => {
   expect(context()).toBeUndefined();
 });
 
-describe('an RSA key is made for the host that waits for it', async () => {
+describe('an RSA key is made for the host and the account that wait for it', async () => {
   const caller = { host: 'frontend-1', isWaiting: () => true };
   const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const made: (RsaCaller | undefined)[] = [];
-  const take = async (_: RsaBits, by: RsaCaller | undefined) => (made.push(by), pair);
+  const made: RsaAsker[] = [];
+  const take = async (_: RsaBits, by: RsaAsker) => (made.push(by), pair);
   const context = testContext({ rsaKeyPairs: { take } });
   const key = { keyId: testKeyId, account: testAccount, region: 'us-east-1' };
   const { token } = await newTestKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
@@ -65,7 +65,7 @@ describe('an RSA key is made for the host that waits for it', async () => {
   ])('%s', async (_, run) => {
     made.length = 0;
     await run();
-    expect(made).toEqual([caller]);
+    expect(made).toEqual([{ account: testAccount, caller }]);
   });
 });
 

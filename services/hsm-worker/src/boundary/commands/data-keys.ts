@@ -18,12 +18,12 @@ export const generateDataKey: CommandHandler<'GenerateDataKey'> = (input, contex
 };
 
 export const generateDataKeyPair: CommandHandler<'GenerateDataKeyPair'> = async (input, context, caller) => {
-  const { encryptionContext, keyPairSpec, withPlaintext } = input;
+  const { account, encryptionContext, keyPairSpec, withPlaintext } = input;
   const backingKey = backingKeyOf(input, 'ENCRYPT_DECRYPT', context);
   assertAlgorithm(backingKey, 'SYMMETRIC_DEFAULT');
 
   const isOffered = (dataKeyPairSpecs as readonly KeySpec[]).includes(keyPairSpec);
-  const pair = isOffered ? await newKeyPair(keyPairSpec, context.rsaKeyPairs, caller) : undefined;
+  const pair = isOffered ? await newKeyPair(keyPairSpec, context.rsaKeyPairs, { account, caller }) : undefined;
   if (pair === undefined) throw new RefusedError('invalid-input');
   const publicKey = publicKeyDer(pair);
   const privateKey = privateKeyDer(pair);

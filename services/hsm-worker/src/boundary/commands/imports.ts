@@ -25,7 +25,7 @@ const bitsOf: Readonly<Record<InputOf<'GenerateImportKey'>['wrappingKeySpec'], R
 
 export const generateImportKey: CommandHandler<'GenerateImportKey'> = async (input, context, caller) => {
   assertImportable(input);
-  const pair = await context.rsaKeyPairs.take(bitsOf[input.wrappingKeySpec], caller);
+  const pair = await context.rsaKeyPairs.take(bitsOf[input.wrappingKeySpec], { account: input.account, caller });
   const validTo = context.clock.now() + VALID_MS;
   const secret = privateKeyDer(pair);
   try {

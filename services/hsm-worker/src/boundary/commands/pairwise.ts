@@ -24,8 +24,8 @@ const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
   async ENCRYPT_DECRYPT({ key, publicKey }) {
     return message.equals(await decryptOaep(key, 'SHA-256', encryptOaep(publicKey, 'SHA-256', message)));
   },
-  async KEY_AGREEMENT({ keySpec, key, publicKey }, { rsaKeyPairs }) {
-    const peer = (await newKeyPair(keySpec, rsaKeyPairs, undefined))!;
+  async KEY_AGREEMENT({ account = '', keySpec, key, publicKey }, { rsaKeyPairs }) {
+    const peer = (await newKeyPair(keySpec, rsaKeyPairs, { account, caller: undefined }))!;
     const ours = await deriveSharedSecret(key, peer.publicKey);
     return ours.equals(await deriveSharedSecret(peer.privateKey, publicKey));
   },

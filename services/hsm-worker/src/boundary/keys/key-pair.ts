@@ -8,33 +8,34 @@ export interface KeyPair {
 
 export type RsaBits = 2048 | 3072 | 4096;
 
-/** Whoever asks for an RSA key pair. */
+/** Whoever waits for a command. */
 export interface RsaCaller {
-  /** Callers of one host take turns with those of others. */
   readonly host: unknown;
   /** False once nobody would get the answer. */
   isWaiting(): boolean;
 }
 
+/** For whom an RSA key pair is made: hosts take turns, as do the accounts of a host. */
+export interface RsaAsker {
+  readonly account: string;
+  /** Without one, the pair is always made. */
+  readonly caller: RsaCaller | undefined;
+}
+
 /** The source of fresh RSA key pairs. One takes up to seconds to make, so a pool keeps some. */
 export interface RsaKeyPairs {
-  /** Without a caller, the pair is always made. */
-  take(bits: RsaBits, caller: RsaCaller | undefined): Promise<KeyPair>;
+  take(bits: RsaBits, asker: RsaAsker): Promise<KeyPair>;
 }
 
 /**
  * A fresh key pair from OpenSSL's generator, made on the thread pool. `undefined` for a spec that is not a key pair, or
  * is not made here.
  */
-export function newKeyPair(
-  keySpec: KeySpec,
-  rsaKeyPairs: RsaKeyPairs,
-  caller: RsaCaller | undefined,
-): Promise<KeyPair> | undefined {
+export function newKeyPair(keySpec: KeySpec, rsaKeyPairs: RsaKeyPairs, asker: RsaAsker): Promise<KeyPair> | undefined {
   const row = keySpecs[keySpec];
   switch (row.kind) {
     case 'rsa':
-      return rsaKeyPairs.take(row.bits, caller);
+      return rsaKeyPairs.take(row.bits, asker);
     case 'ec':
       return settled((done) => generateKeyPair('ec', { namedCurve: row.curve }, done));
     case 'ed25519':

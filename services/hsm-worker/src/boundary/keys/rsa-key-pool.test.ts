@@ -50,17 +50,17 @@ test('an empty pool makes a pair for who asks, and none ahead while somebody wai
   expect(pending).toHaveLength(3);
 });
 
-/** A caller of `host` that waits until it is told to stop. */
-function newCaller(host: string) {
+/** An account's caller of `host` that waits until it is told to stop. */
+function newAsker(host: string, account = host) {
   const caller = { host, waits: true, isWaiting: () => caller.waits };
-  return caller;
+  return { account, caller };
 }
 
 test('only two pairs are made at a time, and hosts take turns', async () => {
   const { pending, generate } = manualGenerator();
   using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
   const order: string[] = [];
-  const take = (host: string) => pool.take(2048, newCaller(host)).then(() => order.push(host));
+  const take = (host: string) => pool.take(2048, newAsker(host)).then(() => order.push(host));
   const greedy = Array.from({ length: 6 }, () => take('greedy'));
   const modest = Array.from({ length: 2 }, () => take('modest'));
   for (let made = 0; made < 8; made++) {
@@ -73,13 +73,32 @@ test('only two pairs are made at a time, and hosts take turns', async () => {
   expect(order.slice(2, 6).filter((host) => host === 'modest')).toHaveLength(2);
 });
 
+test('the accounts of a host take turns, and none may have more than sixteen wait', async () => {
+  const { pending, generate } = manualGenerator();
+  using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
+  const refusals: unknown[] = [];
+  for (let n = 0; n < 40; n++)
+    pool.take(4096, newAsker('frontend', 'greedy')).catch(({ refusal }) => refusals.push(refusal));
+  const modest = pool.take(2048, newAsker('frontend', 'modest'));
+  await turn();
+  // Two of them have their pair made already.
+  expect(refusals).toEqual(Array(40 - 16 - 2).fill('overloaded'));
+  for (let made = 0; made < 2; made++) {
+    pending[made]!.finish();
+    await turn();
+  }
+  expect(pending.map(({ bits }) => bits)).toEqual([4096, 4096, 4096, 2048]);
+  pending[3]!.finish();
+  await modest;
+});
+
 test('no pair is made for a caller that stopped waiting', async () => {
   const { pending, generate } = manualGenerator();
   using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
-  const callers = Array.from({ length: 30 }, () => newCaller('removed'));
-  const taken = Promise.allSettled(callers.map((caller) => pool.take(4096, caller)));
-  const other = pool.take(2048, newCaller('other'));
-  for (const caller of callers) caller.waits = false;
+  const askers = Array.from({ length: 30 }, (_, i) => newAsker('removed', `account ${i % 3}`));
+  const taken = Promise.allSettled(askers.map((asker) => pool.take(4096, asker)));
+  const other = pool.take(2048, newAsker('other'));
+  for (const { caller } of askers) caller.waits = false;
   pending[0]!.finish();
   pending[1]!.finish();
   await turn();
@@ -94,8 +113,9 @@ test('a host that has too many callers waiting is refused at once, and others ar
   const { generate } = manualGenerator();
   using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
   const refusals: unknown[] = [];
-  for (let n = 0; n < 67; n++) pool.take(2048, newCaller('greedy')).catch(({ refusal }) => refusals.push(refusal));
-  void pool.take(2048, newCaller('modest'));
+  for (let n = 0; n < 67; n++)
+    pool.take(2048, newAsker('greedy', `account ${n % 8}`)).catch(({ refusal }) => refusals.push(refusal));
+  void pool.take(2048, newAsker('modest'));
   await turn();
   // Two of them have their pair made already.
   expect(refusals).toEqual(['overloaded']);

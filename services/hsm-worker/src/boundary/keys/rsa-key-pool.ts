@@ -1,5 +1,6 @@
+import { FairQueue } from '../crypto/fair-queue.ts';
 import { RefusedError } from '../errors.ts';
-import { type KeyPair, newRsaKeyPair, type RsaBits, type RsaCaller, type RsaKeyPairs } from './key-pair.ts';
+import { type KeyPair, newRsaKeyPair, type RsaAsker, type RsaBits, type RsaKeyPairs } from './key-pair.ts';
 
 /**
  * Pairs made at the same time. Each keeps one of libuv's four threads busy; the others stay free for the disk and for
@@ -7,12 +8,18 @@ import { type KeyPair, newRsaKeyPair, type RsaBits, type RsaCaller, type RsaKeyP
  */
 const AT_ONCE = 2;
 
-/** Callers of one host that may wait for a pair: more than two threads make within a request's time. */
-const MAX_WAITING_OF_HOST = 64;
+/**
+ * Callers of one host that may wait for a pair, and those of one of its accounts: more than two threads make within a
+ * request's time of the usual sizes, and of RSA-4096.
+ */
+const MAX_WAITING = [64, 16];
+
+/** The host of who has none. */
+const NOBODY = 'nobody';
 
 interface Waiting {
   readonly bits: RsaBits;
-  readonly caller: RsaCaller | undefined;
+  readonly asker: RsaAsker | undefined;
   readonly resolve: (pair: KeyPair) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -20,16 +27,16 @@ interface Waiting {
 /**
  * A few fresh RSA key pairs of each size, in memory only, which save the 30 to 2000 ms that making an RSA key takes.
  *
- * An empty pool costs the caller the time of one generation. Callers wait for their turn, host by host, and one that
- * stopped waiting is skipped: no host can keep the workers' threads from the others, nor leave work behind. The pool
- * refills itself, one pair at a time, only while nobody waits. Pairs left at shutdown are lost, which is harmless.
+ * An empty pool costs the caller the time of one generation. Callers wait for their turn, host by host and account by
+ * account, and one that stopped waiting is skipped: neither a host nor an account can keep the workers' threads from
+ * the others, nor leave work behind. The pool refills itself, one pair at a time, only while nobody waits. Pairs left
+ * at shutdown are lost, which is harmless.
  */
 export class RsaKeyPool implements RsaKeyPairs, Disposable {
   readonly #sizes: Readonly<Record<RsaBits, number>>;
   readonly #generate: (bits: RsaBits) => Promise<KeyPair>;
   readonly #stock: Record<RsaBits, KeyPair[]> = { 2048: [], 3072: [], 4096: [] };
-  /** By host; the host whose turn is next comes first. */
-  readonly #waiting = new Map<unknown, Waiting[]>();
+  readonly #waiting = new FairQueue<Waiting>(MAX_WAITING);
   #making = 0;
   #filling = false;
   #disposed = false;
@@ -40,17 +47,18 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
     this.#generate = generate;
   }
 
-  /** Refuses with `overloaded` if too many of the caller's host wait, with `expired` if the caller stopped waiting. */
-  async take(bits: RsaBits, caller?: RsaCaller): Promise<KeyPair> {
+  /**
+   * Refuses with `overloaded` if too many of the caller's host or account wait, with `expired` if the caller stopped
+   * waiting.
+   */
+  async take(bits: RsaBits, asker?: RsaAsker): Promise<KeyPair> {
     const ready = this.#stock[bits].pop();
     if (ready !== undefined) {
       void this.fill();
       return ready;
     }
-    const ofHost = this.#waiting.getOrInsertComputed(caller?.host, () => []);
-    if (ofHost.length >= MAX_WAITING_OF_HOST) throw new RefusedError('overloaded');
     const { promise, resolve, reject } = Promise.withResolvers<KeyPair>();
-    ofHost.push({ bits, caller, resolve, reject });
+    if (!this.#add({ bits, asker, resolve, reject })) throw new RefusedError('overloaded');
     this.#makeNext();
     return promise;
   }
@@ -91,28 +99,18 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
     void this.fill();
   }
 
-  /** The next caller that still waits; those that no longer do leave the queue. */
-  #next(): Waiting | undefined {
-    this.#dropAbandoned();
-    const [first] = this.#waiting;
-    if (first === undefined) return undefined;
-    const [host, queue] = first;
-    const next = queue.shift();
-    this.#waiting.delete(host);
-    if (queue.length > 0) this.#waiting.set(host, queue);
-    return next;
+  #add(waiting: Waiting): boolean {
+    const { account = NOBODY, caller } = waiting.asker ?? {};
+    return this.#waiting.add([caller?.host ?? NOBODY, account], waiting);
   }
 
-  #dropAbandoned(): void {
-    for (const [host, queue] of this.#waiting) {
-      const left = queue.filter(({ caller, reject }) => {
-        const waits = caller === undefined || caller.isWaiting();
-        if (!waits) reject(new RefusedError('expired'));
-        return waits;
-      });
-      if (left.length > 0) this.#waiting.set(host, left);
-      else this.#waiting.delete(host);
+  /** The next caller that still waits; those that no longer do leave the queue. */
+  #next(): Waiting | undefined {
+    for (const waiting of this.#waiting.drain()) {
+      if (waiting.asker?.caller?.isWaiting() === false) waiting.reject(new RefusedError('expired'));
+      else this.#add(waiting);
     }
+    return this.#waiting.take();
   }
 
   #missing(): RsaBits | undefined {
