@@ -1,4 +1,5 @@
 import { BoundedCache } from '@keyfleet/shared/bounded-cache';
+import { isCluster } from '@keyfleet/shared/redis/connect';
 import { entryOf, keyIdOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { keyAt, keysAt, type Scope } from '@keyfleet/shared/stored/names';
 import type { Orphans } from './orphans.ts';
@@ -19,6 +20,8 @@ interface Place {
 const COUNTED_MS = 1_000;
 const MARGIN = 100_000;
 const MAX_COUNTED = 10_000;
+/** Entries of a page: where one has no record, so many are looked for one by one. */
+const CHECKED_AT_ONCE = 100;
 
 /**
  * Lists of the keys of an account and Region, spread over several sorted sets that are read one after another. Each is
@@ -68,8 +71,11 @@ export class KeyLists {
   async page(scope: Scope, limit: number, after?: string): Promise<Page<string>> {
     const found = await this.#find(scope, limit + 1, after === undefined ? { list: 0, entry: '' } : placeOf(after));
     const page = found.slice(0, limit);
-    const there = await Promise.all(page.map((place) => this.#isThere(scope, place)));
-    const items = page.filter((_, i) => there[i]).map(({ entry }) => keyIdOf(entry));
+    const chunks = Array.from({ length: Math.ceil(page.length / CHECKED_AT_ONCE) }, (_, i) =>
+      page.slice(i * CHECKED_AT_ONCE, (i + 1) * CHECKED_AT_ONCE),
+    );
+    const there = await Promise.all(chunks.map((places) => this.#thoseThere(scope, places)));
+    const items = there.flat().map(({ entry }) => keyIdOf(entry));
     const last = page.at(-1);
     return found.length > limit && last !== undefined ? { items, next: markerOf(last) } : { items };
   }
@@ -95,6 +101,16 @@ export class KeyLists {
       found.push(...pages.flat());
     }
     return found.slice(0, wanted);
+  }
+
+  /** Nearly always all of them, which one command says: a thousand would take 20 ms of this process. */
+  async #thoseThere(scope: Scope, places: readonly Place[]): Promise<readonly Place[]> {
+    const names = places.map(({ entry }) => keyAt(scope.region, keyIdOf(entry)));
+    // In a Redis Cluster they are in as many slots.
+    const count = await this.#redis.read(async (client) => (isCluster(client) ? 0 : client.exists(...names)));
+    if (count === names.length) return places;
+    const there = await Promise.all(places.map((place) => this.#isThere(scope, place)));
+    return places.filter((_, i) => there[i]);
   }
 
   /** Whether a list's entry has its record. Removes the entry if the record will never come. */
