@@ -178,6 +178,14 @@ test('a variable without a value is equal to nothing, unless it has a default', 
   expect(one('StringEquals', '${aws:tagkeys}', 'a', { 'aws:tagkeys': ['a'] })).toBe(false);
 });
 
+test('in a policy of an older version a variable is text, with all that stands in it', () => {
+  const like = (value: string): boolean =>
+    compileCondition({ StringLike: { 'k:v': ['a${*}b*'] } }, false)(new MeteredContext({ find: () => value }), 'Allow');
+  expect(like('a${*}bc')).toBe(true);
+  expect(like('a${c}bc')).toBe(false);
+  expect(like('a*bc')).toBe(false);
+});
+
 // The request says two things of it, such as two tags whose names differ in case only.
 test.each<[operator: string, listed: string | string[], value: ContextValue]>([
   ['StringEquals', '${k:two}', 'a'],
