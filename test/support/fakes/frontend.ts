@@ -76,6 +76,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   readonly keyQuota = 100;
   /** Called for each request. */
   charge: (rateClass: RateClass, of: Charged) => void = () => {};
+  /** What compiling policies is charged to. */
+  compiling: (accountId: string, bytes: number) => void = () => undefined;
   readonly rates: Pick<RequestRates, 'charge'> = { charge: (of, rateClass) => this.charge(rateClass, of) };
   /** A user's unique id, as `user` makes it. */
   idOf: (arn: string) => string | undefined = (arn) => {
@@ -123,7 +125,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       developmentTags,
       partition: 'aws',
       regions: new Set(regions),
-      policies: new Policies(),
+      policies: new Policies((of, bytes) => this.compiling(of, bytes)),
       users: { idOf: (arn) => Promise.resolve(this.idOf(arn)) },
       markers: new Markers(fleet),
       rates: this.rates,

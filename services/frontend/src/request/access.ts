@@ -164,19 +164,45 @@ async function admitToForeignKey(named: Named, asking: OnKey): Promise<KmsKey> {
   const { scope, deps } = context;
   const refusal = deniedForeignKey(question.call.caller, reference.action);
   if (!acrossAccounts.has(question.operation.name)) throw refusal;
-  const key = await findNamed(named, { scope: { ...scope, accountId: named.accountId }, lookup: deps }).catch(
+  const found = await findNamed(named, { scope: { ...scope, accountId: named.accountId }, lookup: deps }).catch(
     (error: unknown) => {
-      throw error instanceof KmsException ? refusal : error;
+      if (!(error instanceof KmsException)) throw error;
+      return undefined;
     },
   );
+  const key = getForeign(found, { question, deps, refusal });
   await permitOnKey(authorizeForeign, key, { ...asking, named });
+  return key;
+}
+
+interface AboutForeign {
+  readonly question: Pick<Question, 'call'>;
+  readonly deps: Pick<AccessRequestDeps, 'policies'>;
+  readonly refusal: KmsException;
+}
+
+/**
+ * Another account's key, if it is there. Throws ThrottlingException if no more of the caller's policies may be compiled
+ * now, whether or not there is such a key; that the owner's may not is the refusal.
+ */
+export function getForeign(key: KmsKey | undefined, { question, deps, refusal }: AboutForeign): KmsKey {
+  deps.policies.requester(question.call.caller);
+  if (key === undefined) throw refusal;
+  try {
+    deps.policies.keyPolicy(key);
+  } catch (error) {
+    throw error instanceof KmsException ? refusal : error;
+  }
   return key;
 }
 
 /** The key named by a ciphertext. */
 async function admitToCiphertextKey(reference: KeyReference, question: Asking, context: Context): Promise<KmsKey> {
-  const key = await findCiphertextKey(reference, question, context);
-  if (key === undefined) throw deniedCiphertextKey(question.call.caller, reference.action);
+  const { caller } = question.call;
+  const found = await findCiphertextKey(reference, question, context);
+  const isOwn = found?.accountId === caller.accountId;
+  const about = () => ({ question, deps: context.deps, refusal: deniedCiphertextKey(caller, reference.action) });
+  const key = isOwn ? found : getForeign(found, about());
   await permitOnKey(authorizeCiphertextKey, key, { reference, question, context });
   return key;
 }

@@ -1,11 +1,11 @@
 import { type OperationName, operations } from '@keyfleet/shared/api/registry';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { beforeEach, expect, test } from 'vitest';
-import { accountId, FakeFrontend, user } from '../../../../test/support/fakes/frontend.ts';
+import { accountId, FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
 import { tooMany } from '../grants/grant-store.ts';
 import type { RateClass } from '../quotas/request-rates.ts';
 
-const { CreateKey, DescribeKey, Encrypt, GenerateDataKeyPair, Sign } = operations;
+const { CreateKey, Decrypt, DescribeKey, Encrypt, GenerateDataKeyPair, RetireGrant, Sign } = operations;
 
 let frontend: FakeFrontend;
 let charged: RateClass[];
@@ -94,6 +94,35 @@ test('what a decision reads of the grants beyond the usual is charged to the own
   expect(new Set(pages)).toEqual(new Set([accountId]));
   expect(charged).toEqual(['SymmetricCryptography']);
   expect(read).toBeLessThan(20);
+});
+
+test.each([
+  ['the owner', accountId, 'AccessDeniedException'],
+  ['the caller', '999999999999', 'ThrottlingException'],
+])('that no more policies of %s are compiled tells another account of no key', async (_, over, code) => {
+  const KeyId = await newKey();
+  const { CiphertextBlob } = await frontend.call(Encrypt, { KeyId, Plaintext: Buffer.of(1) });
+  const key = await frontend.store.findKey(region, KeyId);
+  await frontend.store.updateKey({ ...key!, policy: `${key!.policy} ` });
+  frontend.compiling = (of) => {
+    if (of === over) throw new KmsException('ThrottlingException', 'You have exceeded the rate.');
+  };
+  const policies = ['{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'];
+  const eve = { caller: user('eve', { accountId: '999999999999', policies }) };
+  const answers = async (id: string, blob: Uint8Array) => {
+    const arn = `arn:aws:kms:us-east-1:${accountId}:key/${id}`;
+    return [
+      await frontend.refusal(Encrypt, { KeyId: arn, Plaintext: Buffer.of(1) }, eve),
+      await frontend.refusal(Decrypt, { CiphertextBlob: blob }, eve),
+      await frontend.refusal(RetireGrant, { KeyId: arn, GrantId: 'a'.repeat(64) }, eve),
+    ];
+  };
+  const there = await answers(KeyId, CiphertextBlob!);
+  expect(there.map((answer) => answer.split(':')[0])).toEqual([code, code, code]);
+  const missing = '00000000-0000-4000-8000-000000000000';
+  const ofMissing = Buffer.from(CiphertextBlob!);
+  ofMissing.set(Buffer.from(missing.replaceAll('-', ''), 'hex'), 2);
+  expect(await answers(missing, ofMissing)).toEqual(there);
 });
 
 test('a caller whom the rate refuses learns nothing else', async () => {

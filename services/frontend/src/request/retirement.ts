@@ -7,6 +7,7 @@ import { isGrantee, isRetiring, namesOf } from '../grants/permission.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { readIdentifier } from '../keys/resolve.ts';
 import { authorize, deniedForeignKey } from '../policy/authorize.ts';
+import { getForeign } from './access.ts';
 import { type AccessRequest, evaluate, isImplicit } from '../policy/evaluate.ts';
 import { accessRequest } from './access-request.ts';
 import type { CheckedRequest } from './check.ts';
@@ -29,12 +30,13 @@ export async function findRetired(request: CheckedRequest<Retirement>): Promise<
   const key = await deps.keys.findKey(name.region, name.keyId);
   const grant = key && (await deps.grants.find(name, name.grantId));
   const ownerId = name.accountId ?? key?.accountId;
-  if (!grant || ownerId !== key.accountId) {
-    // On another account's key, a missing grant and one that the caller may not retire get the same answer.
-    throw ownerId === call.caller.accountId ? notFound(name.grantId) : deniedForeignKey(call.caller, ACTION);
-  }
-  assertMayRetire(grant, call.caller, await accessRequestOf(key, request));
-  return { grant, key };
+  const found = grant && ownerId === key.accountId ? { grant, key } : undefined;
+  // On another account's key, a missing grant and one that the caller may not retire get the same answer.
+  const refusal = deniedForeignKey(call.caller, ACTION);
+  if (ownerId !== call.caller.accountId) getForeign(found?.key, { question: request, deps, refusal });
+  if (found === undefined) throw notFound(name.grantId);
+  assertMayRetire(found.grant, call.caller, await accessRequestOf(found.key, request));
+  return found;
 }
 
 function notFound(grantId: string): KmsException {
