@@ -91,6 +91,13 @@ test('Passwords', async () => {
   expect(used['frontend']).not.toBe(before['frontend']);
   await run('rm redis-$name.before');
   expect(await passwords()).toEqual(Object.fromEntries(names.map((name) => [name, used[name]])));
+
+  const ofNats = async () => (await get('secret/nats-passwords')).data;
+  const known = await ofNats();
+  await run('patch secret nats-passwords');
+  const renewed = await ofNats();
+  expect(Object.keys(renewed)).toEqual(Object.keys(known));
+  for (const name of Object.keys(known)) expect(renewed[name]).not.toBe(known[name]);
 });
 
 test('Backup and restore', async () => {

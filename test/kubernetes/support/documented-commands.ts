@@ -14,6 +14,7 @@ export interface Documented {
 const API_SERVER = 'kubernetes-commands.test.ts';
 const FOUND = 'support/topology/found.ts';
 const FIRST_START = 'support/topology/first-start.ts';
+const PASSWORDS = 'topology-passwords.test.ts';
 const NO_NODE = 'there is no node';
 
 /** In the order of the page. */
@@ -38,9 +39,10 @@ export const documented: readonly Documented[] = [
   { part: 'ca.crt=both-ca.pem', runBy: ['topology-authority.test.ts'] },
   { part: 'cmctl renew', runBy: ['topology-authority.test.ts'] },
   { part: 'ca.crt=new-ca.pem', runBy: ['topology-authority.test.ts'] },
-  { part: '>redis-$name.before', runBy: [API_SERVER] },
-  { part: '"%s":"%s","%s.also":"%s"', runBy: [API_SERVER] },
-  { part: 'rm redis-$name.before', runBy: [API_SERVER] },
+  { part: '>redis-$name.before', runBy: [PASSWORDS, API_SERVER] },
+  { part: '"%s":"%s","%s.also":"%s"', runBy: [PASSWORDS, API_SERVER] },
+  { part: 'rm redis-$name.before', runBy: [PASSWORDS, API_SERVER] },
+  { part: 'patch secret nats-passwords', runBy: [PASSWORDS, API_SERVER] },
   { part: 'keyfleet backup', runBy: ['topology-restore.test.ts'] },
   { part: 'delete pvc data-redis-0 data-redis-1', runBy: ['topology-restore.test.ts', API_SERVER] },
   { part: 'keyfleet restore', runBy: ['topology-restore.test.ts'] },

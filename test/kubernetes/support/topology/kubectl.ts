@@ -214,8 +214,10 @@ export class Kubectl implements AsyncDisposable {
   }
 
   async #rollout([what, ...workloads]: readonly string[]): Promise<void> {
-    if (what !== 'status') throw new Error('not known here');
-    await Promise.all(workloads.map((workload) => this.#topology.awaitReady(appOf(workload))));
+    const apps = workloads.map(appOf);
+    if (what === 'restart') await Promise.all(apps.map((app) => this.#topology.rollingRestart(app)));
+    else if (what === 'status') await Promise.all(apps.map((app) => this.#topology.awaitReady(app)));
+    else throw new Error('not known here');
   }
 }
 
