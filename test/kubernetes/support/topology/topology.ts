@@ -95,7 +95,7 @@ export class Topology implements AsyncDisposable {
           places.push(await topology.#place(workload, `${workload.name}-${index}`));
         }
       }
-      for (const place of places) await topology.#run(place, places);
+      for (const place of places) await topology.#run(place);
       topology.#laptop = topology.#resources.use(await Laptop.open(topology));
       return topology;
     } catch (error) {
@@ -265,12 +265,10 @@ export class Topology implements AsyncDisposable {
     return place;
   }
 
-  async #run({ workload, name, namespace, address }: Place, places: readonly Pick<Place, 'address'>[]): Promise<Pod> {
+  async #run({ workload, name, namespace, address }: Place): Promise<Pod> {
     const apps = this.workloads.map((one) => one.name);
-    const known = places.map((place) => {
-      const owner = this.#owners.get(place.address)!;
-      return `add element inet keyfleet ${podsOf(owner)} { ${place.address} }`;
-    });
+    // Those that start at the same time, too.
+    const known = [...this.#owners].map(([at, owner]) => `add element inet keyfleet ${podsOf(owner)} { ${at} }`);
     await nft(namespace, [rulesFor(workload.name, this.#rendered.policies, apps, NODE), ...known].join('\n'));
     await nft(namespace, this.#services.rules(this.pods()));
     const pod = new Pod({
@@ -290,7 +288,7 @@ export class Topology implements AsyncDisposable {
 
   async #start(workload: Workload, name: string): Promise<Pod> {
     const place = await this.#place(workload, name);
-    return this.#change(() => this.#run(place, [...this.pods(), place]));
+    return this.#change(() => this.#run(place));
   }
 
   async #end(pod: Pod): Promise<void> {
