@@ -69,46 +69,61 @@ export interface Sender {
   leave(): void;
 }
 
-/**
- * The state of one request that arrived through a trusted proxy: its connection carries other senders' requests too.
- */
-export class ProxiedSender implements Sender {
-  readonly isProxied = true;
+/** What both kinds of senders cost their peer. */
+abstract class SenderOfPeer implements Sender {
+  abstract readonly isProxied: boolean;
+  abstract readonly isStrange: boolean;
   readonly address: string;
   readonly peer: Peer;
-  isStrange = true;
-  readonly #table: SenderTable;
+  protected readonly table: SenderTable;
 
   constructor(address: string, peer: Peer, table: SenderTable) {
     this.address = address;
     this.peer = peer;
-    this.#table = table;
+    this.table = table;
+  }
+
+  abstract prove(): void;
+  abstract leave(): void;
+
+  delay(cost = 1): number {
+    return this.isStrange ? this.table.delayOf(this.peer, cost) : 0;
+  }
+
+  probeDelay(): number {
+    return this.table.probeDelayOf(this.peer);
+  }
+
+  holdAnswer(bytes: number, drop: () => void): () => void {
+    return this.table.holdAnswerOf(this.peer, bytes, drop);
+  }
+}
+
+/**
+ * The state of one request that arrived through a trusted proxy: its connection carries other senders' requests too.
+ */
+export class ProxiedSender extends SenderOfPeer {
+  readonly isProxied = true;
+  isStrange = true;
+
+  constructor(address: string, peer: Peer, table: SenderTable) {
+    super(address, peer, table);
     peer.uses++;
   }
 
   prove(): void {
     this.isStrange = false;
   }
-  delay(cost = 1): number {
-    return this.isStrange ? this.#table.delayOf(this.peer, cost) : 0;
-  }
-  probeDelay(): number {
-    return this.#table.probeDelayOf(this.peer);
-  }
-  holdAnswer(bytes: number, drop: () => void): () => void {
-    return this.#table.holdAnswerOf(this.peer, bytes, drop);
-  }
+
   leave(): void {
-    this.#table.release(this.peer);
+    this.table.release(this.peer);
   }
 }
 
 /** A connection belongs to a stranger until a request on it brings a genuine signature. */
-export class Connection implements Sender {
+export class Connection extends SenderOfPeer {
   readonly isProxied = false;
   readonly socket: Socket;
-  readonly address: string;
-  readonly peer: Peer;
   readonly since = performance.now();
   /** Those of a fleet that connected at once do not do it again at once. */
   readonly #spread = 0.9 + 0.2 * Math.random();
@@ -116,14 +131,11 @@ export class Connection implements Sender {
   readonly turns = new Turns(1);
   /** The connection is a trusted proxy's: the senders of its requests are behind it. */
   readonly isProxy: boolean;
-  readonly #table: SenderTable;
   #isWatched = false;
 
   constructor(socket: Socket, peer: Peer, table: SenderTable) {
+    super(socket.remoteAddress ?? '', peer, table);
     this.socket = socket;
-    this.address = socket.remoteAddress ?? '';
-    this.peer = peer;
-    this.#table = table;
     this.isProxy = table.isProxy(this.address);
   }
 
@@ -133,11 +145,11 @@ export class Connection implements Sender {
 
   /** The sender of a request on it. `forwardedFor`: the header that a proxy adds. */
   senderOf(forwardedFor: string | undefined): Sender {
-    return this.isProxy ? this.#table.senderBehind(this, forwardedFor) : this;
+    return this.isProxy ? this.table.senderBehind(this, forwardedFor) : this;
   }
 
   prove(): void {
-    if (this.isStrange) this.#table.welcome(this);
+    if (this.isStrange) this.table.welcome(this);
   }
 
   /** Whether it is older than this, by a tenth more or less. */
@@ -166,18 +178,6 @@ export class Connection implements Sender {
     // An HTTP parser goes on through what it has of an ended connection.
     if (!this.socket.destroyed) this.delay(OVERFLOW_COST);
     this.socket.destroy();
-  }
-
-  delay(cost = 1): number {
-    return this.isStrange ? this.#table.delayOf(this.peer, cost) : 0;
-  }
-
-  probeDelay(): number {
-    return this.#table.probeDelayOf(this.peer);
-  }
-
-  holdAnswer(bytes: number, drop: () => void): () => void {
-    return this.#table.holdAnswerOf(this.peer, bytes, drop);
   }
 
   leave(): void {}
