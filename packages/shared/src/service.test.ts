@@ -24,7 +24,7 @@ const program = `
       const problem = Object.assign(new Error('no database'), { command: { args: ['the secret'] } });
       if (fail === true) throw problem;
       if (fail === 'later') setTimeout(() => { throw problem; });
-      process.stdout.write('ready');
+      else process.stdout.write('ready');
       await stopped;
     },
   });`;
