@@ -6,6 +6,7 @@ import { StartError } from './start-error.ts';
 
 /** Tests that need more than a fresh clone have a command of their own. */
 const withoutOthers = ['kubernetes', 'terraform'].flatMap((project) => ['--project', `!${project}`]);
+const reporters = ['default', './tools/failed-tests.ts'].flatMap((reporter) => ['--reporter', reporter]);
 
 try {
   await findServers('/tmp', (progress) => process.stdout.write(`${progress}\n`));
@@ -13,7 +14,7 @@ try {
   const tests = await runStep(
     {
       name: 'tests',
-      args: ['node_modules/vitest/vitest.mjs', 'run', ...withoutOthers, ...process.argv.slice(2)],
+      args: ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...withoutOthers, ...process.argv.slice(2)],
     },
     'shown',
   );
