@@ -160,7 +160,7 @@ describe('a Redis that is away', () => {
     await using frontend = await openFrontend(server.port, 0);
     const { store, client, writer } = frontend;
     await server.kill();
-    await vi.waitUntil(() => client.status !== 'ready' && writer.status !== 'ready');
+    await vi.waitUntil(() => client.status !== 'ready' && writer.status !== 'ready', 4_000);
     const keys = Array.from({ length: 10 }, () => newKey());
     const alias = { name: 'alias/late', targetKeyId: 'x', createdAt: 1, updatedAt: 1 };
     const refused = await timed(() =>

@@ -14,13 +14,13 @@ test('a subscriber gets what is published, and the newest notice when it comes l
   await vi.waitFor(async () => {
     await publisher.publish('domainToken', { generation: 1 });
     expect(seen).toContain(1);
-  });
+  }, 4_000);
   await publisher.publish('domainToken', { generation: 2 });
 
   await using late = startNotices(options);
   const seenLate: number[] = [];
   late.subscribe('domainToken', ({ generation }) => seenLate.push(generation));
-  await vi.waitFor(() => expect([seen.at(-1), seenLate]).toEqual([2, [2]]));
+  await vi.waitFor(() => expect([seen.at(-1), seenLate]).toEqual([2, [2]]), 4_000);
 });
 
 test('both ends start before NATS does, and find each other again after it was killed', async () => {

@@ -422,7 +422,7 @@ describe('caches of several frontends', () => {
 
     await one.store.updateKey({ ...key, description: 'new' });
     expect(await descriptionOf(one.store, key)).toBe('new');
-    await vi.waitFor(async () => expect(await descriptionOf(two.store, key)).toBe('new'));
+    await vi.waitFor(async () => expect(await descriptionOf(two.store, key)).toBe('new'), 4_000);
   });
 
   test('a moved alias is seen by all', async () => {
@@ -434,7 +434,7 @@ describe('caches of several frontends', () => {
     for (const { store } of [one, two]) expect(await store.findAlias(scope, 'alias/a')).toEqual(alias);
     await two.store.updateAlias(scope, { ...alias, targetKeyId: 'y' }, { from: 'x', quota: 50 });
     expect((await two.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y');
-    await vi.waitFor(async () => expect((await one.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y'));
+    await vi.waitFor(async () => expect((await one.store.findAlias(scope, 'alias/a'))?.targetKeyId).toBe('y'), 4_000);
   });
 
   test('hears of changes although ioredis gave its subscription up while it connected', async () => {

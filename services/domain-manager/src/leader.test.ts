@@ -25,6 +25,6 @@ test.each([
   await vi.waitFor(() => {
     leader.wake();
     expect(asked.mock.calls.length).toBeGreaterThan(1);
-  });
+  }, 4_000);
   expect(leader.leads).toBe(leads);
 });

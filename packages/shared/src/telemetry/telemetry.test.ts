@@ -82,7 +82,7 @@ test('a service whose telemetry fails says so, serves on and stops in order', as
   const log = createLog({ name: 'test', level: 'info' }, { write: (line) => void lines.push(line) });
   {
     await using _telemetry = startTelemetry('test', log);
-    await vi.waitFor(() => expect(lines.join('')).toContain('telemetry failed'));
+    await vi.waitFor(() => expect(lines.join('')).toContain('telemetry failed'), 4_000);
   }
   expect(lines).toHaveLength(1);
 });

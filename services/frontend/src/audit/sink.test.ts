@@ -94,7 +94,7 @@ test('a file that was renamed is left for a new one, and no record is lost', asy
     await using sink = await openFileSink({ path, onProblem, followMs: 0 });
     const audit = new Audit(sink, clock);
     audit.record(refusal('1'));
-    await vi.waitFor(() => linesOf(path));
+    await vi.waitFor(() => linesOf(path), 4_000);
     await rename(path, `${path}.1`);
     audit.record(refusal('2'));
   }
