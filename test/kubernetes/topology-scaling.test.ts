@@ -1,5 +1,6 @@
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { found } from './support/topology/found.ts';
@@ -12,6 +13,7 @@ import { writeWorkerCount } from './support/worker-count.ts';
 // tests build on each other.
 
 const ADDED = 'hsm-worker-3';
+const ALONE_MS = 2_000;
 const IDENTITY = '/var/lib/keyfleet/identity.pub.json';
 
 let topology: Topology;
@@ -44,6 +46,7 @@ test('it serves alone when the others are gone', async () => {
   const others = topology.pods('hsm-worker').filter(({ name }) => name !== ADDED);
   for (const pod of others) pod.kill();
   await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100 });
+  await delay(ALONE_MS);
   await noneFailed(load, 'the added worker alone');
   for (const pod of others) pod.release();
   await topology.awaitReady('hsm-worker');
