@@ -29,7 +29,7 @@ export function chargeSteps(steps: number, accountId: string, deps: Pick<IamDeps
   chargeMore(Math.floor(steps / STEPS_PER_PIECE), accountId, deps);
 }
 
-/** In a piece of what is compiled: so little that small policies cost nothing, however many there are. */
+/** In a piece of what is compiled: so little that small identity policies cost nothing, however many there are. */
 const BYTES_PER_PIECE = 10_000;
 
 /** Charges the compiling of an account's policies, in all Regions together. Throws likewise. */
