@@ -17,7 +17,7 @@ import { newAccessKey, storeContract } from '@keyfleet/frontend/store/store.cont
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
-import { aliasesAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
+import { aliasesAt, firstAccessKeyAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
 import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { AbstractConnector, Redis } from 'ioredis';
@@ -75,7 +75,7 @@ async function openFrontend() {
 /** The client of a process that dies after so many writes. */
 function dyingAfter(count: number, client: RedisClient): RedisClient {
   let left = count;
-  const isWrite = (member: string | symbol) => member === 'call' || member === 'kfInsertValue';
+  const isWrite = (member: string | symbol) => member === 'call' || member === 'eval';
   return new Proxy(client, {
     get: (target, member) => {
       const value: unknown = Reflect.get(target, member);
@@ -202,6 +202,26 @@ describe('records', () => {
       expect(await store.insertFirstAccessKey(newAccessKey('AKIA3', '1'))).toBe(false);
     },
   );
+
+  test('resealing finds what is sealed in the claim of a first access key, until it is stored', async () => {
+    const hsm = new FakeHsm();
+    const sealed = async () => {
+      const { token } = await hsm.execute('GenerateCredential', { accessKeyId: 'AKIA1', principal: 'admin' });
+      return Buffer.from(token);
+    };
+    const key = { ...newAccessKey('AKIA1', '1'), token: await sealed() };
+    hsm.sealsUnder = new FakeDomain().active;
+    const token = await sealed();
+    const dying = openStore({ client, writes: writesOf(dyingAfter(1, client)), clock });
+    await expect(dying.insertFirstAccessKey(key)).rejects.toThrow('killed');
+    const name = firstAccessKeyAt('1');
+    const [claim] = await newSealedRecords(client).load([name]);
+    expect(claim).toMatchObject({ name, tokens: [key.token] });
+    expect(await claim!.replace([token])).toBe(true);
+    expect(await claim!.replace([token])).toBe(false);
+    expect(await store.findFirstAccessKey('1')).toEqual({ ...key, token });
+    expect(await newSealedRecords(client).load([name])).toEqual([]);
+  });
 
   test('a list skips what has no record, and clears it away when that has been so for long, whatever the clocks', async () => {
     let now = 0;

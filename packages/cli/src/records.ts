@@ -11,7 +11,7 @@ import type { DomainState } from '@keyfleet/shared/domain/state';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { storedNameOf } from '@keyfleet/shared/stored/names';
+import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
 import type { OpenDomain } from './options.ts';
 import { assertNoneBeyond } from './record-key-numbers.ts';
 import { pagesOfAllNames } from './redis-option.ts';
@@ -121,7 +121,7 @@ async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]
     case 'firstAccessKey': {
       const claim = (await calls.read((client) => client.get(name))) ?? '';
       // The record of an access key that is not stored yet; otherwise there is only its id.
-      const [accessKeyId = '', stored] = claim.split(/ (.*)/s);
+      const { accessKeyId, record: stored } = firstAccessKeyIn(claim);
       if (stored === undefined) return [];
       return [valueOf(name, { place: accessKeyPlace(accessKeyId), before: `${accessKeyId} `, stored }, calls)];
     }

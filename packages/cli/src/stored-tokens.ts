@@ -1,5 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { storedNameOf } from '@keyfleet/shared/stored/names';
+import { firstAccessKeyIn, type StoredKind, storedNameOf } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 
 /** A sealed value as a frontend stored it; what it says about itself is only a claim. */
@@ -23,10 +23,17 @@ const KeyStoresRecord = z.object({
   stores: z.array(z.union([z.object({ xks: Sealed }), z.object({ cluster: Sealed })])),
 });
 
-/** Whether the value under this name contains tokens. */
+const holders: ReadonlySet<StoredKind | undefined> = new Set<StoredKind>([
+  'key',
+  'accessKey',
+  'firstAccessKey',
+  'keyStores',
+  'secret',
+]);
+
+/** Whether the value under this name may contain tokens. */
 export function holdsTokens(name: string): boolean {
-  const kind = storedNameOf(name)?.kind;
-  return kind === 'key' || kind === 'accessKey' || kind === 'keyStores' || kind === 'secret';
+  return holders.has(storedNameOf(name)?.kind);
 }
 
 /** Empty if there is no such value. Throws ZodError and SyntaxError for an unreadable record. */
@@ -40,10 +47,10 @@ export async function loadTokens(redis: RedisClient, name: string): Promise<read
         token === undefined ? [] : [{ token: bytesOf(token), of: { keyId, account, materialId } }],
       );
     }
-    case 'accessKey': {
-      const text = await redis.get(name);
-      return text === null ? [] : [{ token: bytesOf(AccessKeyRecord.parse(JSON.parse(text)).token) }];
-    }
+    case 'accessKey':
+      return tokensOfAccessKey((await redis.get(name)) ?? undefined);
+    case 'firstAccessKey':
+      return tokensOfAccessKey(firstAccessKeyIn((await redis.get(name)) ?? '').record);
     case 'keyStores': {
       const text = await redis.get(name);
       if (text === null) return [];
@@ -58,6 +65,10 @@ export async function loadTokens(redis: RedisClient, name: string): Promise<read
     default:
       return [];
   }
+}
+
+function tokensOfAccessKey(text: string | undefined): readonly StoredToken[] {
+  return text === undefined ? [] : [{ token: bytesOf(AccessKeyRecord.parse(JSON.parse(text)).token) }];
 }
 
 function bytesOf(base64: string): Buffer {

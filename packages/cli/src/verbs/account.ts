@@ -1,5 +1,9 @@
 import { CredentialsFile } from '@keyfleet/frontend/background/credentials-file';
-import { newAdministrator } from '@keyfleet/frontend/background/first-administrator';
+import {
+  type FirstAdministrator,
+  newAdministrator,
+  type ProvisionDeps,
+} from '@keyfleet/frontend/background/first-administrator';
 import { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { systemClock } from '@keyfleet/shared/clock';
 import { CliError } from '../cli-error.ts';
@@ -33,25 +37,42 @@ export const create = verb({
     await using redis = await openRedis(args);
     await using hsm = await openHostHsm(args, domain);
     const store = new RedisStore({ ...(await openRecords(redis, hsm, domain)), clock: systemClock });
-    if (await store.hasAccount(accountId)) throw alreadyThere(accountId);
-    const record = await newAdministrator(
+    const { principal, accessKeyId } = await createAdministrator(
       { accountId, userName, partition },
       {
+        identities: store,
         generateCredential: (input) => hsm.execute('GenerateCredential', input, systemClock.now() + COMMAND_TIMEOUT_MS),
         file,
       },
     );
-    // Touches nobody else's file: the pending one is this command's own.
-    if (!(await store.insertFirstAccessKey(record))) {
-      file.dropPending();
-      throw alreadyThere(accountId);
-    }
-    file.completePending(record.accessKeyId);
-    return { accountId, principal: record.principal, accessKeyId: record.accessKeyId, file: out };
+    return { accountId, principal, accessKeyId, file: out };
   },
   text: ({ accountId, principal, file }) =>
     `account ${accountId} has its first administrator, ${principal}; the credentials are in ${file}, and nowhere else.`,
 });
+
+/**
+ * Goes on with what an earlier run began that was interrupted: the secret of the account's first access key is in its
+ * pending file. Throws CliError if the account exists otherwise.
+ */
+export async function createAdministrator(
+  administrator: FirstAdministrator,
+  deps: Omit<ProvisionDeps, 'log'>,
+): Promise<{ readonly principal: string; readonly accessKeyId: string }> {
+  const { identities, file } = deps;
+  const { accountId } = administrator;
+  const begun = await identities.findFirstAccessKey(accountId);
+  if (begun !== undefined && file.completePending(begun.accessKeyId)) return begun;
+  if (await identities.hasAccount(accountId)) throw alreadyThere(accountId);
+  const record = await newAdministrator(administrator, deps);
+  // Touches nobody else's file: the pending one is this command's own.
+  if (!(await identities.insertFirstAccessKey(record))) {
+    file.dropPending();
+    throw alreadyThere(accountId);
+  }
+  file.completePending(record.accessKeyId);
+  return record;
+}
 
 function alreadyThere(accountId: string): CliError {
   return new CliError(

@@ -110,6 +110,14 @@ export function accessKeyUseAt(accessKeyId: string): string {
 export function firstAccessKeyAt(accountId: string): string {
   return `kf:first-access-key:{${accountId}}`;
 }
+/**
+ * What is there: an id, or the claim of whoever makes the access key, which holds its record until that is stored
+ * under a name of its own.
+ */
+export function firstAccessKeyIn(value: string): { readonly accessKeyId: string; readonly record?: string } {
+  const end = value.indexOf(' ');
+  return end < 0 ? { accessKeyId: value } : { accessKeyId: value.slice(0, end), record: value.slice(end + 1) };
+}
 /** How much each frontend was asked for in the last second or two. */
 export function ratesAt({ accountId, region }: Scope): string {
   return `kf:rates:{${accountId}/${region}}`;

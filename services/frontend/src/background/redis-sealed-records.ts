@@ -1,7 +1,7 @@
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { accessKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { isFleetSecret } from '@keyfleet/shared/hsm/fleet-secret';
-import { CHANGES, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
+import { CHANGES, firstAccessKeyIn, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
 import type { Acknowledged } from '../store/acknowledged.ts';
@@ -27,6 +27,13 @@ interface Deps {
   readonly acknowledged: Pick<Acknowledged, 'beginRead'>;
   readonly recordKeys: Pick<FleetRecordKeys, 'uses'>;
   readonly domainState: () => DomainState | undefined;
+}
+
+interface AccessKeyValue {
+  readonly accessKeyId: string;
+  /** What precedes the record in the value. */
+  readonly before: string;
+  readonly stored: string;
 }
 
 /**
@@ -63,6 +70,7 @@ export class RedisSealedRecords implements SealedRecords {
     const stored = storedNameOf(name);
     if (stored?.kind === 'key') return this.#loadKey(name, stored.tag);
     if (stored?.kind === 'accessKey') return this.#loadAccessKey(name, stored.tag);
+    if (stored?.kind === 'firstAccessKey') return this.#loadClaim(name);
     if (stored?.kind === 'keyStores') return this.#loadKeyStores(name, stored.tag);
     if (stored?.kind === 'secret') return this.#loadSecret(name, stored.tag);
     return Promise.resolve(undefined);
@@ -82,14 +90,27 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async #loadAccessKey(name: string, accessKeyId: string): Promise<SealedRecord | undefined> {
-    const { calls, macs } = this.#deps;
+    const stored = await this.#deps.calls.read((client) => client.get(name));
+    return stored === null ? undefined : this.#accessKeyIn(name, { accessKeyId, before: '', stored });
+  }
+
+  /** Of an account's first access key, while it is not stored: whoever makes it may have died. */
+  async #loadClaim(name: string): Promise<SealedRecord | undefined> {
+    const value = await this.#deps.calls.read((client) => client.get(name));
+    const { accessKeyId, record: stored } = firstAccessKeyIn(value ?? '');
+    return stored === undefined
+      ? undefined
+      : this.#accessKeyIn(name, { accessKeyId, before: `${accessKeyId} `, stored });
+  }
+
+  async #accessKeyIn(name: string, { accessKeyId, before, stored }: AccessKeyValue): Promise<SealedRecord> {
+    const { macs } = this.#deps;
     const place = accessKeyPlace(accessKeyId);
-    const stored = await calls.read((client) => client.get(name));
-    if (stored === null) return undefined;
     const record = decodeAccessKey(await macs.verified(place, stored), accessKeyId);
     const replace = async ([token]: readonly Uint8Array[]) => {
       assertNoFleetSecret(name, [record.token]);
-      return this.#replaceValue(name, stored, await macs.withMac(place, encodeAccessKey({ ...record, token: token! })));
+      const { text, keyNumber } = await macs.withMac(place, encodeAccessKey({ ...record, token: token! }));
+      return this.#replaceValue(name, before + stored, { text: before + text, keyNumber });
     };
     return { name, tokens: [record.token], replace };
   }

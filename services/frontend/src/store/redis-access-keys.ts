@@ -1,4 +1,4 @@
-import { accessKeyAt, accessKeyUseAt, firstAccessKeyAt } from '@keyfleet/shared/stored/names';
+import { accessKeyAt, accessKeyUseAt, firstAccessKeyAt, firstAccessKeyIn } from '@keyfleet/shared/stored/names';
 import type { Acknowledged } from './acknowledged.ts';
 import { accessKeyName } from './change-feed.ts';
 import type { AuthenticRecord } from './record-mac.ts';
@@ -97,7 +97,7 @@ export class RedisAccessKeys implements IdentityStore, AccessKeyUseStore {
   async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
     const claim = await this.#redis.read((client) => client.get(firstAccessKeyAt(accountId)));
     if (claim === null) return undefined;
-    const [accessKeyId = '', text] = claim.split(/ (.*)/s);
+    const { accessKeyId, record: text } = firstAccessKeyIn(claim);
     if (text === undefined) return this.findAccessKey(accessKeyId);
     // Whoever claimed the place died before its access key was stored.
     const record = await this.#readAccessKey(text, accessKeyId);
