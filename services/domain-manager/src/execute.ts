@@ -37,7 +37,7 @@ export async function executeProposal(change: DomainChange, proposal: Proposal, 
     }
   }
   if (asked.length === 0 || refusals.length < asked.length) return;
-  throw new ProposalFailedError(`${refusals.join('; ')}. ${ANOTHER}`);
+  throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}. ${ANOTHER}`);
 }
 
 async function haveMade(worker: Worker, proposal: Proposal, { views, tokens, events }: ExecuteDeps): Promise<void> {
@@ -52,6 +52,8 @@ async function haveMade(worker: Worker, proposal: Proposal, { views, tokens, eve
   events.tokenStored(tokens.generation, name, signers);
 }
 
+const AGAIN =
+  'It is tried again each minute until it expires or the domain changes, and at once when one more signs it';
 const ANOTHER = 'Or propose the change again, with another --preparer';
 
 /** Why a fully signed proposal is not being carried out; undefined if it is about to be. */
@@ -88,7 +90,8 @@ export async function executeLeave(
       if (error instanceof WorkerRefusedError) refusals.push(`${worker.address}: ${error.message}`);
     }
   }
-  if (asked.length > 0 && refusals.length === asked.length) throw new ProposalFailedError(refusals.join('; '));
+  if (asked.length > 0 && refusals.length === asked.length)
+    throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}`);
   return hasLeft;
 }
 

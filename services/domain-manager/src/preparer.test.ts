@@ -1,5 +1,5 @@
-import { type DomainChange, newProposal, parseDomainChange } from '@keyfleet/shared/domain/proposal';
-import { rotation } from '@keyfleet/test-support/domain';
+import { type DomainChange, newProposal, parseDomainChange, signProposal } from '@keyfleet/shared/domain/proposal';
+import { rotation, testRules } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -55,6 +55,47 @@ describe('the member that a proposal names', () => {
     expect(tokens.generation).toBe(2);
     expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
   });
+
+  test('that refuses a rotation as too soon says so, and makes it once the time has come, with no one’s help', async () => {
+    const { proposals, round, tokens, rotatedByAlice } = await withRotationByOne();
+    const { proposalId } = rotatedByAlice;
+    const standing = proposals.standingOf((await world.store.findProposal(proposalId))!);
+    expect(standing).toMatchObject({ standing: 'failed' });
+    const { reason } = standing as { reason: string };
+    expect(reason).toContain('possible in 600 s');
+    expect(reason).toContain('tried again each minute');
+    world.clock.advance(600_000);
+    await round.run();
+    expect(tokens.generation).toBe(3);
+  });
+
+  test('that refuses it so makes it at once when those have signed who may change the members', async () => {
+    const { proposals, round, tokens, rotatedByAlice } = await withRotationByOne();
+    const { proposalId, command: bytes } = rotatedByAlice;
+    const { signatures } = signProposal({ command: bytes, signatures: [] }, bob);
+    const approved = await proposals.approve(proposalId, signatures[0]!);
+    expect(proposals.standingOf(approved).standing).toBe('ready');
+    await round.run();
+    expect(tokens.generation).toBe(3);
+    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
+  });
+
+  /** A domain of which one operator may rotate the keys, and who just did so right after its founding. */
+  async function withRotationByOne() {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    const rules = testRules.map((rule) =>
+      rule.command === 'RotateDomainKeys'
+        ? { ...rule, alternatives: [[{ role: 'operator' as const, minimum: 1 }]] }
+        : rule,
+    );
+    const modify = command(replica, { name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } });
+    await proposals.propose(signed(modify, [alice, bob]));
+    await round.run();
+    const rotatedByAlice = await proposals.propose(signed(command(replica, rotation), [alice]));
+    await round.run();
+    return { ...replica, rotatedByAlice };
+  }
 
   test('carries it out when it is back, whatever a liar said in its place meanwhile', async () => {
     const replica = await foundedReplica();

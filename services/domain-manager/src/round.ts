@@ -48,8 +48,11 @@ export class Round {
   #announced = 0;
   /** When this replica last rotated. Lost with the replica, which costs at most one rotation. */
   #rotatedAt = -Infinity;
-  /** When a proposal was last refused, by its id. Lost with the replica, which costs one more try. */
-  readonly #refusedAt = new Map<string, number>();
+  /**
+   * When a proposal was last refused, and with how many signatures, by its id. Lost with the replica, which costs one
+   * more try.
+   */
+  readonly #refused = new Map<string, { readonly at: number; readonly signatures: number }>();
   /** Which members were logged as late for which domain key. */
   readonly #named = new Set<string>();
 
@@ -92,8 +95,8 @@ export class Round {
   async #executeReady(): Promise<void> {
     const { store, proposals, tokens, clock, events } = this.#deps;
     const waiting = await proposals.list();
-    for (const id of this.#refusedAt.keys())
-      if (!waiting.some(({ proposalId }) => proposalId === id)) this.#refusedAt.delete(id);
+    for (const id of this.#refused.keys())
+      if (!waiting.some(({ proposalId }) => proposalId === id)) this.#refused.delete(id);
     for (const stored of waiting) {
       const standing = proposals.provenStandingOf(stored);
       if (standing.standing !== 'ready' || this.#hasLeft(standing.change, stored)) continue;
@@ -108,7 +111,7 @@ export class Round {
         }
       } catch (error) {
         if (!(error instanceof ProposalFailedError)) throw error;
-        this.#refusedAt.set(stored.proposalId, clock.now());
+        this.#refused.set(stored.proposalId, { at: clock.now(), signatures: stored.signatures.length });
         if (!this.#mayBeAway(standing.change)) await store.setFailure(stored.proposalId, error.message);
       }
       await this.#surveyAndDistribute();
@@ -124,8 +127,11 @@ export class Round {
     );
   }
 
-  #wasJustRefused({ proposalId }: StoredProposal): boolean {
-    const since = this.#deps.clock.now() - (this.#refusedAt.get(proposalId) ?? -Infinity);
+  /** With more signatures it may be taken: some rules ask for fewer people than a member does. */
+  #wasJustRefused({ proposalId, signatures }: StoredProposal): boolean {
+    const refused = this.#refused.get(proposalId);
+    if (refused === undefined || refused.signatures !== signatures.length) return false;
+    const since = this.#deps.clock.now() - refused.at;
     return since >= 0 && since < ASK_AGAIN_MS;
   }
 

@@ -40,8 +40,11 @@ export class MemoryStore implements DomainStore {
     const stored = this.#proposals.get(proposal.proposalId);
     if (stored === undefined && this.#proposals.size >= limit) return false;
     const known = new Map(stored?.signatures.map((signature) => [signature.operatorId, signature]));
+    const before = known.size;
     for (const signature of proposal.signatures) known.set(signature.operatorId, signature);
-    this.#proposals.set(proposal.proposalId, { ...(stored ?? proposal), signatures: [...known.values()] });
+    const { failure, ...rest } = stored ?? proposal;
+    const failed = failure !== undefined && known.size === before ? { failure } : {};
+    this.#proposals.set(proposal.proposalId, { ...rest, ...failed, signatures: [...known.values()] });
     return true;
   }
 

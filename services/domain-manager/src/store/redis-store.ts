@@ -46,7 +46,9 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('PEXPIREAT', KEYS[2], ARGV[3])
   redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 end
-for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) end
+for i = 6, #ARGV, 2 do
+  if redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) == 1 then redis.call('HDEL', KEYS[2], 'failure') end
+end
 return 1`;
 
 /** KEYS: index, proposal. ARGV: id. */

@@ -93,14 +93,21 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.listProposals()).toHaveLength(1);
   });
 
-  test('a failure stays with its proposal, and makes no proposal by itself', async () => {
+  test('a failure stays with its proposal until somebody else signs it, and makes no proposal by itself', async () => {
     const store = await newStore();
     const proposal = newProposal();
     await store.putProposal(proposal, 8);
     await store.setFailure(proposal.proposalId, 'refused');
     await store.setFailure('cd'.repeat(32), 'gone');
-    expect((await store.findProposal(proposal.proposalId))?.failure).toBe('refused');
+    const failure = async () => (await store.findProposal(proposal.proposalId))?.failure;
+    expect(await failure()).toBe('refused');
     expect(await store.listProposals()).toHaveLength(1);
+    const signedAgain = [{ operatorId: 'anna', signature: Buffer.from([2]) }];
+    await store.putProposal({ ...proposal, signatures: signedAgain }, 8);
+    expect(await failure()).toBe('refused');
+    const signedByAnother = [{ operatorId: 'berta', signature: Buffer.from([3]) }];
+    await store.putProposal({ ...proposal, signatures: signedByAnother }, 8);
+    expect(await failure()).toBeUndefined();
   });
 
   test('a note that a proposal is done stays with it, and makes no proposal by itself', async () => {

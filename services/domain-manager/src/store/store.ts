@@ -33,7 +33,7 @@ export interface StoredProposal {
   readonly signatures: readonly Signature[];
   /** Milliseconds since the epoch, when the store forgets it. */
   readonly expiresAt: number;
-  /** Why every member refused it. */
+  /** Why every member refused it, with the signatures that it has. */
   readonly failure?: string;
   /** For a command that makes no token; for all others the chain of tokens shows whether they were carried out. */
   readonly done?: true;
@@ -41,8 +41,8 @@ export interface StoredProposal {
 
 export interface ProposalStore {
   /**
-   * Durable once it resolves. Stores the proposal, or adds its signatures to the one with the same id. False if `limit`
-   * others are stored.
+   * Durable once it resolves. Stores the proposal, or adds its signatures to the one with the same id, which then has
+   * not failed yet. False if `limit` others are stored.
    */
   putProposal(proposal: StoredProposal, limit: number): Promise<boolean>;
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
