@@ -21,7 +21,7 @@ export interface SightingsDeps {
 interface Sighting {
   readonly domain: string;
   readonly tokenHash: Buffer;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, by the clock as it was when this replica began counting. */
   readonly since: number;
   /** Milliseconds served before this replica began counting. */
   readonly servedBefore: number;
@@ -43,9 +43,16 @@ export class Sightings {
     this.#deps = deps;
   }
 
-  /** Milliseconds since the epoch, by this replica's clock. */
+  /**
+   * Milliseconds since the epoch, by this replica's clock. If that was set forward, the date is later, too, so that
+   * nothing is waited for less; if it was set back, the date stays, so that what began before does not seem to have
+   * begun long after.
+   */
   seenAt(generation: number): number {
-    return this.#byGeneration.get(generation)?.since ?? this.#deps.tokens.seenAt(generation);
+    const { tokens, clock, monotonicClock } = this.#deps;
+    const sighting = this.#byGeneration.get(generation);
+    if (sighting === undefined) return tokens.seenAt(generation);
+    return Math.max(sighting.since, clock.now() - servedMs(sighting, monotonicClock.now()));
   }
 
   /** Call in every round of the leader. */
@@ -65,15 +72,21 @@ export class Sightings {
     const hash = tokenHash(tokens.page(generation - 1)[0]!);
     const stored = await store.findSighting(generation);
     const servedBefore = stored === undefined ? 0 : servedMsOf(stored, { domain, tokenHash: hash }, scheduler);
-    const since = Math.min(tokens.seenAt(generation), clock.now() - servedBefore);
+    const since = clock.now() - servedBefore;
     const countedFrom = monotonicClock.now();
     this.#byGeneration.set(generation, { domain, tokenHash: hash, since, servedBefore, countedFrom });
   }
 
   #store(generation: number, now: number): Promise<void> {
     const { store, scheduler } = this.#deps;
-    const { servedBefore, countedFrom, domain, tokenHash: hash } = this.#byGeneration.get(generation)!;
-    const servedMs = Math.floor(servedBefore + now - countedFrom);
-    return store.putSighting(generation, signServedTime({ domain, tokenHash: hash, servedMs }, scheduler));
+    const sighting = this.#byGeneration.get(generation)!;
+    const { domain, tokenHash: hash } = sighting;
+    const served = { domain, tokenHash: hash, servedMs: Math.floor(servedMs(sighting, now)) };
+    return store.putSighting(generation, signServedTime(served, scheduler));
   }
+}
+
+/** `now`: by the monotonic clock. */
+function servedMs({ servedBefore, countedFrom }: Sighting, now: number): number {
+  return servedBefore + now - countedFrom;
 }
