@@ -287,7 +287,8 @@ describe('a command that makes key material', () => {
     end.send(end.entry(0, 'GenerateBackingKey', newKey));
     expect((await end.settled())[0]?.refusal).toBeUndefined();
     expect(made).toEqual(['k']);
-    expect(worker.recorded.signed).toMatchObject([{ hostId: host.operatorId }]);
+    const proof = expect.objectContaining({ statement: expect.anything() as unknown }) as unknown;
+    expect(worker.recorded.signed).toMatchObject([{ hostId: host.operatorId, proof }]);
   });
 
   const make = (end: HostEnd, id = 0, keyId = 'k') => end.entry(id, 'GenerateBackingKey', { ...newKey, keyId });
@@ -321,6 +322,18 @@ describe('a command that makes key material', () => {
     await end.settled();
     expect(made).toEqual(['a', 'b']);
     expect(worker.recorded.signed).toHaveLength(1);
+  });
+
+  test('leaves nothing by which to guess the password that it, or another of its frame, brings', async () => {
+    const { end, worker } = await connect({ handlers: { SealCredential: () => ({ token: Buffer.from('sealed') }) } });
+    const password = {
+      accessKeyId: 'cluster',
+      principal: 'custom-key-store',
+      secretAccessKey: Buffer.from('Tr0ub4dor'),
+    };
+    end.send(make(end), end.entry(1, 'SealCredential', password));
+    expect(await end.settled()).toMatchObject([{ refusal: undefined }, { refusal: undefined }]);
+    expect(worker.recorded.signed).toEqual([{ hostId: host.operatorId, sessionId: expect.anything() as unknown }]);
   });
 });
 

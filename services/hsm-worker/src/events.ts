@@ -23,14 +23,16 @@ export class WorkerEvents implements SessionEvents {
   }
 
   /** The audit record of commands that make or change key material: the statement and its signature prove who asked. */
-  signedRequest({ hostId, sessionId, statement, signature }: SignedRequest): void {
+  signedRequest({ hostId, sessionId, proof }: SignedRequest): void {
     // Nearly every frame that makes a key logs one. To keep them, set the level to debug and ship the log.
     this.#log.debug(
       {
         hostId,
         sessionId: Buffer.from(sessionId).toString('hex'),
-        statement: Buffer.from(statement).toString('base64'),
-        signature: Buffer.from(signature).toString('base64'),
+        ...(proof && {
+          statement: Buffer.from(proof.statement).toString('base64'),
+          signature: Buffer.from(proof.signature).toString('base64'),
+        }),
       },
       'signed commands',
     );

@@ -1,4 +1,5 @@
 import { verify } from 'node:crypto';
+import { SealCredential } from '@keyfleet/shared/hsm/commands';
 import {
   FrameError,
   FrameOpener,
@@ -19,9 +20,11 @@ import type { AcceptedStream } from './session.ts';
 export interface SignedRequest {
   readonly hostId: string;
   readonly sessionId: Uint8Array;
-  /** What the host's delegated key signed, and the signature. */
-  readonly statement: Uint8Array;
-  readonly signature: Uint8Array;
+  /**
+   * What the host's delegated key signed, and the signature. Absent where one of the commands brings a secret that a
+   * person chose: with its hash, or a signature of that, whoever reads the record could try passwords.
+   */
+  readonly proof?: { readonly statement: Uint8Array; readonly signature: Uint8Array };
 }
 
 export interface StreamDeps {
@@ -172,7 +175,9 @@ export class MemberStream implements CommandSource {
       const statement = signedCommands({ sessionId, streamId: keys.streamId }, signed);
       verified = verify(null, statement, delegatedKey, signature);
       // A copy, because the frame is overwritten.
-      if (verified) this.#deps.onSigned({ hostId, sessionId, statement, signature: Buffer.from(signature) });
+      const proof = { statement, signature: Buffer.from(signature) };
+      const isGuessable = signed.some(({ code }) => code === SealCredential.code);
+      if (verified) this.#deps.onSigned({ hostId, sessionId, ...(isGuessable ? {} : { proof }) });
       return verified;
     };
   }
