@@ -83,25 +83,40 @@ describe('the pool', () => {
     },
   );
 
-  test.each([
-    ['answers what workers are no longer too busy for', 4, 'answered'],
-    ['throttles what all workers stay too busy for, long before the deadline', 5, 'overloaded'],
-  ])('%s, and asks less and less often', async (_, times, outcome) => {
+  test('answers what workers are no longer too busy for, and asks less and less often', async () => {
     let asked = 0;
     const busy: RandomHandler = (...request) =>
-      asked++ < times ? refusing('overloaded')(...request) : { bytes: Buffer.of(1) };
+      asked++ < 7 ? refusing('overloaded')(...request) : { bytes: Buffer.of(1) };
     await using frontend = await startTwoWorkers(busy, busy);
-    const answer = frontend.ask(MINUTE_MS).then(
-      () => 'answered',
-      ({ reason }: { reason: string }) => reason,
-    );
+    const answer = frontend.ask(MINUTE_MS);
     // The other one is asked at once.
-    for (const [already, ms] of [50, 100, 200].entries()) {
+    for (const [already, ms] of [50, 100, 200, 400, 400, 400].entries()) {
       await until(() => asked === 2 + already);
       frontend.domain.clock.advance(ms);
     }
-    expect(await answer).toBe(outcome);
-    expect([asked, frontend.pool.inFlight]).toEqual([5, 0]);
+    expect(await answer).toBe(1);
+    expect([asked, frontend.pool.inFlight]).toEqual([8, 0]);
+  });
+
+  test('throttles what all workers stay too busy for, long before the deadline, beyond an eighth of its places', async () => {
+    let asked = 0;
+    let isBusy = true;
+    const busy: RandomHandler = (...request) => {
+      asked++;
+      return isBusy ? refusing('overloaded')(...request) : { bytes: Buffer.of(1) };
+    };
+    await using frontend = await startTwoWorkers(busy, busy);
+    const answers = Array.from({ length: 200 }, () => frontend.ask(MINUTE_MS).catch((error: object) => error));
+    for (const [already, ms] of [50, 100, 200].entries()) {
+      await until(() => asked === 200 * (2 + already));
+      frontend.domain.clock.advance(ms);
+    }
+    await until(() => asked === 1_000 && frontend.pool.inFlight === 125);
+    isBusy = false;
+    frontend.domain.clock.advance(400);
+    const all = await Promise.all(answers);
+    expect(all.filter((answer) => answer === 1)).toHaveLength(125);
+    expect(all.filter((answer) => answer !== 1)).toMatchObject(Array(75).fill({ reason: 'overloaded' }));
   });
 
   test('throttles at the deadline what workers are too busy for', async () => {

@@ -38,10 +38,12 @@ const FRAME_FILL = 32;
 /** A command that was under way in this many channels that ended may be what ends them. */
 const MAX_LOSSES = 3;
 /**
- * A command that workers are too busy for is tried so often, within 400 ms. To wait for its deadline instead would have
- * one account whose queues in the workers are full take all places here, and the workers refuse it 40 times a second.
+ * A command that workers are too busy for is tried so often, within 400 ms, and from then on every 400 ms until its
+ * deadline, as a burst of slow signatures needs it. Only an eighth of the places may be taken by then: otherwise one
+ * account whose queues in the workers are full would take all of them.
  */
 const MAX_OVERLOADS = 5;
+const PATIENT_PART = 1 / 8;
 /** Another worker may well run it; these refusals say nothing about the command itself. */
 const retryable: ReadonlySet<Refusal> = new Set(['unknown-domain-key', 'overloaded', 'no-domain']);
 /** These refusals say what a worker lacks, now or always; each of the other workers is asked once. */
@@ -231,10 +233,11 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     else this.#waiting.push(run);
   }
 
-  /** Doubles the time until it is tried again; true if it was tried often enough. */
+  /** Doubles the time until it is tried again, up to a limit; true if it was tried often enough. */
   #holdsBack(run: CommandRun): boolean {
-    run.notBefore = this.#options.clock.now() + SWEEP_MS * 2 ** run.overloads;
-    return ++run.overloads >= MAX_OVERLOADS;
+    const { clock, maxInFlight } = this.#options;
+    run.notBefore = clock.now() + SWEEP_MS * 2 ** Math.min(run.overloads, MAX_OVERLOADS - 1);
+    return ++run.overloads >= MAX_OVERLOADS && this.#inFlight > maxInFlight * PATIENT_PART;
   }
 
   /** The last refusal is the answer, except that the lack of a cluster says less than any other refusal. */
