@@ -67,7 +67,7 @@ export class LocalWorker implements Worker {
     return this.#reach(() => (this.hsm.activate(generation), this.#said()));
   }
   async leave(proposal: Uint8Array) {
-    return this.#reach(() => (this.hsm.leave(proposal), this.hsm.describe()));
+    return this.#reach(() => (this.hsm.leave(proposal).succeed(), this.hsm.describe()));
   }
   #said() {
     return { ...this.hsm.describe(), ...this.claims };

@@ -17,7 +17,7 @@ export class DurableHsm {
   #changing: Promise<unknown> = Promise.resolve();
   /** What the HSM would be after a crash. */
   #remembered: HsmDescription;
-  /** The last write failed: the disk may hold an older identity. */
+  /** The last write failed: the disk may hold another identity. */
   #unwritten = false;
 
   constructor(options: DurableHsmOptions) {
@@ -54,11 +54,17 @@ export class DurableHsm {
     return this.describe();
   }
 
-  /** Leaves a fresh identity on disk. Throws `DomainError`, or if the disk fails. */
+  /**
+   * Leaves a fresh identity on disk. Throws `DomainError`, or if the disk fails: then this HSM has not left, and can be
+   * told again.
+   */
   leave(proposal: Uint8Array): Promise<HsmDescription> {
     return this.#inTurn(async () => {
-      this.#options.hsm.leave(proposal);
-      await this.#remember();
+      const { hsm } = this.#options;
+      const successor = hsm.leave(proposal);
+      await this.#write(successor.sealedIdentity);
+      successor.succeed();
+      this.#remembered = hsm.describe();
       await this.#options.publishIdentity();
       return this.describe();
     });
@@ -78,11 +84,15 @@ export class DurableHsm {
   }
 
   async #remember(): Promise<void> {
-    const { hsm, identityFile } = this.#options;
-    this.#unwritten = true;
-    await writeDurably(identityFile, hsm.sealedIdentity());
-    this.#unwritten = false;
+    const { hsm } = this.#options;
+    await this.#write(hsm.sealedIdentity());
     this.#remembered = hsm.describe();
+  }
+
+  async #write(sealedIdentity: Uint8Array): Promise<void> {
+    this.#unwritten = true;
+    await writeDurably(this.#options.identityFile, sealedIdentity);
+    this.#unwritten = false;
   }
 
   async #install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {

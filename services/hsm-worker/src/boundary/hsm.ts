@@ -33,6 +33,13 @@ export interface HsmDescription extends Member {
   readonly activeGeneration: number;
 }
 
+/** A new HSM of the same name, which is to take the place of one that leaves its domain. */
+export interface Successor {
+  /** For the shell to write durably before `succeed`. */
+  readonly sealedIdentity: Buffer;
+  succeed(): void;
+}
+
 export interface HsmOptions {
   readonly memberId: string;
   readonly anchor: TrustAnchor;
@@ -128,7 +135,7 @@ export class Hsm {
 
   /**
    * The identity and what the HSM must not forget, sealed under the seal key. The shell writes it durably after every
-   * `prepare`, `install` and `leave`, before it answers.
+   * `prepare` and `install`, before it answers.
    */
   sealedIdentity(): Buffer {
     const installed = this.#wasMember ? this.#verified : undefined;
@@ -280,8 +287,11 @@ export class Hsm {
     this.#installed?.activate(generation);
   }
 
-  /** Erases the domain and the identity, leaving a new HSM of the same name. Throws `DomainError`. */
-  leave(proposal: Uint8Array): void {
+  /**
+   * Erases the domain and the identity, leaving a new HSM of the same name. Nothing changes before `succeed`: if the
+   * old identity stays on the disk, it must still be this HSM that is told to leave. Throws `DomainError`.
+   */
+  leave(proposal: Uint8Array): Successor {
     // An HSM that was never a member has nothing to erase, and the change that made it fresh must not do so again.
     if (this.#verified === undefined || !this.#wasMember) throw noDomain();
     const change = verifyProposal(this.#verified, parseProposal(proposal));
@@ -289,7 +299,12 @@ export class Hsm {
     if (change.name !== 'LeaveDomain' || change.body.memberId !== this.memberId) {
       throw new DomainError('wrong-state', `the change does not make ${this.memberId} leave the domain`);
     }
-    this.#identity = newIdentity(this.memberId);
+    const identity = newIdentity(this.memberId);
+    return { sealedIdentity: identity.seal(this.#options.sealKey), succeed: () => this.#becomeFresh(identity) };
+  }
+
+  #becomeFresh(identity: Identity): void {
+    this.#identity = identity;
     this.#verified = undefined;
     this.#wasMember = false;
     this.#installed = undefined;

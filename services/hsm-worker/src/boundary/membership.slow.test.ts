@@ -116,7 +116,7 @@ describe('leaving a domain', () => {
     const domain = new TestDomain();
     const [hsm] = domain.hsms;
     const before = memberOf(hsm!);
-    hsm!.leave(domain.propose(leave('hsm-1')));
+    hsm!.leave(domain.propose(leave('hsm-1'))).succeed();
     expect(hsm!.keyring()).toBeUndefined();
     expect(hsm!.describe()).toMatchObject({ memberId: 'hsm-1', domain: '', generation: 0 });
     expect(memberOf(hsm!)).not.toEqual(before);

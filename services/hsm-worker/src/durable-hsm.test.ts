@@ -1,0 +1,97 @@
+import { mkdir, mkdtempDisposable, readFile, rmdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { signCall } from '@keyfleet/shared/domain/domain-call';
+import { rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { expect, test } from 'vitest';
+import type { Hsm } from './boundary/hsm.ts';
+import { DomainCalls } from './domain-calls.ts';
+import { DurableHsm } from './durable-hsm.ts';
+
+/** The first member of a new domain, with a disk that a test breaks. */
+async function newMember() {
+  const folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
+  const domain = new TestDomain();
+  const hsm = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
+  const identityFile = join(folder.path, 'identity');
+  const events = { tokenInstalled: () => {} };
+  const member = new DurableHsm({ hsm, identityFile, publishIdentity: async () => {}, events });
+  await member.install(domain.tokens);
+  const file = () => readFile(identityFile);
+  return {
+    domain,
+    hsm,
+    member,
+    file,
+    /** The HSM that a crash would leave. */
+    restarted: async (): Promise<Hsm> => domain.newHsm('hsm-1', await file()),
+    breakDisk: () => mkdir(`${identityFile}.new`),
+    mendDisk: () => rmdir(`${identityFile}.new`),
+    [Symbol.asyncDispose]: () => folder.remove(),
+  };
+}
+
+test('a member says that it has a token only once a crash cannot take it back', async () => {
+  await using world = await newMember();
+  const { domain, hsm, member } = world;
+  domain.rotate();
+
+  const installing = member.install(domain.tokens);
+  while (hsm.describe().generation < 2) await setImmediate();
+  expect(member.describe().generation).toBe(1);
+  expect((await installing).generation).toBe(2);
+  expect(member.describe().generation).toBe(2);
+});
+
+test('a token that is installed already is not written again, unless the last write failed', async () => {
+  await using world = await newMember();
+  const { domain, member, file } = world;
+  const written = await file();
+  await member.install(domain.tokens);
+  expect(await file()).toEqual(written);
+
+  await world.breakDisk();
+  domain.rotate();
+  await expect(member.install(domain.tokens)).rejects.toThrow('EISDIR');
+  await world.mendDisk();
+  expect((await member.install(domain.tokens)).generation).toBe(2);
+  expect(await file()).not.toEqual(written);
+});
+
+test('a token that the disk refused is given out when it is asked for again, and is on the disk then', async () => {
+  await using world = await newMember();
+  const { domain, member } = world;
+  const [proposal, current] = [domain.propose(rotation), domain.tokens.at(-1)!];
+  await world.breakDisk();
+  await expect(member.prepare(proposal, current)).rejects.toThrow('EISDIR');
+  await world.mendDisk();
+  const token = await member.prepare(proposal, current);
+  const restarted = await world.restarted();
+  restarted.install(domain.tokens);
+  expect(restarted.prepare(proposal, current)).toEqual(token);
+});
+
+test('a member whose disk refuses the new identity has not left, and leaves when it is told again', async () => {
+  await using world = await newMember();
+  const { domain, hsm, member } = world;
+  const { anchor, clock, scheduler } = domain;
+  const proposal = domain.propose({ name: 'LeaveDomain', body: { memberId: 'hsm-1' } });
+  const calls = new DomainCalls({ hsm, anchor, clock });
+  const tell = () => {
+    const about = { domain: anchor.domain, method: 'LeaveDomain', memberId: 'hsm-1', request: [proposal] } as const;
+    calls.assertLeave(signCall(about, scheduler, clock.now()), proposal);
+    return member.leave(proposal);
+  };
+  const before = member.describe();
+
+  await world.breakDisk();
+  await expect(tell()).rejects.toThrow('EISDIR');
+  expect(member.describe()).toEqual(before);
+  expect((await world.restarted()).state?.generation).toBe(1);
+  await world.mendDisk();
+  expect(await tell()).toMatchObject({ domain: '', generation: 0 });
+  const { signingKey } = member.describe();
+  expect(signingKey).not.toEqual(before.signingKey);
+  expect((await world.restarted()).describe()).toMatchObject({ domain: '', generation: 0, signingKey });
+});
