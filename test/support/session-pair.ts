@@ -194,9 +194,9 @@ export function newWorker(
       get installed() {
         return domain.installed;
       },
-      signMessage: async (message) =>
-        SignedMessage.encode({ message, signature: await signBytesOffLoop(domain.identities[memberId], message) }),
     },
+    signWhenDurable: async (message) =>
+      SignedMessage.encode({ message, signature: await signBytesOffLoop(domain.identities[memberId], message) }),
     handlers: { ...refusing(), ...options.handlers },
     context: () => ({
       keyring: domain.keyring,

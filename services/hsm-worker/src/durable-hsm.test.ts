@@ -1,11 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtempDisposable, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { Negotiation } from '@keyfleet/frontend/hsm/negotiation';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { signCall } from '@keyfleet/shared/domain/domain-call';
+import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { rotation, TestDomain } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import type { Hsm } from './boundary/hsm.ts';
+import { SessionRefusedError, Sessions } from './boundary/session.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { DurableHsm } from './durable-hsm.ts';
 
@@ -40,8 +45,10 @@ test('a member says that it has a token only once a crash cannot take it back', 
   const installing = member.install(domain.tokens);
   while (hsm.describe().generation < 2) await setImmediate();
   expect(member.describe().generation).toBe(1);
+  const signed = member.signWhenDurable(Buffer.from('generation 2')).then(world.restarted);
   expect((await installing).generation).toBe(2);
   expect(member.describe().generation).toBe(2);
+  expect((await signed).state?.generation).toBe(2);
 });
 
 test('a token that is installed already is not written again, unless the last write failed', async () => {
@@ -57,6 +64,37 @@ test('a token that is installed already is not written again, unless the last wr
   await world.mendDisk();
   expect((await member.install(domain.tokens)).generation).toBe(2);
   expect(await file()).not.toEqual(written);
+});
+
+test('no session says that a member has a token which its disk refused; one that is there already goes on', async () => {
+  await using world = await newMember();
+  const { domain, hsm, member } = world;
+  const { clock, frontend: host } = domain;
+  const signWhenDurable = (message: Uint8Array) => member.signWhenDurable(message);
+  const onUnknownDomainKey = () => {};
+  const sessions = new Sessions({
+    member: hsm,
+    signWhenDurable,
+    clock,
+    random: randomBytes,
+    protocols,
+    onUnknownDomainKey,
+  });
+  const generationOfSession = async () => {
+    const known = { verified: verifyChain(domain.anchor, domain.tokens), noteNewer() {}, async refresh() {} };
+    const negotiation = await Negotiation.start({ host, domain: known, clock });
+    return (await negotiation.finish(await sessions.negotiate(negotiation.hello))).generation;
+  };
+
+  await world.breakDisk();
+  await expect(member.prepare(domain.propose(rotation), domain.tokens.at(-1))).rejects.toThrow('EISDIR');
+  expect(await generationOfSession()).toBe(1);
+  domain.rotate();
+  await expect(member.install(domain.tokens)).rejects.toThrow('EISDIR');
+  await expect(generationOfSession()).rejects.toThrow(SessionRefusedError);
+  await world.mendDisk();
+  await member.install(domain.tokens);
+  expect(await generationOfSession()).toBe(2);
 });
 
 test('a token that the disk refused is given out when it is asked for again, and is on the disk then', async () => {

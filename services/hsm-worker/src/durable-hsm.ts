@@ -32,6 +32,15 @@ export class DurableHsm {
     return { ...remembered, activeGeneration: Math.min(activeGeneration, remembered.generation) };
   }
 
+  /** A `SignedMessage` that may say what is installed: rejects unless that is on disk. */
+  async signWhenDurable(message: Uint8Array): Promise<Uint8Array> {
+    const { hsm } = this.#options;
+    const { generation } = hsm.describe();
+    await this.#changing;
+    if (this.#remembered.generation < generation) throw new Error('the newest domain token is not on disk');
+    return hsm.signMessage(message);
+  }
+
   /**
    * The token is on disk before anyone sees it: after a crash the HSM must not make another one. Throws `DomainError`,
    * or if the disk fails.

@@ -38,10 +38,11 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const publishIdentity = () => writePublicIdentity(config, hsm);
   await publishIdentity();
 
-  const { sessions, rsaKeyPairs } = startSessions(config, { hsm, backingKeys, events, resources });
+  const durableHsm = new DurableHsm({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
+  const signWhenDurable = (message: Uint8Array) => durableHsm.signWhenDurable(message);
+  const { sessions, rsaKeyPairs } = startSessions(config, { hsm, signWhenDurable, backingKeys, events, resources });
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
   const notices = resources.use(startNotices({ nats: config.nats, name: hsm.memberId, onProblem }));
-  const durableHsm = new DurableHsm({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
   const peers = resources.use(startPeers(config.peerTls, reportOf(log)));
   const follower = resources.use(
     new TokenFollower({

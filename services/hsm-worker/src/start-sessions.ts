@@ -9,6 +9,7 @@ import { newNonceSource } from './boundary/crypto/random.ts';
 import type { Hsm } from './boundary/hsm.ts';
 import type { BackingKeyCache } from './boundary/keys/backing-keys.ts';
 import { RsaKeyPool } from './boundary/keys/rsa-key-pool.ts';
+import type { SignWhenDurable } from './boundary/session.ts';
 import { SessionService } from './boundary/session-service.ts';
 import type { WorkerConfig } from './config.ts';
 import type { WorkerEvents } from './events.ts';
@@ -16,6 +17,7 @@ import { commandObserver } from './observe-commands.ts';
 
 export interface SessionsDeps {
   readonly hsm: Hsm;
+  readonly signWhenDurable: SignWhenDurable;
   readonly backingKeys: BackingKeyCache;
   readonly events: WorkerEvents;
   readonly resources: AsyncDisposableStack;
@@ -30,7 +32,7 @@ export interface HostSessions {
 /** Everything that a command runs with. */
 export function startSessions(
   config: WorkerConfig,
-  { hsm, backingKeys, events, resources }: SessionsDeps,
+  { hsm, signWhenDurable, backingKeys, events, resources }: SessionsDeps,
 ): HostSessions {
   const clock = systemClock;
   const rsaKeyPairs = resources.use(new RsaKeyPool(config.rsaKeyPool));
@@ -41,6 +43,7 @@ export function startSessions(
   const nonce = newNonceSource();
   const sessions = new SessionService({
     member: hsm,
+    signWhenDurable,
     handlers,
     observer: commandObserver(),
     context: contextOf(hsm, {

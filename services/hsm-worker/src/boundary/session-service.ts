@@ -5,7 +5,7 @@ import type { CommandContext } from './commands/command.ts';
 import type { Random } from './crypto/random.ts';
 import { type CommandHandlers, type CommandObserver, Dispatcher, Executor } from './executor.ts';
 import { HostLoad } from './host-load.ts';
-import { type SessionMember, Sessions } from './session.ts';
+import { type SessionMember, Sessions, type SignWhenDurable } from './session.ts';
 import { MemberStream, type SignedRequest } from './stream.ts';
 
 /** What the boundary reports to the shell; none of it is secret. */
@@ -21,6 +21,7 @@ export interface SessionEvents {
 
 export interface SessionServiceOptions {
   readonly member: SessionMember;
+  readonly signWhenDurable: SignWhenDurable;
   readonly handlers: CommandHandlers;
   /** Undefined while the HSM belongs to no domain. */
   readonly context: () => CommandContext | undefined;
@@ -57,6 +58,7 @@ export class SessionService {
   constructor(options: SessionServiceOptions) {
     const {
       member,
+      signWhenDurable,
       handlers,
       context,
       clock,
@@ -74,7 +76,7 @@ export class SessionService {
       onFault: (command, error) => events.fault(command, error),
     });
     this.#options = options;
-    this.#sessions = new Sessions({ member, clock, random, protocols, onUnknownDomainKey });
+    this.#sessions = new Sessions({ member, signWhenDurable, clock, random, protocols, onUnknownDomainKey });
     this.#executor = new Executor({ dispatcher, clock, maxInFlight: maxInFlight.worker, observer });
   }
 

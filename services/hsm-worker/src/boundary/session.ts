@@ -40,9 +40,10 @@ export interface SessionMember {
   readonly memberId: string;
   /** Undefined while the HSM belongs to no domain. */
   readonly installed: Installed | undefined;
-  /** A `SignedMessage` under the identity's signing key. */
-  signMessage(message: Uint8Array): Promise<Uint8Array>;
 }
+
+/** A `SignedMessage` under the identity's signing key, made once a crash cannot take back what is installed. */
+export type SignWhenDurable = (message: Uint8Array) => Promise<Uint8Array>;
 
 /** The only error for a handshake or stream that is not accepted. No reason crosses the boundary. */
 export class SessionRefusedError extends Error {
@@ -64,6 +65,7 @@ export interface AcceptedStream {
 
 export interface SessionsDeps {
   readonly member: SessionMember;
+  readonly signWhenDurable: SignWhenDurable;
   readonly clock: Clock;
   readonly random: Random;
   readonly protocols: Protocols;
@@ -107,7 +109,7 @@ export class Sessions {
   }
 
   async #negotiate(signedHello: Uint8Array): Promise<Uint8Array> {
-    const { member, clock, random } = this.#deps;
+    const { member, signWhenDurable, clock, random } = this.#deps;
     const { state, tokenHash, keyring } = installedOf(member);
     const said = readHello(signedHello, state);
     const { hello, message } = said;
@@ -127,7 +129,7 @@ export class Sessions {
     const sealed = await sealForHost(sessionKey, { hello, helloHash, memberId });
     const { generation } = state;
     const rest = { helloHash, memberId, sessionId, sessionToken, expiresAt, generation, tokenHash };
-    return member.signMessage(Answer.encode({ ...rest, ...sealed }));
+    return signWhenDurable(Answer.encode({ ...rest, ...sealed }));
   }
 
   async #accept(signedOpen: Uint8Array): Promise<AcceptedStream> {
@@ -151,7 +153,7 @@ export class Sessions {
 
   /** This member's signed ephemeral keys for the stream, and the keys derived from both sides'. */
   async #answerOf(signedOpen: Uint8Array, open: ReturnType<typeof StreamOpen.decode>, sessionKey: KeyObject) {
-    const { member, random, protocols } = this.#deps;
+    const { member, signWhenDurable, random, protocols } = this.#deps;
     const version = commonVersion(protocols, open.versions);
     const { privateKey, publicKey: ephemeralKey } = await newAgreementKey();
     const agreed = await agree(privateKey, open.ephemeralKey);
@@ -159,7 +161,7 @@ export class Sessions {
     const { state, tokenHash } = installedOf(member);
     const { generation } = state;
     const said = { openHash: sha256(signedOpen), memberId: member.memberId, nonce: random(32), generation, tokenHash };
-    const accept = await member.signMessage(StreamAccept.encode({ ...said, ephemeralKey, kemCiphertext, version }));
+    const accept = await signWhenDurable(StreamAccept.encode({ ...said, ephemeralKey, kemCiphertext, version }));
     const keys = streamKeys({ sessionKey, agreed, encapsulated }, signedOpen, accept);
     return { accept, keys, layout: protocols.get(version)! };
   }
