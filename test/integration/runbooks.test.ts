@@ -3,6 +3,7 @@ import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -68,6 +69,8 @@ async function runBlock(block: string): Promise<void> {
     DOMAIN: `${manager} --trust-anchor trust-anchor.json`,
     ANNA: '--as anna --key anna.pem',
     BERTA: '--as berta --key berta.pem',
+    // One that no service of this fleet knows.
+    STORE: randomUUID(),
     REDIS: `--redis redis://127.0.0.1:${fleet.redis.port}`,
     PROPOSAL: proposal,
     DOMAIN_KEY: block.includes('$DOMAIN_KEY') ? await oldestDomainKey() : '',
@@ -169,6 +172,7 @@ test('docs/recovery.md: restore Redis, replace a lost worker, and a lost fleet',
     losesRedis,
     serveAgain,
     retires,
+    nothing,
     nothing,
     nothing,
     nothing,

@@ -3,6 +3,7 @@ import { openStore } from '@keyfleet/test-support/redis-store';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { acceptStore, giveIdentity, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { storeAt } from '@keyfleet/shared/stored/names';
@@ -21,6 +22,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 const clock = { now: Date.now };
 const domain = 'test';
 const anna = { operatorId: 'anna', privateKey: generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey };
+
+async function accept(client: RedisClient, inPlaceOf?: string): Promise<void> {
+  const present = await readStoreIdentity(client, domain);
+  await acceptStore(client, domain, { present, inPlaceOf, signer: anna });
+}
 
 describe('a store', () => {
   const redis = useRedis();
@@ -102,10 +108,35 @@ describe('a store', () => {
     await service.client.hset(storeAt(domain), 'mark', 0);
     await service.refused();
     expect(service.said).toEqual([expect.stringContaining('it went back to an older state')]);
-    await acceptStore(service.client, domain, await readStoreIdentity(service.client, domain), anna);
+    await accept(service.client);
     await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 5_000 });
     expect(service.said.at(-1)).toBe('accepted');
     expect(service.guard.problem).toBeUndefined();
+  });
+
+  test('that is restored from a backup of before its last acceptance goes on once operators name the one before', async () => {
+    const backup = await redis.client.hgetall(storeAt(domain));
+    const restore = () => redis.client.multi().del(storeAt(domain)).hset(storeAt(domain), backup).exec();
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    await restore();
+    await accept(redis.client);
+    const { id: before } = await readStoreIdentity(redis.client, domain);
+    await expect.poll(() => service.guard.id).toBe(before);
+
+    await restore();
+    await using started = await open();
+    await expect.poll(() => started.guard.id).toBe(backup['id']);
+    await accept(redis.client);
+    const { id: stranger } = await readStoreIdentity(redis.client, domain);
+    const problem = `it is another store (${stranger}) than before (${before})`;
+    await expect.poll(() => service.guard.problem).toContain(problem);
+    await accept(redis.client, before);
+    const { id } = await readStoreIdentity(redis.client, domain);
+    for (const { guard } of [service, started]) {
+      await expect.poll(() => [guard.id, guard.problem]).toEqual([id, undefined]);
+    }
+    await service.store.insertKey(newKey());
   });
 
   test('that says of itself that it follows the one before is another store, unless an operator signed it', async () => {

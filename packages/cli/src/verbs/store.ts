@@ -14,10 +14,28 @@ import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 import { rotateRecordKey as rotate } from '../rotate-record-key.ts';
 
+const isStoreId = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+
 export const accept = verb({
   description: 'Accept this Redis in place of the previous one: a restored backup, or a store whose losses you accept.',
-  args: { ...signerOptions, ...anchorOptions, ...redisOptions },
+  args: {
+    ...signerOptions,
+    ...anchorOptions,
+    ...redisOptions,
+    'in-place-of': {
+      type: 'string',
+      description:
+        'The store that services know, as they say it, if this Redis is from a backup of before its acceptance.',
+      valueHint: 'ID',
+    },
+  },
   async run(args, terminal) {
+    const inPlaceOf = args['in-place-of'];
+    if (inPlaceOf !== undefined && !isStoreId.test(inPlaceOf)) {
+      throw new CliError(`--in-place-of: '${inPlaceOf}' is no store's id. Services say it: "than before (...)".`, {
+        exitCode: 2,
+      });
+    }
     const anchor = loadTrustAnchor(args['trust-anchor']);
     const { domain } = anchor;
     await using redis = await openRedis(args);
@@ -33,13 +51,17 @@ export const accept = verb({
     );
     const durability = await checkDurability(redis, 'strict');
     const writes = new DurableWrites(redis, () => durability);
-    if ((await writes.write(storeAt(domain), (client) => acceptStore(client, domain, seen, signer))) !== 1) {
+    const acceptance = { present: seen, inPlaceOf, signer };
+    if ((await writes.write(storeAt(domain), (client) => acceptStore(client, domain, acceptance))) !== 1) {
       throw new CliError('somebody else accepted a store at the same time. See: keyfleet doctor');
     }
-    return { domain, before: seen.id, id: (await readStoreIdentity(redis, domain)).id };
+    const { id } = await readStoreIdentity(redis, domain);
+    return { domain, before: seen.id, ...(inPlaceOf !== undefined && { inPlaceOf }), id };
   },
-  text: ({ domain, before, id }) =>
-    `the domain '${domain}' now has the store ${id} in place of ${before || 'one without an id'}.`,
+  text: ({ domain, before, inPlaceOf, id }) => {
+    const stores = [before || 'one without an id', ...(inPlaceOf === undefined ? [] : [inPlaceOf])];
+    return `the domain '${domain}' now has the store ${id} in place of ${stores.join(' and ')}.`;
+  },
 });
 
 export const authenticate = verb({

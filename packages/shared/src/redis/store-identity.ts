@@ -45,14 +45,25 @@ const RAISE_MARK = `
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
 return redis.call('HINCRBY', KEYS[1], 'mark', 1)`;
 
-/** Gives the store a new identity that succeeds its present one: services that knew the old one accept it as theirs. */
+export interface Acceptance {
+  /** As it was read. */
+  readonly present: Pick<StoreIdentity, 'id' | 'follows'>;
+  /** A store that the present one, as from a backup that is older, does not know. */
+  readonly inPlaceOf?: string | undefined;
+  readonly signer: Signer;
+}
+
+/**
+ * Gives the store a new identity that succeeds its present one and `inPlaceOf`: services that knew one of these accept
+ * it as theirs.
+ */
 export function acceptStore(
   client: RedisCommands,
   domain: string,
-  present: Pick<StoreIdentity, 'id' | 'follows'>,
-  signer: Signer,
+  { present, inPlaceOf = '', signer }: Acceptance,
 ): unknown {
-  const follows = [...present.follows, present.id].filter((one) => one !== '').slice(-MAX_FOLLOWED);
+  const known = [...present.follows, present.id].filter((one) => one !== inPlaceOf);
+  const follows = [...known, inPlaceOf].filter((one) => one !== '').slice(-MAX_FOLLOWED);
   const id = randomUUID();
   const { acceptedBy, signature } = signAcceptance({ domain, id, follows }, signer);
   return client.eval(ACCEPT, 1, storeAt(domain), id, follows.join(','), present.id, acceptedBy, signature);
