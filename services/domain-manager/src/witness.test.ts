@@ -40,13 +40,13 @@ function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
 }
 
 /** What happens to a token that someone brings to a domain-manager with these workers. */
-async function storing(token: Buffer, workers: readonly Worker[]): Promise<string> {
-  const store = new MemoryStore(domain.clock);
-  await store.appendToken(1, domain.tokens[0]!);
-  const tokens = new TokenLog({ store, anchor: domain.anchor, clock: domain.clock });
+async function storing(token: Buffer, workers: readonly Worker[], of = domain): Promise<string> {
+  const store = new MemoryStore(of.clock);
+  await store.appendToken(1, of.tokens[0]!);
+  const tokens = new TokenLog({ store, anchor: of.anchor, clock: of.clock });
   await tokens.refresh();
   try {
-    const deps = { tokens, workers, events, clock: domain.clock };
+    const deps = { tokens, workers, events, clock: of.clock };
     return String(await tokens.append(token, (next) => assertOthersConfirm(next, deps)));
   } catch (error) {
     return (error as Error).name;
@@ -106,5 +106,22 @@ test('a member that has just restarted gets the newest keys first, and compares'
     const restarted = domain.newHsm('hsm-2', second.sealedIdentity());
     expect(restarted.describe().generation).toBe(0);
     expect(await storing(token, [workerOf(maker), workerOf(restarted)])).toBe(outcome);
+  }
+});
+
+test('members that hold what the store lost refuse another token in its place, also one of whom they removed', async () => {
+  const rolledBack = new TestDomain({ members: 3 });
+  const [first, former, last] = rolledBack.hsms as [Hsm, Hsm, Hsm];
+  const fork = rolledBack.prepare(rotation, rolledBack.people, former);
+  const workers = [former, first, last].map((hsm) => workerOf(hsm));
+  expect(await storing(fork, workers, rolledBack)).toBe('true');
+  rolledBack.hsms.splice(1, 1);
+  for (const change of [
+    { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } },
+    rotation,
+  ] satisfies Change[]) {
+    rolledBack.step(change);
+    expect(former.describe().generation).toBe(1);
+    expect(await storing(fork, workers, rolledBack)).toBe('TokenLogError');
   }
 });

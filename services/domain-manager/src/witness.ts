@@ -36,9 +36,12 @@ export async function assertOthersOpen(
   const { signerId } = parseToken(token);
   const others = state.members.filter(({ memberId }) => memberId !== signerId);
   const veterans = others.filter((member) => before === undefined || isMember(before, member));
+  // Who holds more than the store is asked too, and refuses: a token that the store lost is not to be made anew.
   const witnesses = views.filter(
     (view): view is Described =>
-      view.description?.generation === state.generation - 1 && isMember({ members: others }, view.description),
+      view.description !== undefined &&
+      view.description.generation >= state.generation - 1 &&
+      isMember({ members: others }, view.description),
   );
   // Whom this token admits has no keys to compare it with, so it is asked only where no member from before is in reach.
   const comparing = witnesses.filter(({ description }) => isMember({ members: veterans }, description));
