@@ -7,7 +7,7 @@ import { DomainManager } from '@keyfleet/proto';
 import { tokenHash } from '@keyfleet/shared/domain/token';
 import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices } from '@keyfleet/shared/notices';
-import { memberOf, TestDomain } from '@keyfleet/test-support/domain';
+import { memberOf, rotation, TestDomain } from '@keyfleet/test-support/domain';
 import { until } from '@keyfleet/test-support/loopback-worker';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -218,11 +218,12 @@ describe('a frontend that a member shows to be behind', () => {
     await until(() => follower.view.state?.generation === 1);
     domain.rotate();
 
-    follower.view.noteNewer(memberOf(domain.newHsm('hsm-1')), 2);
+    const proof = { generation: 2, tokenHash: tokenHash(domain.tokens[1]!) };
+    follower.view.noteOther(memberOf(domain.newHsm('hsm-1')), proof);
     vi.advanceTimersByTime(60_000);
     expect(follower.view.problem).toBeUndefined();
 
-    follower.view.noteNewer(memberOf(domain.hsms[1]!), 2);
+    follower.view.noteOther(memberOf(domain.hsms[1]!), proof);
     expect(follower.view.verified).toBeDefined();
     vi.advanceTimersByTime(5001);
     expect(follower.view.problem).toBe('hsm-2 has domain token 2, but none after 1 can be found');
@@ -231,6 +232,44 @@ describe('a frontend that a member shows to be behind', () => {
     manager.tokens = domain.tokens;
     follower.view.look();
     await until(() => follower.view.state?.generation === 2);
+  });
+
+  test('uses no worker while a member is on a fork, however long either chain is; one that is merely behind is nothing', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const domain = new TestDomain({ members: 3 });
+    await using manager = await ShowsTokens.start();
+    const forked = memberOf(domain.hsms[1]!);
+    const fork = { generation: 2, tokenHash: tokenHash(domain.prepare(rotation, domain.people, domain.hsms[1]!)) };
+    const behind = { generation: 1, tokenHash: tokenHash(domain.tokens[0]!) };
+    const problem = 'hsm-2 has another domain token 2 than the domain-managers show: the domain is forked';
+    for (const generation of [2, 3]) {
+      domain.rotate();
+      manager.tokens = domain.tokens.slice();
+      await using follower = startView(domain, [manager]);
+      await until(() => follower.view.state?.generation === generation);
+      follower.view.noteOther(memberOf(domain.hsms[2]!), behind);
+      vi.advanceTimersByTime(5001);
+      expect(follower.view.problem).toBeUndefined();
+      follower.view.noteOther(forked, fork);
+      vi.advanceTimersByTime(5001);
+      expect(follower.view.problem).toBe(problem);
+      follower.view.noteOther(forked, behind);
+      expect(follower.view.verified).toBeUndefined();
+    }
+
+    manager.tokens = domain.tokens.slice(0, 1);
+    await using follower = startView(domain, [manager]);
+    await until(() => follower.view.state?.generation === 1);
+    follower.view.noteOther(forked, fork);
+    vi.advanceTimersByTime(5001);
+    expect(follower.view.problem).toBe('hsm-2 has domain token 2, but none after 1 can be found');
+    manager.tokens = domain.tokens.slice();
+    follower.view.look();
+    await until(() => follower.view.problem === problem);
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    manager.tokens = domain.tokens.slice();
+    follower.view.look();
+    await until(() => follower.view.state?.generation === 4);
   });
 });
 

@@ -48,7 +48,7 @@ describe('the session of a pool', () => {
     const domain = new FakeDomain([host]);
     const members = domain.state.members.filter(({ memberId }) => memberId === 'hsm-2');
     const verified = { ...domain.verified, state: { ...domain.state, members } };
-    const known = { verified, noteNewer: () => {}, refresh: async () => {} };
+    const known = { verified, noteOther: () => {}, refresh: async () => {} };
     const workers = (['hsm-1', 'hsm-2'] as const).map(
       (memberId, i) => new LoopbackWorker(domain, memberId, { GenerateRandom: answering(i + 1) }),
     );

@@ -140,6 +140,19 @@ describe('a host refuses the answer', () => {
     await negotiation.finish(answer);
   });
 
+  test('of a member that has another domain token is noted, whichever it is', async () => {
+    const domain = new FakeDomain([host]);
+    domain.change({});
+    domain.change({});
+    const negotiation = await startNegotiation(domain);
+    const answer = await newWorker(domain).service.negotiate(negotiation.hello);
+    for (const change of [{ generation: 2 }, { generation: 4 }, { tokenHash: Buffer.alloc(32) }]) {
+      await expect(negotiation.finish(answered(domain, answer, change))).rejects.toThrow('domain token');
+    }
+    await negotiation.finish(answer);
+    expect(domain.others).toEqual([2, 4, 3].map((generation) => ({ memberId: 'hsm-1', generation })));
+  });
+
   test('only until it has the domain token that the member already has', async () => {
     const domain = new FakeDomain([host]);
     const ahead = domain.copy();
@@ -147,7 +160,7 @@ describe('a host refuses the answer', () => {
     let looked = 0;
     const known = {
       verified: domain.verified,
-      noteNewer: () => {},
+      noteOther: () => {},
       refresh: async () => {
         looked++;
         known.verified = ahead.verified;

@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
+import type { DomainProof, KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
 import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
@@ -60,12 +60,12 @@ export class FakeDomain implements KnownDomain {
   keys: DomainKey[] = [newDomainKey()];
   /** What `verified` says; a test that forks the domain changes it. */
   hash: Buffer;
-  /** What members proved to have, and this frontend does not know. */
-  readonly newer: { readonly memberId: string; readonly generation: number }[] = [];
+  /** What members proved to have, and is not the newest here. */
+  readonly others: { readonly memberId: string; readonly generation: number }[] = [];
   #sessionFloor: number;
 
-  noteNewer({ memberId }: Member, generation: number): void {
-    this.newer.push({ memberId, generation });
+  noteOther({ memberId }: Member, { generation }: DomainProof): void {
+    this.others.push({ memberId, generation });
   }
 
   constructor(hosts: readonly Host[], domain = 'test', like?: FakeDomain) {

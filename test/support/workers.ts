@@ -76,7 +76,7 @@ export class TestWorkers implements AsyncDisposable {
   }
   /** The domain as a frontend knows it that has seen all tokens so far and will see no more. */
   get domain(): KnownDomain {
-    return { verified: verifyChain(this.anchor, this.#tokens.tokens), noteNewer: () => {}, refresh: async () => {} };
+    return { verified: verifyChain(this.anchor, this.#tokens.tokens), noteOther: () => {}, refresh: async () => {} };
   }
   /** What the domain-manager hands out; a test may put anything here. */
   get tokens(): Buffer[] {

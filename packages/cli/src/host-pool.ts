@@ -51,7 +51,7 @@ async function openPoolAs(
   const pool = new WorkerPool({
     workers: workers.map((address) => newWorkerClient(address, credentials)),
     host: { operatorId, privateKey },
-    domain: { verified: domain, refresh: () => Promise.resolve(), noteNewer: () => {} },
+    domain: { verified: domain, refresh: () => Promise.resolve(), noteOther: () => {} },
     clock: systemClock,
     maxInFlight,
     onProblem: () => {},

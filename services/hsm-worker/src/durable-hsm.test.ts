@@ -81,7 +81,7 @@ test('no session says that a member has a token which its disk refused; one that
     onUnknownDomainKey,
   });
   const generationOfSession = async () => {
-    const known = { verified: verifyChain(domain.anchor, domain.tokens), noteNewer() {}, async refresh() {} };
+    const known = { verified: verifyChain(domain.anchor, domain.tokens), noteOther() {}, async refresh() {} };
     const negotiation = await Negotiation.start({ host, domain: known, clock });
     return (await negotiation.finish(await sessions.negotiate(negotiation.hello))).generation;
   };

@@ -6,12 +6,12 @@ import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anch
 import type { Notices } from '@keyfleet/shared/notices';
 import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower';
 import type { DomainFloor } from './domain-floor.ts';
-import type { KnownDomain } from './known-domain.ts';
+import type { DomainProof, KnownDomain } from './known-domain.ts';
 
 const POLL_MS = 3000;
 /** Nothing works until the first token is there, so this polls more often. */
 const FIRST_POLL_MS = 200;
-/** How long it may take to find a newer token that a member has. */
+/** How long it may take to find the token that a member has. */
 const BEHIND_MS = 5000;
 
 export interface DomainViewOptions {
@@ -26,10 +26,9 @@ export interface DomainViewOptions {
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
-/** Proof from a member that it has a token which this frontend cannot find. */
-interface Newer {
+/** Proof from a member that it has a token which is not in this frontend's chain. */
+interface Elsewhere extends DomainProof {
   readonly member: Member;
-  readonly generation: number;
   /** As `performance.now()`. */
   readonly since: number;
 }
@@ -43,7 +42,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
   readonly #follower: TokenFollower;
   #verified: VerifiedDomain | undefined;
-  #newer: readonly Newer[] = [];
+  /** Of the tokens of the chain: indexed by generation - 1. */
+  readonly #hashes: Uint8Array[] = [];
+  #elsewhere: readonly Elsewhere[] = [];
   /** A token that follows and verifies, and that this frontend could not take. */
   #untaken: { readonly generation: number; readonly why: string } | undefined;
 
@@ -81,11 +82,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     // It may say who was removed, so nothing before it is relied on any more.
     if (this.#untaken !== undefined && this.#untaken.generation > generation)
       return `domain token ${this.#untaken.generation} cannot be taken: ${this.#untaken.why}`;
-    const newer = this.#newer.find((one) => this.#isMissing(one));
-    return (
-      newer &&
-      `${newer.member.memberId} has domain token ${newer.generation}, but none after ${generation} can be found`
-    );
+    const found = this.#elsewhere.find((one) => this.#isMissing(one));
+    if (found === undefined) return undefined;
+    const { memberId } = found.member;
+    return found.generation > generation
+      ? `${memberId} has domain token ${found.generation}, but none after ${generation} can be found`
+      : `${memberId} has another domain token ${found.generation} than the domain-managers show: the domain is forked`;
   }
 
   get state(): DomainState | undefined {
@@ -93,19 +95,25 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   /**
-   * A frontend that is behind may not know who was removed, so it stops. A lying member can cause this until it is
-   * removed.
+   * A frontend that is behind, or on a fork, may not know who was removed, so it stops. A lying member can cause this
+   * until it is removed. A member that is behind itself causes nothing.
    */
-  noteNewer(member: Member, generation: number): void {
-    const others = this.#newer.filter((one) => one.member.memberId !== member.memberId);
-    const before = this.#newer.find((one) => one.member.memberId === member.memberId);
-    this.#newer = [...others, { member, generation, since: before?.since ?? performance.now() }];
+  noteOther(member: Member, proof: DomainProof): void {
+    if (this.#hasInChain(proof)) return;
+    const others = this.#elsewhere.filter((one) => one.member.memberId !== member.memberId);
+    const before = this.#elsewhere.find((one) => one.member.memberId === member.memberId);
+    const { generation, tokenHash } = proof;
+    this.#elsewhere = [...others, { member, generation, tokenHash, since: before?.since ?? performance.now() }];
     this.look();
   }
 
-  #isMissing({ member, generation, since }: Newer): boolean {
-    const { state } = this.#verified!;
-    return generation > state.generation && isMember(state, member) && performance.now() - since > BEHIND_MS;
+  #hasInChain({ generation, tokenHash }: DomainProof): boolean {
+    const hash = this.#hashes[generation - 1];
+    return hash !== undefined && Buffer.compare(hash, tokenHash) === 0;
+  }
+
+  #isMissing({ member, since }: Elsewhere): boolean {
+    return isMember(this.#verified!.state, member) && performance.now() - since > BEHIND_MS;
   }
 
   #checkpoints(): Checkpoint[] {
@@ -141,7 +149,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
         throw error;
       }
       this.#verified = verified;
-      this.#newer = this.#newer.filter(({ generation }) => generation > verified.state.generation);
+      this.#hashes.push(verified.hash);
+      this.#elsewhere = this.#elsewhere.filter((one) => !this.#hasInChain(one));
     }
   }
 }

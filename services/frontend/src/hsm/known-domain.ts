@@ -5,13 +5,13 @@ import type { Member, VerifiedDomain } from '@keyfleet/shared/domain/state';
 export interface KnownDomain {
   /** Undefined while this frontend knows of no domain or knows that it is behind; no worker is used then. */
   readonly verified: VerifiedDomain | undefined;
-  /** A member of the newest known state proved to have a newer token. */
-  noteNewer(member: Member, generation: number): void;
+  /** A member of the newest known state proved that the newest token it has is not the newest known here. */
+  noteOther(member: Member, proof: DomainProof): void;
   /** Looks for newer tokens. Resolves when they have been taken, or when no domain-manager had any. */
   refresh(): Promise<void>;
 }
 
-/** The newest domain token that a member claims to have installed. */
+/** The newest domain token that a member says it has installed. */
 export interface DomainProof {
   readonly generation: number;
   readonly tokenHash: Uint8Array;
@@ -37,16 +37,16 @@ export async function catchUp(domain: KnownDomain, { generation }: DomainProof):
  * Every proof with a verified signature comes here. Throws `OtherDomainTokenError` unless the member has installed
  * exactly the newest token known here: a party that is behind may not yet know who was removed.
  */
-export function assertHasNewest(domain: KnownDomain, member: Member, { generation, tokenHash }: DomainProof): void {
+export function assertHasNewest(domain: KnownDomain, member: Member, proof: DomainProof): void {
+  const { generation, tokenHash } = proof;
   const known = generationOf(domain);
-  if (generation > known) domain.noteNewer(member, generation);
-  if (generation !== known) {
-    const how = generation < known ? 'older than' : 'newer than any that is found here, which is';
-    throw new OtherDomainTokenError(`the worker has domain token ${generation}, ${how} ${known}`);
-  }
-  if (Buffer.compare(domain.verified!.hash, tokenHash) !== 0) {
+  if (generation === known && Buffer.compare(domain.verified!.hash, tokenHash) === 0) return;
+  domain.noteOther(member, proof);
+  if (generation === known) {
     throw new OtherDomainTokenError(`forked: the worker has another domain token ${generation} than this frontend`);
   }
+  const how = generation < known ? 'older than' : 'newer than any that is found here, which is';
+  throw new OtherDomainTokenError(`the worker has domain token ${generation}, ${how} ${known}`);
 }
 
 function generationOf({ verified }: KnownDomain): number {
