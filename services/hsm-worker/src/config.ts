@@ -113,7 +113,7 @@ export const WorkerConfig = z
       .array(Cluster)
       .default([])
       .describe('CloudHSM clusters in which customers may have a custom key store (docs/custom-key-stores.md).'),
-    rotationPause: duration('10m').describe(
+    rotationPause: duration('1h').describe(
       'How long after a new domain key was made it makes no further one by rotation, unless those signed it who may change the members.',
     ),
     pollEvery: duration('3s').describe('How often it looks for a new domain token without a notice.'),

@@ -101,7 +101,7 @@ describe('a member makes one token of a generation', () => {
 });
 
 describe('a hostile scheduler', () => {
-  test('has a member rotate once in ten minutes, also one that restarts; who may change the members may at any time', () => {
+  test('has a member rotate once in an hour, also one that restarts; who may change the members may at any time', () => {
     const domain = new TestDomain();
     const byMachine = [domain.scheduler];
     expect(refusalOf(() => domain.prepare(rotation, byMachine))).toBe('too-soon');
@@ -121,7 +121,7 @@ describe('a hostile scheduler', () => {
   });
 });
 
-test('one operator alone, where the rules let one rotate, has a member do it once in ten minutes too', () => {
+test('one operator alone, where the rules let one rotate, has a member do it once in an hour too', () => {
   const domain = new TestDomain();
   const rules = testRules.map((rule) =>
     rule.command === 'RotateDomainKeys'
