@@ -39,6 +39,12 @@ function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
   return { address: hsm.memberId, describe: async () => hsm.describe(), check, install, activate, ...change } as Worker;
 }
 
+/** A member that does not take the newest token: a hostile maker sealed it wrongly for it, or its disk is full. */
+function lateOne(hsm: Hsm, of = domain): Worker {
+  const install = async () => Promise.reject(new Error('ENOSPC'));
+  return workerOf(of.newHsm(hsm.memberId, hsm.sealedIdentity()), { install });
+}
+
 /** What happens to a token that someone brings to a domain-manager with these workers. */
 async function storing(token: Buffer, workers: readonly Worker[], of = domain): Promise<string> {
   const store = new MemoryStore(of.clock);
@@ -92,6 +98,7 @@ test('a member of the domain compares the keys, whomever the token admits', asyn
     check: async (token) => newcomer.check(token),
   });
   expect(await storing(hostile, [newcomer, relay])).toBe('TokenLogError');
+  expect(await storing(hostile, [newcomer, lateOne(second)])).toBe('UnconfirmedError');
   // With no member from before in reach, the newcomer can at least tell whether it opens.
   const forNobody = await sealedForNobody(honest, (body) => domain.identities.get('hsm-3')!.sign(body));
   expect(await storing(forNobody, [newcomer, workerOf(third)])).toBe('TokenLogError');
@@ -124,4 +131,15 @@ test('members that hold what the store lost refuse another token in its place, a
     expect(former.describe().generation).toBe(1);
     expect(await storing(fork, workers, rolledBack)).toBe('TokenLogError');
   }
+});
+
+test('a member that has not even the token before is waited for where nobody else can tell, but holds up none of two', async () => {
+  expect(await storing(endsTheDomain, [workerOf(maker), lateOne(third)])).toBe('UnconfirmedError');
+  expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('TokenLogError');
+  expect(await storing(good, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('true');
+
+  const two = new TestDomain({ members: 2 });
+  const token = two.prepare(rotation);
+  const [first, other] = two.hsms as [Hsm, Hsm];
+  expect(await storing(token, [workerOf(first), lateOne(other, two)], two)).toBe('true');
 });

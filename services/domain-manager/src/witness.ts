@@ -1,5 +1,5 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
@@ -26,8 +26,8 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * Asks other members than the token's maker until one opens it. Anyone can verify a token, whatever is sealed in it;
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
  * worker's own description only decides who is asked; what counts is a member's signature. Throws TokenLogError if all
- * that answer refuse it, and UnconfirmedError if one that is reachable does not answer. If none is in reach, as when
- * every worker is lost, it does not wait.
+ * that answer refuse it, and UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and
+ * nobody else in reach can tell. If none is in reach, as when every worker is lost, it does not wait.
  */
 export async function assertOthersOpen(
   { state, hash, token }: Head,
@@ -36,16 +36,7 @@ export async function assertOthersOpen(
   const { signerId } = parseToken(token);
   const others = state.members.filter(({ memberId }) => memberId !== signerId);
   const veterans = others.filter((member) => before === undefined || isMember(before, member));
-  // Who holds more than the store is asked too, and refuses: a token that the store lost is not to be made anew.
-  const witnesses = views.filter(
-    (view): view is Described =>
-      view.description !== undefined &&
-      view.description.generation >= state.generation - 1 &&
-      isMember({ members: others }, view.description),
-  );
-  // Whom this token admits has no keys to compare it with, so it is asked only where no member from before is in reach.
-  const comparing = witnesses.filter(({ description }) => isMember({ members: veterans }, description));
-  const [asked, members] = comparing.length > 0 ? [comparing, veterans] : [witnesses, others];
+  const { asked, members, late } = witnessesFor(state.generation, { others, veterans, views });
   const refusals: string[] = [];
   let unanswered: unknown;
   for (const { worker, description } of asked) {
@@ -66,6 +57,44 @@ export async function assertOthersOpen(
   if (refusals.length > 0) {
     throw new TokenLogError(`no other member can open the token that ${signerId} made (${refusals.join('; ')})`);
   }
+  if (late.length > 0) {
+    const names = late.map(({ description }) => description.memberId).join(', ');
+    throw new UnconfirmedError(
+      `${names} must take the newest domain token first: nobody else in reach can confirm one`,
+    );
+  }
+}
+
+interface Candidates {
+  readonly others: readonly Member[];
+  /** Those of `others` that were members before. */
+  readonly veterans: readonly Member[];
+  readonly views: readonly WorkerView[];
+}
+
+interface Witnesses {
+  readonly asked: readonly Described[];
+  /** Whose signatures count. */
+  readonly members: readonly Member[];
+  /** Who is in reach and has not even the token before, if no veteran is asked. */
+  readonly late: readonly Described[];
+}
+
+function witnessesFor(generation: number, { others, veterans, views }: Candidates): Witnesses {
+  const inReach = views.filter(
+    (view): view is Described => view.description !== undefined && isMember({ members: others }, view.description),
+  );
+  const isVeteran = ({ description }: Described): boolean => isMember({ members: veterans }, description);
+  // Who holds more than the store is asked too, and refuses: a token that the store lost is not to be made anew.
+  const ready = inReach.filter(({ description }) => description.generation >= generation - 1);
+  const comparing = ready.filter(isVeteran);
+  if (comparing.length > 0) return { asked: comparing, members: veterans, late: [] };
+  // The maker may have seen to it that they are late: the token before may open for all but these. Of two members,
+  // neither waits for the other.
+  const late = veterans.length > 1 ? inReach.filter((one) => isVeteran(one) && !ready.includes(one)) : [];
+  if (late.length > 0) return { asked: [], members: veterans, late };
+  // Whom this token admits has no keys to compare it with, so it is asked only where no member from before is in reach.
+  return { asked: ready, members: others, late };
 }
 
 /**
