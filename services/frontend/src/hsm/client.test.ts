@@ -109,6 +109,14 @@ test('a token under a domain key that was dropped is never taken', async () => {
   await expect(sealedBy(old)).rejects.toThrow('timed out');
 });
 
+test('a token under a domain key that was retired is never taken, however short ago it was active', async () => {
+  const { domain, old, active, sealedBy } = rotated();
+  expect(await sealedBy(old)).toBe(old);
+  domain.retire(old);
+  expect(await sealedBy(old, old, active)).toBe(active);
+  await expect(sealedBy(old)).rejects.toThrow('timed out');
+});
+
 test('junk in place of a token is not accepted either', async () => {
   const { active, sealedBy } = rotated();
   expect(await sealedBy(RUBBISH, active)).toBe(active);

@@ -129,13 +129,16 @@ class TokenFence {
   }
 
   /**
-   * Whether a newly sealed token may be stored: its domain key must be in use now or have been a moment ago. A worker
-   * that was removed, or is cut off from the domain, may go on sealing under another key. Once nothing stored is sealed
-   * under that key, the key is destroyed, and anything stored later would be lost (docs/domain.md).
+   * Whether a newly sealed token may be stored: its domain key must be in use now or have been a moment ago, and not be
+   * retired. A worker that was removed, or is cut off from the domain, may go on sealing under another key. Once
+   * nothing stored is sealed under that key, the key is destroyed, and anything stored later would be lost
+   * (docs/domain.md).
    */
   async mayStore(token: Uint8Array): Promise<boolean> {
     if (!(await this.#isUnderKnownKey(token))) return false;
-    const since = deactivatedAt(this.#deps.domainState()!, domainKeyIdOf(token));
+    const [state, id] = [this.#deps.domainState()!, domainKeyIdOf(token)];
+    if (state.domainKeys.some((key) => key.id === id && key.status === 'retired')) return false;
+    const since = deactivatedAt(state, id);
     return since === undefined || this.#deps.clock.now() - since <= CHANGEOVER_MS;
   }
 
