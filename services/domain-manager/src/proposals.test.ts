@@ -230,8 +230,8 @@ describe('proposals', () => {
   test('a token that no other member can open is not stored, and another member is asked', async () => {
     const replica = await foundedReplica();
     const { round, tokens } = replica;
-    const hostile = world.workers[0]!;
-    const honest = hostile.hsm.prepare(signed(command(replica, rotation), [alice, bob]), tokens.head!.token);
+    const hostile = world.workers[1]!;
+    const honest = hostile.hsm.prepare(signed(command(replica, rotation, 'hsm-2'), [alice, bob]), tokens.head!.token);
     hostile.forged = await sealedForNobody(
       honest,
       async (body) => SignedMessage.decode(await hostile.hsm.signMessage(body)).signature,
@@ -239,7 +239,7 @@ describe('proposals', () => {
     world.clock.advance(DAY);
     await round.run();
     expect(generations()).toEqual([2, 2]);
-    expect(parseToken(tokens.head!.token).signerId).toBe('hsm-2');
+    expect(parseToken(tokens.head!.token).signerId).toBe('hsm-1');
   });
 
   test('a token is stored when no other member is in reach', async () => {
@@ -252,7 +252,7 @@ describe('proposals', () => {
 
   test('a token that does not verify is not stored, whoever made it, and another member is asked', async () => {
     const { proposals, round, tokens } = await foundedReplica();
-    world.workers[0]!.forged = Buffer.from(tokens.head!.token);
+    world.workers[1]!.forged = Buffer.from(tokens.head!.token);
     world.clock.advance(DAY);
     await round.run();
     expect(tokens.generation).toBe(2);

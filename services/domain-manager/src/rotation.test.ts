@@ -1,5 +1,9 @@
-import { TestClock } from '@keyfleet/test-support/domain';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { memberOf, TestClock } from '@keyfleet/test-support/domain';
 import {
+  alice,
+  bob,
+  command,
   DAY,
   foundedReplica,
   generations,
@@ -7,6 +11,7 @@ import {
   newReplica,
   resetWorld,
   sealing,
+  signed,
   world,
 } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -78,6 +83,27 @@ describe('rotation', () => {
     expect(sealing()).toEqual([2, 2]);
   });
 
+  test('members take turns in making the tokens, and a member alone makes all', async () => {
+    const { round, tokens, ...replica } = await foundedReplica();
+    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
+    await replica.proposals.propose(signed(command({ tokens }, { name: 'ModifyMembers', body }), [alice, bob]));
+    await round.run();
+    const makers: string[] = [];
+    const rotate = async () => {
+      world.clock.advance(DAY);
+      await round.run();
+      makers.push(parseToken(tokens.head!.token).signerId);
+    };
+    for (let day = 0; day < 4; day++) await rotate();
+    expect(makers.splice(0)).toEqual(['hsm-2', 'hsm-3', 'hsm-1', 'hsm-2']);
+    world.workers[2]!.down = true;
+    for (let day = 0; day < 2; day++) await rotate();
+    expect(makers.splice(0)).toEqual(['hsm-1', 'hsm-2']);
+    world.workers[0]!.down = true;
+    for (let day = 0; day < 2; day++) await rotate();
+    expect(makers).toEqual(['hsm-2', 'hsm-2']);
+  });
+
   test('two replicas that both believe they lead make one token a day', async () => {
     const replicas = [await foundedReplica(), newReplica()];
     for (let day = 2; day <= 6; day++) {
@@ -91,7 +117,7 @@ describe('rotation', () => {
 });
 
 test('a preparer that dates its tokens back makes the domain-manager rotate no more often', async () => {
-  world.workers[0] = new LocalWorker('hsm-1', new TestClock(), { rotationPauseMs: 0 });
+  world.workers[1] = new LocalWorker('hsm-2', new TestClock(), { rotationPauseMs: 0 });
   const replica = await foundedReplica();
   world.clock.advance(DAY);
   for (let i = 0; i < 5; i++) await replica.round.run();

@@ -85,9 +85,9 @@ test('a token that a wrong clock dated ahead is not stored, and another member m
   const { round, tokens } = await foundedReplica();
   const fast = new TestClock();
   fast.time = world.clock.now() + 3650 * DAY;
-  const sealedIdentity = world.workers[0]!.hsm.sealedIdentity();
+  const sealedIdentity = world.workers[1]!.hsm.sealedIdentity();
   const hsm = new Hsm({
-    memberId: 'hsm-1',
+    memberId: 'hsm-2',
     anchor,
     sealKey: testSealKey,
     clock: fast,
@@ -95,7 +95,7 @@ test('a token that a wrong clock dated ahead is not stored, and another member m
     sealedIdentity,
   });
   hsm.install([tokens.head!.token]);
-  Object.assign(world.workers[0]!, { hsm });
+  Object.assign(world.workers[1]!, { hsm });
   world.clock.advance(DAY);
   await round.run();
   expect(tokens.head!.state.madeAt).toBe(world.clock.now());

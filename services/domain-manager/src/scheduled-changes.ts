@@ -6,6 +6,8 @@ import {
   type RuledChange,
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import type { Head } from './token-log.ts';
 import type { WorkerView } from './worker-survey.ts';
 
 /** Milliseconds since the epoch. */
@@ -25,14 +27,19 @@ export type ScheduledChange =
   | { readonly name: 'RotateDomainKeys'; readonly body: Record<string, never> }
   | { readonly name: 'RetireDomainKeys'; readonly body: { ids: string[] } };
 
-/** The members that a scheduled change may name, in the state's order: reachable ones that hold the newest token. */
-export function preparersOf({ state }: VerifiedDomain, views: readonly WorkerView[]): string[] {
+/**
+ * The members that a scheduled change may name: reachable ones that hold the newest token, in turn after the one that
+ * made it. Nobody notices a token that its maker sealed wrongly for an offline member, so one member must not make all.
+ */
+export function preparersOf({ state, token }: Head, views: readonly WorkerView[]): string[] {
   const ready = new Set(
     views
       .filter(({ standing, description }) => standing === 'member' && description?.generation === state.generation)
       .map(({ description }) => description!.memberId),
   );
-  return state.members.map(({ memberId }) => memberId).filter((memberId) => ready.has(memberId));
+  const members = state.members.map(({ memberId }) => memberId);
+  const next = members.indexOf(parseToken(token).signerId) + 1;
+  return [...members.slice(next), ...members.slice(0, next)].filter((memberId) => ready.has(memberId));
 }
 
 /** Whether the scheduler's signature alone meets the rule. Rules older than the change do not mention it. */
