@@ -91,6 +91,26 @@ async function reserveBlock(): Promise<number> {
   }
 }
 
+let own = { next: 0, end: 0 };
+
+/**
+ * A free port of blocks that this process has to itself. None is given twice: a server that was killed finds its own
+ * free.
+ */
+export async function newPort(): Promise<number> {
+  for (;;) {
+    if (own.next === own.end) {
+      const block = await reserveBlock();
+      own = { next: block + 1, end: block + blocks.size };
+    }
+    const server = await listen(own.next++);
+    if (server === undefined) continue;
+    const { port } = server.address() as AddressInfo;
+    await once(server.close(), 'close');
+    return port;
+  }
+}
+
 async function firstFree(block: number, hold: (port: number) => Promise<number | undefined>): Promise<number> {
   for (let port = block + 1; port < block + blocks.size; port++) {
     const held = await hold(port);

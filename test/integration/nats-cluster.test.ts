@@ -3,15 +3,15 @@ import { startNotices } from '@keyfleet/shared/notices';
 import { startServer, type TestServer } from '@keyfleet/test-support/servers';
 import { connect } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
-import getPort from 'get-port';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { newPort } from '../../tools/ports.ts';
 
 const resources = new AsyncDisposableStack();
 let servers: readonly TestServer[];
 const addresses = () => servers.map(({ port }) => `127.0.0.1:${port}`);
 
 beforeAll(async () => {
-  const routes = await Promise.all(Array.from({ length: 3 }, () => getPort()));
+  const routes = await Promise.all(Array.from({ length: 3 }, () => newPort()));
   const all = routes.map((port) => `nats://127.0.0.1:${port}`).join(',');
   servers = await Promise.all(
     routes.map(async (route) =>

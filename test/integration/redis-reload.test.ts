@@ -6,9 +6,9 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import getPort from 'get-port';
 import { expect, test, vi } from 'vitest';
 import { CertificateAuthority } from '../../tools/certificates.ts';
+import { newPort } from '../../tools/ports.ts';
 
 // deploy/redis/single.sh and the scripts that it runs, with directories and a port of their own.
 
@@ -16,7 +16,7 @@ const scripts = join(import.meta.dirname, '../../deploy/redis');
 
 test('a Redis whose certificate has ended takes the one that is renewed afterwards', async () => {
   await using home = await mkdtempDisposable(join(tmpdir(), 'keyfleet-redis-'));
-  const port = await getPort();
+  const port = await newPort();
   const inHome = (name: string) => join(home.path, name);
   for (const name of ['redis', 'tls', 'secrets', 'run', 'data']) mkdirSync(inHome(name));
   const places: [string, string][] = [

@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempDisposableSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import getPort from 'get-port';
 import { Redis } from 'ioredis';
 import { connect } from 'nats';
 import { expect, test } from 'vitest';
@@ -10,6 +9,7 @@ import { until } from '../../tools/readiness.ts';
 import { findServers } from '../../tools/servers/find-server.ts';
 import { natsConfig, natsReady } from '../../tools/servers/nats.ts';
 import { redisConfig, redisReady } from '../../tools/servers/redis.ts';
+import { newPort } from '../../tools/ports.ts';
 
 async function launch(directory: string, name: 'redis' | 'nats', config: string) {
   const configFile = join(directory, `${name}.conf`);
@@ -39,7 +39,7 @@ function temporaryHome(name: 'redis' | 'nats') {
 
 async function launchRedis(home: string) {
   const settings = {
-    port: await getPort(),
+    port: await newPort(),
     directory: join(home, 'redis'),
     password: 'correct',
     tls: undefined,
@@ -83,7 +83,7 @@ test('Redis lets nobody in without the password', async () => {
 test('NATS has JetStream, and lets nobody in without a password', async () => {
   using home = temporaryHome('nats');
   const settings = {
-    port: await getPort(),
+    port: await newPort(),
     directory: join(home.path, 'nats'),
     passwordOf: () => 'correct',
     tls: undefined,

@@ -6,10 +6,10 @@ import { monotonicClock } from '@keyfleet/shared/clock';
 import { healthService } from '@keyfleet/shared/grpc/health';
 import { answering, type GrpcServer, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit } from '@keyfleet/shared/request-limit';
-import getPort from 'get-port';
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
 import { expect, test } from 'vitest';
+import { newPort } from '../../tools/ports.ts';
 
 const { Propose, FetchTokens } = DomainManager.service;
 
@@ -232,7 +232,7 @@ test('a call beside one that proved itself is a stranger as before, and is given
 
 test('the port for probes answers how the service is, and nothing else', async () => {
   const limit = { maxBytes: 1024, rate: new PeerLimit(monotonicClock, { perSecond: 1, burst: 1 }) };
-  const [names, probes] = [Object.keys(DomainManager.service), await getPort()];
+  const [names, probes] = [Object.keys(DomainManager.service), await newPort()];
   let isServing = false;
   await using _server = await startGrpcServer({
     address: { host: '127.0.0.1', port: 0 },

@@ -1,6 +1,5 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { StartCommand } from '@keyfleet/test-support/start-command';
-import getPort from 'get-port';
 import {
   chmodSync,
   existsSync,
@@ -16,6 +15,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newPort } from '../../tools/ports.ts';
 
 // `npm start` as a person meets it. The tests share one home, in this order: made, found again, then damaged.
 let directory: Awaited<ReturnType<typeof mkdtempDisposable>>;
@@ -27,8 +27,8 @@ let firstKey: string;
 beforeAll(async () => {
   directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-start-'));
   home = join(directory.path, 'home');
-  httpPort = await getPort();
-  const grpcPort = await getPort();
+  httpPort = await newPort();
+  const grpcPort = await newPort();
   options = ['--home', home, '--http-port', `${httpPort}`, '--grpc-port', `${grpcPort}`];
 });
 

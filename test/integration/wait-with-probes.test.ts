@@ -1,18 +1,18 @@
 import { createLog } from '@keyfleet/shared/log';
 import { connectRedis, RedisConfig } from '@keyfleet/shared/redis/connect';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
-import getPort from 'get-port';
 import { expect, test, vi } from 'vitest';
 import type { FrontendConfig } from '@keyfleet/frontend/config';
 import { waitWithProbes } from '@keyfleet/frontend/edge/wait-with-probes';
+import { newPort } from '../../tools/ports.ts';
 
 test('while Redis is awaited, probes are told what is missing, as long as it takes', { timeout: 30_000 }, async () => {
   await using resources = new AsyncDisposableStack();
-  const nowhere = RedisConfig.parse({ url: `redis://127.0.0.1:${await getPort()}` });
+  const nowhere = RedisConfig.parse({ url: `redis://127.0.0.1:${await newPort()}` });
   const client = resources.use(connectRedis(nowhere, { onProblem: () => {} }));
   const away = () => Promise.reject(new Error('away'));
   const durability = resources.use(new DurabilityWatch(client, away, () => {}));
-  const port = await getPort();
+  const port = await newPort();
   const config = { trustedProxies: [], http: { host: '127.0.0.1', port }, drain: 0 } as unknown as FrontendConfig;
   const stop = new AbortController();
   const log = createLog({ name: 'test', level: 'silent' });

@@ -13,7 +13,7 @@ import { loadNewMember } from '@keyfleet/cli/public-files';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import type { Operator, Role } from '@keyfleet/shared/domain/state';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import getPort from 'get-port';
+import { newPort } from '../../tools/ports.ts';
 import { startNats, startRedis, type TestServer } from './servers.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -209,7 +209,7 @@ export async function newFleet(options: FleetOptions = {}): Promise<Fleet> {
   const redis = resources.use(await startRedis());
   const nats = resources.use(await startNats());
   const ports: number[] = [];
-  for (let i = 0; i < (options.workers ?? 2) + (options.managers ?? 1); i++) ports.push(await getPort());
+  for (let i = 0; i < (options.workers ?? 2) + (options.managers ?? 1); i++) ports.push(await newPort());
   return new Fleet(dir.path, { redis, nats, ports, resources: resources.move() }, options);
 }
 

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import getPort from 'get-port';
+import { newPort } from '../../tools/ports.ts';
 import { startRedis, type TestServer } from './servers.ts';
 
 const SLOTS = 16_384;
@@ -21,7 +21,7 @@ export async function startRedisCluster(
 ): Promise<RedisCluster> {
   const servers: TestServer[] = [];
   for (let i = 0; i < size * (1 + replicas); i++) {
-    const settings = ['--cluster-enabled', 'yes', '--cluster-port', `${await getPort()}`];
+    const settings = ['--cluster-enabled', 'yes', '--cluster-port', `${await newPort()}`];
     const ofReplicas = replicas === 0 ? [] : ['--repl-diskless-sync-delay', '0'];
     servers.push(resources.use(await startRedis([...settings, ...ofReplicas])));
   }

@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import getPort from 'get-port';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { ManagedProcess } from '../../tools/managed-process.ts';
 import { frontendReady, until } from '../../tools/readiness.ts';
+import { newPort } from '../../tools/ports.ts';
 import type { TestCluster } from './cluster.ts';
 
 /** A second frontend of the cluster, which made the first administrator of another account. */
@@ -23,7 +23,7 @@ const ACCOUNT_ID = '111122223333';
 export async function startOtherAccount(cluster: TestCluster, resources: AsyncDisposableStack): Promise<OtherAccount> {
   const { home } = cluster;
   const credentialsFile = home.in('aws', 'other-account-credentials');
-  const [http, grpc] = [await getPort(), await getPort()];
+  const [http, grpc] = [await newPort(), await newPort()];
   const oidc = newIssuer(home.in('jwks.json'));
   const configFile = home.in('config', 'other-frontend.json');
   const config = JSON.parse(readFileSync(home.in('config', 'frontend.json'), 'utf8')) as object;

@@ -5,7 +5,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import getPort from 'get-port';
+import { newPort } from '../../tools/ports.ts';
 
 /**
  * A real server process of its own, with its data in a temporary directory. Disposing of it kills it and removes the
@@ -64,7 +64,7 @@ export type CommandLine = (port: number, dir: string) => Command | Promise<Comma
 
 export async function startServer(commandLine: CommandLine): Promise<TestServer> {
   await using resources = new AsyncDisposableStack();
-  const port = await getPort();
+  const port = await newPort();
   const { path: dir } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-test-')));
   const { command, args } = await commandLine(port, dir);
   let running: ChildProcess | undefined;

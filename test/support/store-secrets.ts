@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IAM } from '@aws-sdk/client-iam';
 import { KMS } from '@aws-sdk/client-kms';
-import getPort from 'get-port';
+import { newPort } from '../../tools/ports.ts';
 import { TestAuthority } from './certificates.ts';
 import type { TestCluster } from './cluster.ts';
 import { SoftHsm } from './soft-hsm.ts';
@@ -36,7 +36,7 @@ export async function makeStoreSecrets(directory: string): Promise<StoreSecrets>
   const { caFile } = authority;
   const [accessKeyId, secretFile] = ['A2B3C4D5E6F7A2B3C4D5', join(directory, 'proxy-secret')];
   writeFileSync(secretFile, proxySecret, { mode: 0o600 });
-  const listen = `127.0.0.1:${await getPort()}`;
+  const listen = `127.0.0.1:${await newPort()}`;
   const path = { prefix: '/a', accountId, region, userName: 'xks', credentials: [{ accessKeyId, secretFile }] };
   const token = { module: SoftHsm.module, token: { label }, environment, trustAnchorFile: caFile, timeout: '30s' };
   return {

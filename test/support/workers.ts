@@ -15,7 +15,7 @@ import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-
 import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import type { DomainState, NewMember } from '@keyfleet/shared/domain/state';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import getPort from 'get-port';
+import { newPort } from '../../tools/ports.ts';
 import { noRsaKeyPool } from './fleet.ts';
 import { type Host, newHost, operatorOf } from './session-pair.ts';
 
@@ -184,7 +184,7 @@ export class WorkerProcess implements AsyncDisposable {
     scheduler: Host;
   }): Promise<WorkerProcess> {
     const { name, directory, tokens, scheduler } = options;
-    const address = `127.0.0.1:${await getPort()}`;
+    const address = `127.0.0.1:${await newPort()}`;
     const dataDir = join(directory, name);
     const sealKeyFile = join(directory, `${name}-seal-key`);
     const configFile = join(directory, `${name}.json`);
