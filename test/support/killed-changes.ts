@@ -30,7 +30,7 @@ export async function killAmid(
   { cluster, victims, random }: KilledChanges,
 ): Promise<Killed> {
   const acknowledged = new Set<string>();
-  const begun = new Map<string, Promise<void>>();
+  const begun = new Map<string, Promise<unknown>>();
   const awaited = random.between(0, Math.floor(ids.length / 4));
   const { promise: enough, resolve } = Promise.withResolvers<void>();
   const changeOne = async (id: string) => {
@@ -42,11 +42,12 @@ export async function killAmid(
   const beginning = (async () => {
     for (const id of ids) {
       if (isKilling) return;
-      begun.set(id, changeOne(id));
+      // One may be cut off while others still begin: each is settled from its beginning on.
+      begun.set(id, Promise.allSettled([changeOne(id)]));
       await delay(random.between(0, APART_MS));
     }
   })();
-  const settled = beginning.then(() => Promise.allSettled(begun.values()));
+  const settled = beginning.then(() => Promise.all(begun.values()));
   await (awaited === 0 ? delay(random.between(0, EARLY_MS)) : Promise.race([enough, settled]));
   isKilling = true;
   await cluster.kill(...victims);
