@@ -23,11 +23,13 @@ export interface DomainSettings {
   readonly dueWorkEvery?: string | undefined;
   /** Of each worker, as its configuration has it; the worker's default unless told otherwise. */
   readonly rsaKeyPool?: object | undefined;
+  /** Duration: how long the frontend gives a request; its default unless told otherwise. */
+  readonly requestTimeout?: string | undefined;
 }
 
 /** Writes the configuration of every process of the cluster: `<home>/config/<name>.{json,conf}`. */
 export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings = {}): void {
-  const { regions = allRegions, rotateEvery, dueWorkEvery, rsaKeyPool } = settings;
+  const { regions = allRegions, rotateEvery, dueWorkEvery, rsaKeyPool, requestTimeout } = settings;
   const shared = (name: string, username: NatsUser) => {
     const tls = tlsOf(home, name);
     const nats = { servers: [local(ports.nats)], username, passwordFile: home.natsPasswordFile(username), tls };
@@ -58,6 +60,7 @@ export function writeConfigs(home: Home, ports: Ports, settings: DomainSettings 
         credentialsFile: home.in('aws', 'credentials'),
       },
       auditFile: home.in('log', 'audit.log'),
+      ...(requestTimeout === undefined ? {} : { requestTimeout }),
     },
   };
   managerPorts.forEach((port, index) => {

@@ -1,4 +1,4 @@
-import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { startTestCluster, type TestCluster, TIME_FOR_RSA } from '@keyfleet/test-support/cluster';
 import { execa } from 'execa';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -66,7 +66,7 @@ test('a cluster, its gRPC edge and the prototype are measured in turn, through a
 describe('on one cluster', () => {
   let cluster: TestCluster;
   beforeAll(async () => {
-    cluster = await startTestCluster();
+    cluster = await startTestCluster({ requestTimeout: TIME_FOR_RSA });
   });
   afterAll(() => cluster?.[Symbol.asyncDispose]());
 

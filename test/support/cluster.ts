@@ -15,6 +15,7 @@ export type TestClusterOptions = Pick<
   | 'dueWorkEvery'
   | 'backupHorizonMs'
   | 'rsaKeyPool'
+  | 'requestTimeout'
   | 'workerMain'
   | 'nodeArgs'
 >;
@@ -80,6 +81,9 @@ export class TestCluster implements AsyncDisposable {
     await this.#resources.disposeAsync();
   }
 }
+
+/** For requests that make RSA keys: on a busy machine one of 4096 bits may take longer than a request may. */
+export const TIME_FOR_RSA = '60s';
 
 /** `rsaKeyPool`: none unless told otherwise; `{}` is the worker's own. */
 export async function startTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {

@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import type { AwsCredentials } from '../../tools/aws-files.ts';
-import { startTestCluster, type TestCluster } from './cluster.ts';
+import { startTestCluster, type TestCluster, TIME_FOR_RSA } from './cluster.ts';
 import { type OtherAccount, startOtherAccount } from './sdk-other-account.ts';
 
 /** Where a project's one cluster listens, and as whom to call it. */
@@ -23,7 +23,7 @@ const resources = new AsyncDisposableStack();
 
 /** One cluster of real processes for all files of a project: none of them breaks it. */
 export async function startSharedCluster(project: TestProject): Promise<TestCluster> {
-  const cluster = resources.use(await startTestCluster({ rsaKeyPool: {} }));
+  const cluster = resources.use(await startTestCluster({ rsaKeyPool: {}, requestTimeout: TIME_FOR_RSA }));
   const { endpoint, grpcAddress, credentials, home } = cluster;
   project.provide('cluster', { endpoint, grpcAddress, credentials, home: home.path });
   return cluster;
