@@ -39,7 +39,7 @@ beforeAll(async () => {
     token: { label },
     trustAnchorFile,
     environment,
-    timeout: '500ms',
+    timeout: '1500ms',
   };
   const { endpoint, credentials } = cluster;
   const client = new KMS({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
@@ -239,9 +239,14 @@ describe('a CloudHSM key store', () => {
     const stopped = moduleProcesses();
     for (const pid of stopped) process.kill(pid, 'SIGSTOP');
     const hanging = Array.from({ length: 20 }, () => refusal(kms.encrypt({ KeyId: keyId, Plaintext })));
-    const startedAt = performance.now();
-    for (let i = 0; i < 20; i++) await kms.encrypt({ KeyId: other, Plaintext });
-    expect((performance.now() - startedAt) / 20).toBeLessThan(100);
+    let slowest = 0;
+    for (let i = 0; i < 20; i++) {
+      const startedAt = performance.now();
+      await kms.encrypt({ KeyId: other, Plaintext });
+      slowest = Math.max(slowest, performance.now() - startedAt);
+    }
+    // What waited for the token would take 1.5 s.
+    expect(slowest).toBeLessThan(1_000);
     const outcomes = await Promise.all(hanging);
     // A process that hangs on a call is killed, and another takes its place: the call fails so, or another process
     // answers it.

@@ -104,17 +104,17 @@ describe('Keyfleet as the client of a proxy', () => {
     };
     const [wellAnswers, hungAnswers] = [new Set<string>(), new Set<string>()];
     const calm = await measureBeside(wellAnswers);
-    fakeServer.delayMs = 2_000;
+    fakeServer.delayMs = 5_000;
     const hung = await measureBeside(hungAnswers);
     fakeServer.delayMs = 0;
     console.log(`p99 of other keys: ${calm.toFixed(1)} ms, and ${hung.toFixed(1)} ms while a store hangs`);
     expect(wellAnswers).toContain('it succeeded');
     const late = expect.stringMatching(/^KMSInvalidStateException: .*did not respond in time/);
     expect([...hungAnswers]).toContainEqual(late);
-    // What waited for the store would take 250 ms and more.
-    expect(hung).toBeLessThan(Math.max(2 * calm, 200));
+    // What waited for the store would take two seconds.
+    expect(hung).toBeLessThan(Math.max(2 * calm, 1_000));
     await expect
-      .poll(() => kms.encrypt({ KeyId, Plaintext }).then(() => 'back', String), { timeout: 15_000 })
+      .poll(() => kms.encrypt({ KeyId, Plaintext }).then(() => 'back', String), { timeout: 30_000 })
       .toBe('back');
   });
 
@@ -174,12 +174,14 @@ describe('Keyfleet against Keyfleet', () => {
     const wrong = { ...nextCredential, RawSecretAccessKey: 'x'.repeat(43) };
     const refused = kms.updateCustomKeyStore({ ...update, XksProxyAuthenticationCredential: wrong });
     expect(await refusalOf(refused)).toMatch(/^XksProxyIncorrectAuthenticationCredentialException/);
-    const audit = readFileSync(cluster.home.in('log', 'audit.log'), 'utf8').trim().split('\n');
-    const used = audit.map(
-      (line) => JSON.parse(line) as { userIdentity: { arn: string }; resources?: { ARN: string }[] },
-    );
-    const byProxy = used.filter(({ userIdentity }) => userIdentity.arn.endsWith(':user/xks'));
-    expect(byProxy.some(({ resources }) => resources?.some(({ ARN }) => ARN.endsWith(external)))).toBe(true);
+    const isUsedByProxy = (): boolean => {
+      const audit = readFileSync(cluster.home.in('log', 'audit.log'), 'utf8').trim().split('\n');
+      return audit
+        .map((line) => JSON.parse(line) as { userIdentity: { arn: string }; resources?: { ARN: string }[] })
+        .filter(({ userIdentity }) => userIdentity.arn.endsWith(':user/xks'))
+        .some(({ resources }) => resources?.some(({ ARN }) => ARN.endsWith(external)));
+    };
+    await expect.poll(isUsedByProxy).toBe(true);
     await kms.disableKey({ KeyId: external });
     const disabled = /^KMSInvalidStateException: The external key associated .* is not enabled/;
     expect(await refusalOf(kms.decrypt({ CiphertextBlob, EncryptionContext }))).toMatch(disabled);
