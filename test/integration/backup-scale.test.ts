@@ -9,6 +9,7 @@ import { runKeyfleet } from '@keyfleet/test-support/cli';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { makeAliases, makeKeyRecords } from '@keyfleet/test-support/key-records';
 import { watchPeakMemory } from '@keyfleet/test-support/peak-memory';
+import { PATIENCE_MS } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { Redis } from 'ioredis';
 import { spawn } from 'node:child_process';
@@ -89,8 +90,12 @@ test('200,000 aliases and 40,000 keys of one account are backed up and restored 
 }, 240_000);
 
 test('lists that were torn apart by a backup are made whole by its restore', async () => {
-  await using client = connectRedis(RedisConfig.parse({ url: `redis://127.0.0.1:${server.port}` }), { onProblem() {} });
-  await untilReady(client, 10_000);
+  await using client = connectRedis(
+    RedisConfig.parse({ url: `redis://127.0.0.1:${server.port}` }),
+    { onProblem() {} },
+    PATIENCE_MS,
+  );
+  await untilReady(client, PATIENCE_MS);
   const writes = new DurableWrites(client, () => ({ replicas: 0 }));
   const store = openStore({ client, writes, clock: { now: Date.now } });
   const date = Date.now() + 86_400_000;

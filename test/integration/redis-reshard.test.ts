@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
-import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { connectTestRedis, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
 import { type RedisCluster, reshard, startRedisCluster } from '@keyfleet/test-support/redis-cluster';
 import { openStore } from '@keyfleet/test-support/redis-store';
 import { StoreLoad } from '@keyfleet/test-support/store-load';
@@ -14,7 +14,7 @@ describe.each([0, 1])('Redis Cluster of three masters, each with %i replicas', (
   afterAll(() => resources.disposeAsync());
 
   test('slots move under load: nothing acknowledged is lost, and no error tells but to try again', async () => {
-    await using client = await connectTestRedis(cluster.url);
+    await using client = await connectTestRedis(cluster.url, PATIENCE_MS);
     await using writer = await connectTestRedis(cluster.url);
     const store = openStore({ client, writes: writesOf(writer, replicas), clock: { now: Date.now } });
     const load = new StoreLoad(store, 16);

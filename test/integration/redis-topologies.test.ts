@@ -84,7 +84,7 @@ describe('Redis Cluster', () => {
 });
 
 async function openCached(url: string) {
-  const client = await connect(url);
+  const client = await connectPatiently(url);
   const feed = new ChangeFeed(client, { serveStaleMs: 30_000, beatsAreWrites: () => false });
   const grants = new CachedGrants(new MemoryGrantStore(async () => true), feed);
   const store = new CachedStore(openStore({ client, writes: writesOf(client), clock }), feed, {

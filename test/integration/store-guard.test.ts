@@ -54,7 +54,7 @@ describe('a store', () => {
     });
     const acknowledged = new Acknowledged();
     const store = openStore({ client, writes, guard, clock, acknowledged });
-    const refused = () => vi.waitFor(() => expect(() => guard.assertFit()).toThrow(StoreRefusedError), 5_000);
+    const refused = () => vi.waitFor(() => expect(() => guard.assertFit()).toThrow(StoreRefusedError), 20_000);
     return {
       client,
       guard,
@@ -104,12 +104,12 @@ describe('a store', () => {
     const key = newKey();
     await service.store.insertKey(key);
     await service.store.updateKey(key);
-    await vi.waitUntil(async () => (await readStoreIdentity(service.client, domain)).mark > 0, 5_000);
+    await vi.waitUntil(async () => (await readStoreIdentity(service.client, domain)).mark > 0, 20_000);
     await service.client.hset(storeAt(domain), 'mark', 0);
     await service.refused();
     expect(service.said).toEqual([expect.stringContaining('it went back to an older state')]);
     await accept(service.client);
-    await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 5_000 });
+    await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 20_000 });
     expect(service.said.at(-1)).toBe('accepted');
     expect(service.guard.problem).toBeUndefined();
   });

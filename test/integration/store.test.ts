@@ -18,7 +18,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { aliasesAt, firstAccessKeyAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
-import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client';
+import { connectTestRedis, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { AbstractConnector, Redis } from 'ioredis';
 import { createConnection } from 'node:net';
@@ -38,7 +38,7 @@ beforeEach(async () => {
   await client.flushall();
 });
 
-const connect = () => connectTestRedis(server.port);
+const connect = () => connectTestRedis(server.port, PATIENCE_MS);
 
 /** A frontend's view of the store: its own connections, cache and feed. */
 async function openFrontend() {
@@ -396,7 +396,7 @@ describe('records', () => {
 
 describe('a Redis that is out of reach', () => {
   test('gives errors in bounded time while it is down or hangs, and serves by itself when it is back', async () => {
-    await using client = await connect();
+    await using client = await connectTestRedis(server.port);
     const store = openStore({ client, writes: writesOf(client), clock });
     const key = newKey();
     await store.insertKey(key);

@@ -1,6 +1,9 @@
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 
+/** For tests of what is stored: while others write to the same disk, a command may take longer than a service waits. */
+export const PATIENCE_MS = 20_000;
+
 /** A connection as services make it, once it is up; with their patience, unless told otherwise. */
 export async function connectTestRedis(
   target: string | number,

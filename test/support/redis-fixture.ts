@@ -1,8 +1,8 @@
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { type RedisClient, untilReady } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { afterAll, beforeAll, beforeEach } from 'vitest';
-import { connectTestRedis, writesOf } from './redis-client.ts';
+import { connectTestRedis, PATIENCE_MS, writesOf } from './redis-client.ts';
 import { startRedis, type TestServer } from './servers.ts';
 
 export interface RedisFixture {
@@ -18,13 +18,15 @@ export function useRedis(): RedisFixture {
   let client: RedisClient & AsyncDisposable;
   beforeAll(async () => {
     server = await startRedis();
-    client = await connectTestRedis(server.port);
+    client = await connectTestRedis(server.port, PATIENCE_MS);
   });
   afterAll(async () => {
     await client[Symbol.asyncDispose]();
     await server[Symbol.asyncDispose]();
   });
   beforeEach(async () => {
+    // A test may have cut it off.
+    await untilReady(client, PATIENCE_MS);
     await client.flushall();
   });
   return {
