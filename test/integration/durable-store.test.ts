@@ -11,11 +11,12 @@ import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 const clock = { now: Date.now };
 
@@ -65,7 +66,19 @@ describe('a replica that stalls', () => {
     await using client = await connectTestRedis(master.port);
     while (!(await client.info('replication')).includes('state=online')) await delay(50);
   });
+  // One that stalled in the test before has to catch up: a write waits for it no longer than 750 ms.
+  beforeEach(async () => {
+    await using client = await connectTestRedis(master.port);
+    await vi.waitUntil(() => isEven(client), { timeout: 20_000 });
+  });
   afterAll(() => servers.disposeAsync());
+
+  /** The replica has told of all that the master has. */
+  async function isEven(client: RedisClient): Promise<boolean> {
+    const said = await client.info('replication');
+    const [, replicas, masters] = /slave0:.*offset=(\d+)[^]*master_repl_offset:(\d+)/.exec(said) ?? [];
+    return replicas !== undefined && replicas === masters;
+  }
 
   async function stall(): Promise<AsyncDisposable> {
     await using client = await connectTestRedis(replica.port);
@@ -84,13 +97,7 @@ describe('a replica that stalls', () => {
     const insert = (name: string) => calls.script('kfInsertRecord', name, `${name}:events`, 'a record', '', 1);
     await vi.waitFor(() => insert('first'), { timeout: 10_000 });
     await client.call('SCRIPT', 'FLUSH');
-    const offsets = async () =>
-      /slave0:.*offset=(\d+)[^]*master_repl_offset:(\d+)/.exec(await client.info('replication'))!;
-    const acknowledged = async () => {
-      const [, replicas, masters] = await offsets();
-      return replicas === masters;
-    };
-    await vi.waitUntil(acknowledged, { timeout: 20_000 });
+    await vi.waitUntil(() => isEven(client), { timeout: 20_000 });
     await using _stalled = await stall();
     await expect(insert('second')).rejects.toThrow(StoreUnavailableError);
   });
@@ -102,14 +109,20 @@ describe('a replica that stalls', () => {
     for (const key of keys) await store.insertKey(key);
     await using stalled = await stall();
 
-    const writing = Promise.allSettled(keys.map((key) => store.updateKey(key)));
-    const used = await timed(() => store.keepLastUsages(keys.map((key) => ({ ...key, usage }))));
-    expect(used).toBeLessThan(500);
-    for (let i = 0; i < 10; i++) {
-      expect(feed.trusted).toBe(true);
-      expect(await timed(() => store.findKey(keys[0]!.region, keys[0]!.keyId))).toBeLessThan(500);
-      await delay(100);
+    let isWriting = true;
+    const writing = Promise.allSettled(keys.map((key) => store.updateKey(key))).finally(() => (isWriting = false));
+    await store.keepLastUsages(keys.map((key) => ({ ...key, usage })));
+    expect(isWriting).toBe(true);
+    let [read, trusted] = [0, 0];
+    while (isWriting) {
+      await store.findKey(keys[0]!.region, keys[0]!.keyId);
+      read++;
+      if (feed.trusted) trusted++;
+      await delay(20);
     }
+    // What waited for the writes would have been done once. Of a core that another file has, beats come late, too.
+    expect(read).toBeGreaterThan(5);
+    expect(trusted).toBeGreaterThan(0.8 * read);
     const outcomes = await writing;
     expect(outcomes.map(({ status }) => status)).toEqual(keys.map(() => 'rejected'));
     // However many wait at once, none is made after its turn: the next finds an idle connection.
