@@ -9,8 +9,8 @@ import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually, ServiceProcess } from '@keyfleet/test-support/fleet';
 import { readFileSync, writeFileSync } from 'node:fs';
-import getPort from 'get-port';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { newPort } from '../../tools/ports.ts';
 
 // Two frontends of one deployment: the cluster's own, and one more.
 let cluster: TestCluster;
@@ -21,7 +21,7 @@ let other: KMSClient;
 beforeAll(async () => {
   cluster = await startTestCluster({ workers: 1 });
   first = kmsClient(cluster);
-  const [http, grpc] = [`127.0.0.1:${await getPort()}`, `127.0.0.1:${await getPort()}`];
+  const [http, grpc] = [`127.0.0.1:${await newPort()}`, `127.0.0.1:${await newPort()}`];
   second = newFrontend({ http, grpc });
   other = kmsClient(cluster, { endpoint: `http://${http}` });
   await startSecond();
@@ -37,7 +37,8 @@ afterAll(async () => {
 function newFrontend(addresses: object): ServiceProcess {
   const config = JSON.parse(readFileSync(cluster.home.in('config', 'frontend.json'), 'utf8')) as object;
   const file = cluster.home.in('config', 'frontend-2.json');
-  const rest = { firstAdministrator: undefined, auditFile: undefined };
+  const dataDir = cluster.home.in('frontend-2');
+  const rest = { dataDir, firstAdministrator: undefined, auditFile: undefined };
   writeFileSync(file, JSON.stringify({ ...config, ...addresses, ...rest }), { mode: 0o600 });
   const args = ['services/frontend/src/main.ts', '--config', file];
   return new ServiceProcess('frontend-2', args, cluster.home.in('log', 'frontend-2.log'));

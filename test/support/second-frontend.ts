@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import getPort from 'get-port';
 import { frontendReady } from '../../tools/readiness.ts';
+import { newPort } from '../../tools/ports.ts';
 import type { TestCluster } from './cluster.ts';
 import { eventually, ServiceProcess } from './fleet.ts';
 
@@ -19,10 +19,10 @@ export async function startSecondFrontend(
   auditFile: string,
   changed: object = {},
 ): Promise<SecondFrontend> {
-  const [http, grpc] = [await getPort(), await getPort()];
+  const [http, grpc] = [await newPort(), await newPort()];
   const config = JSON.parse(readFileSync(home.in('config', 'frontend.json'), 'utf8')) as object;
   const file = home.in('config', 'frontend-2.json');
-  const own = { http: `127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}`, auditFile };
+  const own = { http: `127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}`, auditFile, dataDir: home.in('frontend-2') };
   writeFileSync(file, JSON.stringify({ ...config, ...changed, ...own }));
   const args = ['services/frontend/src/main.ts', '--config', file];
   const frontend = new ServiceProcess('frontend-2', args, home.in('log', 'frontend-2.log'));
