@@ -92,9 +92,9 @@ test('a key policy lets one image in and no other, and the record names the encl
   await expect(kms.decrypt({ CiphertextBlob: foreign, Recipient })).rejects.toMatchObject({
     name: 'AccessDeniedException',
   });
-  expect(readFileSync(auditFile, 'utf8')).toContain(
-    `"attestationDocumentEnclaveImageDigest":"${pcrOf(0).toString('base64')}"`,
-  );
+  await expect
+    .poll(() => readFileSync(auditFile, 'utf8'))
+    .toContain(`"attestationDocumentEnclaveImageDigest":"${pcrOf(0).toString('base64')}"`);
 });
 
 test("a frontend that was told of no other root trusts AWS Nitro's alone", async () => {
