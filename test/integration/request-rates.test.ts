@@ -1,7 +1,7 @@
 import { awsRates, RequestRates } from '@keyfleet/frontend/quotas/request-rates';
 import { RedisAsked } from '@keyfleet/frontend/quotas/rates';
 import { ratesAt } from '@keyfleet/shared/stored/names';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 
 const alice = { accountId: '111122223333', region: 'us-east-1' };
@@ -31,6 +31,9 @@ test('what a frontend that is gone told no longer counts, and goes', async () =>
 });
 
 test('two frontends share a rate through Redis', async () => {
+  // Each ends its windows itself, too, a second after its start.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
   const account = { ...alice, accountId: '999999999999' };
   const problems: unknown[] = [];
   const open = () =>
