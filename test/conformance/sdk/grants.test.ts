@@ -40,10 +40,8 @@ test('a grant lets its grantee use a key within its constraints, on every fronte
   expect(await refusalOf(kms.encrypt({ KeyId, Plaintext }))).toBe(denied(Arn));
 
   await kms.revokeGrant({ KeyId, GrantId });
-  const revokedAt = performance.now();
-  while ((await refusalOf(elsewhere.encrypt({ KeyId, Plaintext, EncryptionContext })).catch(() => '')) === '') {
-    expect(performance.now() - revokedAt).toBeLessThan(1_000);
-  }
+  const encrypting = () => refusalOf(elsewhere.encrypt({ KeyId, Plaintext, EncryptionContext })).catch(() => '');
+  await expect.poll(encrypting, { timeout: 20_000 }).toBe(denied(Arn));
   const late = elsewhere.encrypt({ KeyId, Plaintext, EncryptionContext, GrantTokens: [GrantToken!] });
   expect(await refusalOf(late)).toBe(denied(Arn));
 });
