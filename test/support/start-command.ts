@@ -19,7 +19,8 @@ export class StartCommand implements AsyncDisposable {
       cwd: root,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      // Without npm's own news after the last line.
+      env: { ...process.env, npm_config_update_notifier: 'false', ...env },
     });
     this.#exited = once(this.#child, 'close');
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
