@@ -288,6 +288,9 @@ test('a backup is taken while everything runs, and restores into an empty Redis'
 
 test('the doctor says what is well, and what to do about the rest', async () => {
   const redis = ['--redis', `redis://127.0.0.1:${fleet.redis.port}`];
+  await eventually('every member has the newest token', async () =>
+    (await keyfleetCli('doctor', ...domain, ...redis)).out.includes('2 members, all reached, generation 7'),
+  );
   const well = await keyfleetCli('doctor', '--census', ...domain, ...redis);
   expect(well).toEqual({
     exitCode: 0,

@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 async function describeWorker(fleet: Fleet, index: number): Promise<HsmDescription__Output> {
   const client = new Hsm(`127.0.0.1:${fleet.workerPorts[index]}`, credentials.createInsecure());
   try {
-    return await unary(client, Hsm.service.Describe, {}, 1_000);
+    return await unary(client, Hsm.service.Describe, {}, 30_000);
   } finally {
     client.close();
   }

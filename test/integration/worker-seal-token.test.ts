@@ -63,7 +63,7 @@ describe('the identity of a worker', () => {
       expect(await worker.member()).toEqual(before);
       await worker.installed(1);
     }
-    expect(childrenOf(worker.pid)).toBe('');
+    await expect.poll(() => childrenOf(worker.pid)).toBe('');
   });
 
   test('begins in a token where a worker starts for the first time', async () => {
