@@ -15,6 +15,8 @@ const besideTheCode = (name: string): string[] => [
 
 /** What a poll waits for takes longer than vitest's second while another file has the core. */
 const polling = { expect: { poll: { timeout: 4_000 } } };
+/** And longer still if several processes must get there: these tests have a minute and more. */
+const pollingProcesses = { expect: { poll: { timeout: 20_000 } } };
 const cores = availableParallelism();
 /**
  * Vitest leaves a core free, which on two cores is one file at a time. After the integration tests: when those begin,
@@ -22,7 +24,7 @@ const cores = availableParallelism();
  */
 const onAllCores = { ...polling, maxWorkers: cores, sequence: { groupOrder: 1 } };
 /** A core for the cluster that they ask: it makes and opens RSA keys within a request's time. */
-const besideACluster = { ...polling, maxWorkers: Math.max(1, cores - 1), sequence: { groupOrder: 4 } };
+const besideACluster = { ...pollingProcesses, maxWorkers: Math.max(1, cores - 1), sequence: { groupOrder: 4 } };
 
 /** The integration tests that take most of a minute or more. One that began last would run when all others are done. */
 const longest = [
@@ -105,7 +107,7 @@ export default defineConfig({
       {
         test: {
           name: 'kubernetes',
-          ...polling,
+          ...pollingProcesses,
           include: ['test/kubernetes/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 900_000,
@@ -116,7 +118,7 @@ export default defineConfig({
       {
         test: {
           name: 'terraform',
-          ...polling,
+          ...pollingProcesses,
           include: ['test/terraform/*.test.ts'],
           globalSetup: ['test/support/sdk-setup.ts'],
           testTimeout: 600_000,
@@ -126,7 +128,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          ...polling,
+          ...pollingProcesses,
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -70,7 +70,7 @@ test('Status, Encrypt and Decrypt agree on the key id; a rotation changes it, an
   expect((await plugin.decrypt(before)).plaintext).toEqual(seed);
 
   await plugin.kms.rotateKeyOnDemand({ KeyId: plugin.keyId });
-  await expect.poll(async () => (await plugin.status()).key_id, { timeout: 10_000 }).not.toBe(before.key_id);
+  await expect.poll(async () => (await plugin.status()).key_id, { timeout: 30_000 }).not.toBe(before.key_id);
   const after = await plugin.encrypt(seed);
   expect((await plugin.status()).key_id).toBe(after.key_id);
   expect((await plugin.decrypt(before)).plaintext).toEqual(seed);
