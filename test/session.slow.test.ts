@@ -125,7 +125,7 @@ describe('a host refuses the answer', () => {
     ['that gives a session more than its hour', { expiresAt: Date.UTC(2076, 0, 1) }, 'longer than a session'],
     ['that gives it no time at all', { expiresAt: Date.UTC(2025, 0, 1) }, 'shorter than a session'],
     [
-      'that gives it less than its hour, as if to end what all workers share',
+      'that gives it less than its hour, as if to be asked again and again',
       { expiresAt: Date.UTC(2026, 0, 1) + HOUR_MS - MINUTE_MS - 1 },
       'shorter than a session',
     ],

@@ -136,7 +136,7 @@ export async function startLoopbackPool(
   parts: {
     domain: FakeDomain;
     host: Host;
-    workers: readonly LoopbackWorker[];
+    workers: readonly WorkerClient[];
     known?: KnownDomain;
     protocols?: Protocols;
   },

@@ -15,7 +15,7 @@ export interface HostIdentity {
   readonly privateKey: KeyObject;
 }
 
-/** A session with the HSMs of the domain, any of which can serve it. */
+/** A session with an HSM of the domain. Any of them can open its token. */
 export interface HostSession {
   readonly sessionId: Uint8Array;
   readonly sessionKey: KeyObject;
@@ -113,7 +113,7 @@ export class Negotiation {
 
   /**
    * By our own clock, a session never lasts longer than sessions do, whatever its maker says. Nor does it last less:
-   * all workers share it, and a member that made it end at once would end every channel, again and again.
+   * a member that made it end at once would be asked for the next one again and again.
    */
   #expiryOf({ expiresAt }: Answer): number {
     const latest = this.#startedAt + SESSION_MS;

@@ -68,21 +68,16 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   constructor(options: WorkerPoolOptions) {
     this.#options = options;
     const { host, domain, clock, protocols = ownProtocols, onProblem } = options;
-    const sessions = new SessionKeeper({
-      host,
-      domain,
-      clock,
-      isServed: (session) => this.#ready.some((channel) => channel.session === session),
-    });
     const events = {
       onReply: (channel: Channel, run: CommandRun, reply: ReplyEntry) => this.#onReply(channel, run, reply),
       onClosed: (channel: Channel, unanswered: readonly CommandRun[]) => this.#onClosed(channel, unanswered),
       onReady: (channel: Channel) => this.#onReady(channel),
       onProblem,
     };
-    this.#links = options.workers.map(
-      (worker) => new WorkerLink({ worker, sessions, domain, clock, protocols, events }),
-    );
+    this.#links = options.workers.map((worker) => {
+      const sessions = new SessionKeeper({ host, domain, clock, negotiate: worker.negotiate });
+      return new WorkerLink({ worker, sessions, domain, clock, protocols, events });
+    });
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
 

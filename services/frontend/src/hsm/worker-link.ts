@@ -80,7 +80,7 @@ export class WorkerLink {
 
   async #open(): Promise<Channel> {
     const { worker, sessions, domain, clock, protocols, events } = this.#options;
-    const session = await sessions.get(worker.negotiate);
+    const session = await sessions.get();
     const onClosed: ChannelEvents['onClosed'] = (channel, unanswered) => {
       this.#draining.delete(channel);
       const wasCurrent = this.#channel === channel;
@@ -92,7 +92,7 @@ export class WorkerLink {
       this.#opening = worker.execute();
       return await openChannel(this.#opening, { session, domain, clock, protocols, events: { ...events, onClosed } });
     } catch (error) {
-      if (error instanceof SessionNotAcceptedError) await sessions.refused(session, worker.negotiate);
+      if (error instanceof SessionNotAcceptedError) sessions.refused(session);
       throw error;
     } finally {
       this.#opening = undefined;
