@@ -257,6 +257,11 @@ test('the README lists every npm script', () => {
   expect(missing).toEqual([]);
 });
 
+test('a signal to npm reaches what a script starts: no shell that would drop it stands between them', () => {
+  const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+  expect(Object.values(scripts).filter((script) => !script.startsWith('exec '))).toEqual([]);
+});
+
 test('the README names every document', () => {
   const documents = globSync('{docs/*,*}.md', { cwd: root }).filter((file) => !/^(README|CHANGELOG)\.md$/.test(file));
   const readme = textOf('README.md');
