@@ -5,6 +5,7 @@ import {
   bob,
   command,
   foundedReplica,
+  LocalWorker,
   type Replica,
   resetWorld,
   signed,
@@ -82,6 +83,7 @@ describe('the member that a proposal names', () => {
 
   /** A domain of which one operator may rotate the keys, and who just did so right after its founding. */
   async function withRotationByOne() {
+    world.workers[0] = new LocalWorker('hsm-1', world.clock, { rotationPauseMs: 600_000 });
     const replica = await foundedReplica();
     const { proposals, round } = replica;
     const rules = testRules.map((rule) =>
