@@ -109,6 +109,7 @@ describe('the Redis store behind a cache', () => {
     const cached = new CachedStore(store, feed, { maxKeyBytes: 1 << 20, grants });
     await trusted(feed);
     return Object.assign(cached, {
+      now: store.now.bind(store),
       listDue: store.listDue.bind(store),
       removeDue: store.removeDue.bind(store),
       claimEvents: store.claimEvents.bind(store),

@@ -101,6 +101,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     const exists = async ({ region, keyId }: GrantedKey) => (await store.findKey(region, keyId)) !== undefined;
     this.grants = new MemoryGrantStore(exists);
     const clock = { now: () => this.now };
+    this.store.clock = clock;
     this.keyStores = new MemoryKeyStores((of, keyId) => exists({ region: of, keyId }));
     const hosts = { call: (call: XksCall) => this.answerOfProxy(call) };
     this.proxies = new XksProxies({ hosts, hsm: this.hsm, clock });

@@ -57,6 +57,16 @@ describe('a deletion', () => {
     ]);
   });
 
+  test.each([
+    ['of the frontend', () => ({ clock: { now: () => frontend.now + 31 * DAY } })],
+    ['of the store', () => void (frontend.store.clock = { now: () => frontend.now + 31 * DAY })],
+  ])('waits for its date while only the clock %s is ahead', async (_whose, ahead) => {
+    await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 30 });
+    await carryOut(ahead() ?? {});
+    expect(left).toEqual([]);
+    await frontend.call(CancelKeyDeletion, key);
+  });
+
   test('that was cancelled does not happen, and its entry is removed when its time comes', async () => {
     await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 7 });
     await frontend.call(CancelKeyDeletion, key);

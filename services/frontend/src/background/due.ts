@@ -57,7 +57,8 @@ export interface CarryOutDeps {
  * several frontends at once: the record decides, every change is by compare-and-set, and an entry is removed last.
  */
 export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () => void): Promise<void> {
-  const now = deps.clock.now();
+  // What is deleted does not come back: one clock that is ahead decides nothing.
+  const now = Math.min(deps.clock.now(), await deps.store.now());
   let after: string | undefined;
   do {
     // Each key that is done adds to the records that wait.

@@ -268,6 +268,10 @@ export function keyStoreContract(open: () => Promise<Store & Partial<AsyncDispos
       expect(await dueOf(key, date)).toHaveLength(1);
     });
 
+    test('a store says what time it is', async () => {
+      expect(Math.abs((await store.now()) - Date.now())).toBeLessThan(60_000);
+    });
+
     test('a list continues where a page ended', async () => {
       const all = Array.from({ length: 40 }, () => newKey({ state: 'PendingDeletion', deletionDate: date }));
       for (const key of all) await store.insertKey(key);

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '@keyfleet/shared/clock';
 import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
@@ -41,6 +42,7 @@ export class MemoryStore
 {
   /** Set as dropping record keys sets it. */
   oldestRecordKey: number | undefined;
+  clock: Clock = systemClock;
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();
   readonly #accessKeyUses = new Map<string, AccessKeyUse>();
@@ -125,6 +127,10 @@ export class MemoryStore
     return this.#keys
       .values()
       .reduce((sum, key) => sum + (key.accountId === accountId && key.region === region ? 1 : 0), 0);
+  }
+
+  async now(): Promise<number> {
+    return this.clock.now();
   }
 
   async listDue(shard: number, until: number, { limit, after = '' }: { limit: number; after?: string }) {

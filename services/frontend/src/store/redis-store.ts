@@ -177,6 +177,11 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     await this.#redis.scriptForMany('kfKeepLastUsages', await Promise.all(written));
   }
 
+  async now(): Promise<number> {
+    const [seconds, microseconds] = (await this.#redis.read((client) => client.time())).map(Number);
+    return seconds! * 1000 + Math.floor(microseconds! / 1000);
+  }
+
   async listDue(
     shard: number,
     until: number,

@@ -68,6 +68,8 @@ export interface KeyStore {
  * record that needs it is stored. Whoever finds an entry without cause removes it.
  */
 export interface DueStore {
+  /** By the store's own clock, in milliseconds since the epoch. */
+  now(): Promise<number>;
   /** `until`: milliseconds since the epoch. */
   listDue(shard: number, until: number, page: { limit: number; after?: string }): Promise<Page<DueKey>>;
   removeDue(due: DueKey): Promise<void>;
