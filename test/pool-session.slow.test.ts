@@ -72,6 +72,14 @@ describe('the session of a pool', () => {
       Object.assign(honest, { negotiations: 0, opened: 0 });
       hostile.opened = 0;
     }
+
+    // It accepts streams and cannot read their frames.
+    hostile.frozen = false;
+    await using frontend = await startLoopbackPool({ domain, host, workers: [liar, honest] }, 1);
+    const problem = 'Error: the stream ended before the worker answered on it';
+    await until(() => frontend.problems.length > 3);
+    expect(new Set(frontend.problems)).toEqual(new Set([problem]));
+    expect(hostile.opened - frontend.problems.length).toBeLessThanOrEqual(1);
   });
 
   test('does not use an HSM that its own copy of the domain state does not know', async () => {

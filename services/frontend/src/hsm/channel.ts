@@ -67,6 +67,7 @@ export class Channel {
   #draining = false;
   #closed = false;
   #broken = false;
+  #heard = false;
   /** The newest domain state that includes the member. */
   #memberOf: DomainState | undefined;
   #heardAt: number;
@@ -102,6 +103,10 @@ export class Channel {
   /** Whether it ended abnormally: a command under way may be the cause. */
   get broken(): boolean {
     return this.#broken;
+  }
+  /** Whether the member has shown that it has the keys of the stream: it answers the first frame, which is empty. */
+  get heard(): boolean {
+    return this.#heard;
   }
   /** How many commands the worker has yet to answer. */
   get outstanding(): number {
@@ -227,6 +232,7 @@ export class Channel {
       return this.#break();
     }
     this.#heardAt = now;
+    this.#heard = true;
     this.#pingedAt = undefined;
     for (const reply of replies) {
       const run = this.#unanswered.take(reply.id);

@@ -38,6 +38,8 @@ export class WorkerLink {
   #channel: Channel | undefined;
   #opening: FrameStream | undefined;
   #connecting: Promise<void> | undefined;
+  /** Attempts in a row that came to nothing: no channel, or one on which the worker never answered. */
+  #failures = 0;
 
   constructor(options: WorkerLinkOptions) {
     this.#options = options;
@@ -65,17 +67,27 @@ export class WorkerLink {
   }
 
   async #connectUntilDone(): Promise<void> {
-    for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+    while (!this.#stop.signal.aborted) {
+      if (this.#failures > 0) await this.#backOff();
+      if (this.#stop.signal.aborted) return;
       try {
         const channel = await this.#open();
         if (!channel.closed) return this.#use(channel);
       } catch (error) {
-        if (!this.#stop.signal.aborted) this.#options.events.onProblem(this.#options.worker.address, error);
+        this.#failed(error);
       }
-      // Full jitter, so that not all frontends meet a returning worker at once.
-      const backoff = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt) * Math.random();
-      await delay(backoff, undefined, { signal: this.#stop.signal }).catch(() => {});
     }
+  }
+
+  #failed(error: unknown): void {
+    this.#failures++;
+    if (!this.#stop.signal.aborted) this.#options.events.onProblem(this.#options.worker.address, error);
+  }
+
+  /** Full jitter, so that not all frontends meet a returning worker at once. */
+  async #backOff(): Promise<void> {
+    const backoff = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (this.#failures - 1)) * Math.random();
+    await delay(backoff, undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
   async #open(): Promise<Channel> {
@@ -83,6 +95,8 @@ export class WorkerLink {
     const session = await sessions.get();
     const onClosed: ChannelEvents['onClosed'] = (channel, unanswered) => {
       this.#draining.delete(channel);
+      if (channel.heard) this.#failures = 0;
+      else this.#failed(new Error('the stream ended before the worker answered on it'));
       const wasCurrent = this.#channel === channel;
       if (wasCurrent) this.#channel = undefined;
       events.onClosed(channel, unanswered);
