@@ -197,8 +197,8 @@ describe('the session of a pool', () => {
     domain.rotate();
     const { keys, state, hash } = domain;
     Object.assign(restarted, { keys, state, hash }).restart();
+    const { opened } = workers[1];
     workers[1].die();
-    await until(() => frontend.pool.ready === 1);
-    await until(() => frontend.pool.ready === 2);
+    await until(() => workers[1].opened > opened && frontend.pool.ready === 2);
   });
 });

@@ -157,6 +157,8 @@ describe('the pool', () => {
   test('says that no worker has a cluster only when each was asked', async () => {
     await using frontend = await startTwoWorkers(refusing('no-cluster'), refusing('no-cluster'));
     await expect(frontend.ask()).rejects.toMatchObject({ refusal: 'no-cluster' });
+    // The pool connects anew at once.
+    frontend.workers[0].mayOpen = new Promise(() => {});
     frontend.workers[0].die();
     await until(() => frontend.pool.ready === 1);
     await expect(frontend.ask()).rejects.toMatchObject({ refusal: 'cluster-away' });
