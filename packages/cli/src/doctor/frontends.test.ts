@@ -29,7 +29,7 @@ test('each trouble of each frontend is named', async () => {
   const told = await checkFrontends([late, early, growing, stranger, 'http://127.0.0.1:1']).catch(
     (error: Error) => error.message,
   );
-  expect(told).toMatch(new RegExp(`^the clock of ${late} is (60|61) s behind: synchronize it with NTP; `));
+  expect(told).toMatch(new RegExp(`^the clock of ${late} is 6\\d s behind: synchronize it with NTP; `));
   expect(told).toContain(`${early} is not ready: redis: not connected (end); the clock of ${early} is 3`);
   expect(told).toContain(`; ${growing}: the audit file has 3.0 GiB; `);
   expect(told).toContain(

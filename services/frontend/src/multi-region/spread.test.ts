@@ -38,7 +38,7 @@ function depsWith(writes: Partial<KeyStore> = {}): SpreadDeps {
       ...writes,
     },
     clock: { now: () => Date.now() },
-    deadline: Date.now() + 2_000,
+    deadline: Date.now() + 60_000,
     serviceEvents: { record: () => Promise.resolve(), rotationOf: () => event, synchronizationOf: () => event },
   };
 }

@@ -135,7 +135,7 @@ test('connections that say nothing give way, also before they have shown a certi
 });
 
 test('a request that takes too long to arrive ends its connection soon', async () => {
-  await using listener = await start({ headersTimeoutMs: 50, requestTimeoutMs: 50 });
+  await using listener = await start({ headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 });
   const stranger = await open(listener.port);
   stranger.write(`${REQUEST}Content-Length: 100\r\n\r\n`);
   expect(await answerOn(stranger)).toBe('HTTP/1.1 408 Request Timeout');
