@@ -3,28 +3,23 @@ import { basename } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/**
- * `*.slow.test.ts`, beside the code too: scrypt, RSA-4096, properties, models. On a busy machine one takes more than
- * vitest's 5 s.
- */
+/** `*.slow.test.ts`, beside the code too, each in a process of its own: scrypt, RSA-4096, properties, models. */
 const besideTheCode = (name: string): string[] => [
   `{packages,services}/*/src/**/${name}`,
   `{test,tools}/${name}`,
   `bench/**/${name}`,
 ];
 
-/** What a poll waits for takes longer than vitest's second while another file has the core. */
-const polling = { expect: { poll: { timeout: 4_000 } } };
-/** And longer still if several processes must get there: these tests have a minute and more. */
-const pollingProcesses = { expect: { poll: { timeout: 20_000 } } };
+/** For what never comes. What does may take longer than vitest's second while another file has the core. */
+const polling = { expect: { poll: { timeout: 30_000 } } };
 const cores = availableParallelism();
 /**
  * Vitest leaves a core free, which on two cores is one file at a time. After the integration tests: when those begin,
- * the workers of the projects' shared clusters make RSA keys ahead, which would take a test's five seconds.
+ * the workers of the projects' shared clusters make RSA keys ahead, which takes a core from a test for seconds.
  */
 const onAllCores = { ...polling, maxWorkers: cores, sequence: { groupOrder: 1 } };
 /** A core for the cluster that they ask: it makes and opens RSA keys within a request's time. */
-const besideACluster = { ...pollingProcesses, maxWorkers: Math.max(1, cores - 1), sequence: { groupOrder: 4 } };
+const besideACluster = { ...polling, maxWorkers: Math.max(1, cores - 1), sequence: { groupOrder: 4 } };
 
 /** The integration tests that take most of a minute or more. One that began last would run when all others are done. */
 const longest = [
@@ -72,9 +67,21 @@ export default defineConfig({
           isolate: false,
           include: besideTheCode('*.test.ts'),
           exclude: [...configDefaults.exclude, '**/*.slow.test.ts'],
+          // For one that hangs. What takes half a second alone has taken more than vitest's 5 s on a busy machine.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
-      { test: { name: 'slow', ...onAllCores, include: besideTheCode('*.slow.test.ts'), testTimeout: 120_000 } },
+      {
+        test: {
+          name: 'slow',
+          ...onAllCores,
+          include: besideTheCode('*.slow.test.ts'),
+          testTimeout: 120_000,
+          // Some make RSA keys before each test.
+          hookTimeout: 120_000,
+        },
+      },
       { test: { name: 'vectors', ...onAllCores, include: ['test/vectors/**/*.test.ts'], testTimeout: 60_000 } },
       {
         test: {
@@ -107,7 +114,7 @@ export default defineConfig({
       {
         test: {
           name: 'kubernetes',
-          ...pollingProcesses,
+          ...polling,
           include: ['test/kubernetes/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 900_000,
@@ -118,7 +125,7 @@ export default defineConfig({
       {
         test: {
           name: 'terraform',
-          ...pollingProcesses,
+          ...polling,
           include: ['test/terraform/*.test.ts'],
           globalSetup: ['test/support/sdk-setup.ts'],
           testTimeout: 600_000,
@@ -128,7 +135,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          ...pollingProcesses,
+          ...polling,
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KmsException } from '@keyfleet/client';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { renewingKms } from './renewing-kms.ts';
 import { WebIdentityCredentials } from './web-identity.ts';
 
@@ -73,7 +73,7 @@ test('a session is shared by all callers, and renewed halfway through with the t
   sts.now = HOUR / 2;
   writeFileSync(tokenFile, 'token-2\n');
   await credentials.current();
-  await vi.waitFor(async () => expect((await credentials.current()).accessKeyId).toBe('ASIA2'), 4_000);
+  await expect.poll(async () => (await credentials.current()).accessKeyId).toBe('ASIA2');
   expect(sts.forms.map((form) => form.get('WebIdentityToken'))).toEqual(['token-1', 'token-2']);
 });
 
@@ -84,7 +84,7 @@ test('a session that cannot be renewed is used while it lasts; then the reason i
   sts.refuses = true;
   sts.now = HOUR - 1;
   expect((await credentials.current()).accessKeyId).toBe('ASIA1');
-  await vi.waitFor(() => expect(problems).toHaveLength(1), 4_000);
+  await expect.poll(() => problems).toHaveLength(1);
   sts.now = HOUR;
   await expect(credentials.current()).rejects.toThrow('STS answers ExpiredTokenException: too old');
 });
@@ -98,14 +98,14 @@ test('no call waits for an STS that hangs while there is a session, and few ask 
   Object.assign(sts, { waitsFor: promise, refuses: true });
   sts.now = HOUR / 2;
   expect([await session(), await session()]).toEqual(['ASIA1', 'ASIA1']);
-  await vi.waitFor(() => expect(sts.forms).toHaveLength(2), 4_000);
+  await expect.poll(() => sts.forms).toHaveLength(2);
   resolve();
-  await vi.waitFor(() => expect(problems).not.toEqual([]), 4_000);
+  await expect.poll(() => problems).not.toEqual([]);
   sts.now += 4_999;
   expect([await session(), await session()]).toEqual(['ASIA1', 'ASIA1']);
   sts.refuses = false;
   sts.now++;
-  await vi.waitFor(async () => expect(await session()).toBe('ASIA3'), 4_000);
+  await expect.poll(session).toBe('ASIA3');
   expect(sts.forms).toHaveLength(3);
 });
 

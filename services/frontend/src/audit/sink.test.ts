@@ -1,7 +1,7 @@
 import { mkdtemp, open, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { newAttempt } from '../request/attempt.ts';
@@ -94,7 +94,7 @@ test('a file that was renamed is left for a new one, and no record is lost', asy
     await using sink = await openFileSink({ path, onProblem, followMs: 0 });
     const audit = new Audit(sink, clock);
     audit.record(refusal('1'));
-    await vi.waitFor(() => linesOf(path), 4_000);
+    await sink.settled();
     await rename(path, `${path}.1`);
     audit.record(refusal('2'));
   }
@@ -206,7 +206,7 @@ test('a sink whose disk is full keeps its records up to a bound, then says so, a
 
   await rm(path);
   // Nothing is written meanwhile.
-  await vi.waitFor(() => expect(sink.isFull).toBe(false), { timeout: 5_000 });
+  await expect.poll(() => sink.isFull).toBe(false);
   await sink.settled();
   expect((await linesOf(path)).map(({ requestID }) => requestID)).toEqual(requests);
 });

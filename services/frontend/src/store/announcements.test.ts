@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { Announcements } from './announcements.ts';
 import { RecordMacs } from './record-macs.ts';
 
@@ -14,7 +14,7 @@ function frontendWith(recordKey: string) {
   });
   const announce = async (id: string, revision: number): Promise<string> => {
     announcements.send(id, revision);
-    await vi.waitUntil(() => published.length > 0, 4_000);
+    await expect.poll(() => published).not.toEqual([]);
     return published.shift()!;
   };
   return { announcements, heard, announce };
@@ -24,7 +24,7 @@ test('a write that one frontend acknowledged is heard of by another, and so is a
   const [one, two] = [frontendWith('a'), frontendWith('a')];
   two.announcements.changed(await one.announce('key us-east-1/a b', 3));
   two.announcements.changed(await one.announce('grant "1"', Number.MAX_SAFE_INTEGER));
-  await vi.waitUntil(() => two.heard.length === 2, 4_000);
+  await expect.poll(() => two.heard).toHaveLength(2);
   expect(two.heard).toEqual([
     ['key us-east-1/a b', 3],
     ['grant "1"', Number.MAX_SAFE_INTEGER],
@@ -37,6 +37,6 @@ test('an announcement without the MAC of a frontend is not believed, nor is any 
   const forged = [await former.announce('key', 9), genuine.replace('"revision":2', '"revision":9')];
   for (const change of [...forged, 'acknowledged 9 key', 'acknowledged {"id":"key","revision":9}', 'key', '', genuine])
     two.announcements.changed(change);
-  await vi.waitUntil(() => two.heard.length > 0, 4_000);
+  await expect.poll(() => two.heard).not.toEqual([]);
   expect(two.heard).toEqual([['key', 2]]);
 });

@@ -32,4 +32,4 @@ test('nobody waits for ever, and the last reason is told', async () => {
   const never = () => Promise.reject(new Error(noReplicas));
   await expect(patiently(never, wasNotMade)).rejects.toThrow(noReplicas);
   expect(performance.now() - startedAt).toBeGreaterThan(2_900);
-}, 20_000);
+});

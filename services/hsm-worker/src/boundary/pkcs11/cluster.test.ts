@@ -14,7 +14,7 @@ let token: SoftHsm;
 beforeAll(async () => {
   const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-token-'))).path;
   token = await SoftHsm.make(directory, { label: 'test', pin: password });
-}, 60_000);
+});
 afterAll(() => resources.disposeAsync());
 
 function newCluster(overrides: Partial<ClusterOptions> = {}): Cluster {
@@ -27,7 +27,7 @@ function newCluster(overrides: Partial<ClusterOptions> = {}): Cluster {
     token: { label },
     environment,
     sessions: 2,
-    timeoutMs: 5_000,
+    timeoutMs: 20_000,
     ...overrides,
   });
 }
@@ -44,8 +44,8 @@ test('a wrong password is refused by the token once, and then by the cluster unt
   expect(await cluster.use(right, random)).toHaveLength(16);
 });
 
-test('however many sessions want to log in at once, a wrong password is tried once', { timeout: 60_000 }, async () => {
-  using cluster = newCluster({ sessions: 3, timeoutMs: 20_000 });
+test('however many sessions want to log in at once, a wrong password is tried once', async () => {
+  using cluster = newCluster({ sessions: 3 });
   const wrong = { id: 'wrong', password: Buffer.from('changed-meanwhile') };
   const calls = Array.from({ length: 4 }, () => cluster.use(wrong, random).catch((error: unknown) => error));
   const refused = await Promise.all(calls);
@@ -61,7 +61,7 @@ test('however many sessions want to log in at once, a wrong password is tried on
   expect(await Promise.all(again)).toEqual(again.map(() => 'it succeeded'));
 });
 
-test('a password that was refused is tried again once the store was disconnected', { timeout: 60_000 }, async () => {
+test('a password that was refused is tried again once the store was disconnected', async () => {
   const { path } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-token-')));
   const other = await SoftHsm.make(path, { label: 'test', pin: 'before' });
   using cluster = newCluster({ environment: other.environment, sessions: 1 });
@@ -80,7 +80,7 @@ test('a token or a module that is not there is away', async () => {
 });
 
 test('more calls than sessions wait for one, and more than may wait are refused', async () => {
-  using cluster = newCluster({ sessions: 1, timeoutMs: 20_000 });
+  using cluster = newCluster({ sessions: 1 });
   await cluster.connect(right);
   const calls = Array.from({ length: 1 + 256 }, () => cluster.use(right, random));
   expect(await refusalOf(cluster.use(right, random))).toBe('cluster-sessions');
@@ -88,7 +88,8 @@ test('more calls than sessions wait for one, and more than may wait are refused'
 });
 
 test('a call waits for a session as long as sessions start, not only as long as the token may take', async () => {
-  using cluster = newCluster({ sessions: 1 });
+  // Less than a session may take to start.
+  using cluster = newCluster({ sessions: 1, timeoutMs: 9_000 });
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const calls = [cluster.use(right, random), cluster.use(right, random)];
   // The module has been looking for its token for so long.
@@ -133,7 +134,7 @@ test('of several keys with one label each decrypts what was encrypted under it, 
 });
 
 test('disconnected, it has no session, and refuses who used one or waited for it; the next use logs in again', async () => {
-  using cluster = newCluster({ sessions: 1, timeoutMs: 20_000 });
+  using cluster = newCluster({ sessions: 1 });
   await cluster.connect(right);
   const calls = Array.from({ length: 3 }, () => refusalOf(cluster.use(right, random)));
   cluster.disconnect();

@@ -14,7 +14,7 @@ let token: SoftHsm;
 beforeAll(async () => {
   const directory = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-seal-'))).path;
   token = await SoftHsm.make(directory, { label: 'test', pin });
-}, 60_000);
+});
 afterAll(() => resources.disposeAsync());
 
 function optionsFor(keyLabel: string, overrides: Partial<SealTokenOptions> = {}): SealTokenOptions {
