@@ -24,18 +24,12 @@ export class WorkerEvents implements SessionEvents {
 
   /** The audit record of commands that make or change key material: the statement and its signature prove who asked. */
   signedRequest({ hostId, sessionId, proof }: SignedRequest): void {
+    const proven = proof && {
+      statement: Buffer.from(proof.statement).toString('base64'),
+      signature: Buffer.from(proof.signature).toString('base64'),
+    };
     // Nearly every frame that makes a key logs one. To keep them, set the level to debug and ship the log.
-    this.#log.debug(
-      {
-        hostId,
-        sessionId: Buffer.from(sessionId).toString('hex'),
-        ...(proof && {
-          statement: Buffer.from(proof.statement).toString('base64'),
-          signature: Buffer.from(proof.signature).toString('base64'),
-        }),
-      },
-      'signed commands',
-    );
+    this.#log.debug({ hostId, sessionId: Buffer.from(sessionId).toString('hex'), ...proven }, 'signed commands');
   }
 
   /** Only where it failed: the message may quote the command's input. */
