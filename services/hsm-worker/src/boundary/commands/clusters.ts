@@ -2,6 +2,7 @@ import { createHmac, generateKeySync } from 'node:crypto';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { ivLength } from '@keyfleet/shared/encoding/aead';
 import { RefusedError } from '../errors.ts';
+import type { RsaCaller } from '../keys/key-pair.ts';
 import type { Cluster, Login } from '../pkcs11/cluster.ts';
 import type { TokenWork } from '../pkcs11/token-process-main.ts';
 import type { EncryptedInToken } from '../pkcs11/token-session.ts';
@@ -25,32 +26,32 @@ export const disconnectCluster: CommandHandler<'DisconnectCluster'> = (input, co
   return {};
 };
 
-export const generateClusterKey: CommandHandler<'GenerateClusterKey'> = async (input, context) => {
-  await use(input, context, { name: 'generateKey', label: input.keyId });
+export const generateClusterKey: CommandHandler<'GenerateClusterKey'> = async (input, context, caller) => {
+  await use(input, context, { name: 'generateKey', label: input.keyId }, caller);
   return {};
 };
 
-export const destroyClusterKey: CommandHandler<'DestroyClusterKey'> = async (input, context) => {
-  await use(input, context, { name: 'destroyKey', label: input.keyId });
+export const destroyClusterKey: CommandHandler<'DestroyClusterKey'> = async (input, context, caller) => {
+  await use(input, context, { name: 'destroyKey', label: input.keyId }, caller);
   return {};
 };
 
-export const encryptInCluster: CommandHandler<'EncryptInCluster'> = async (input, context) => {
+export const encryptInCluster: CommandHandler<'EncryptInCluster'> = async (input, context, caller) => {
   const { keyId: label, associatedData, plaintext } = input;
   const work = { name: 'encrypt', label, iv: context.nonce(ivLength), associatedData, plaintext } as const;
-  return (await use(input, context, work)) as EncryptedInToken;
+  return (await use(input, context, work, caller)) as EncryptedInToken;
 };
 
-export const decryptInCluster: CommandHandler<'DecryptInCluster'> = async (input, context) => {
+export const decryptInCluster: CommandHandler<'DecryptInCluster'> = async (input, context, caller) => {
   const { keyId: label, associatedData, iv, ciphertext, tag } = input;
   const work = { name: 'decrypt', label, associatedData, iv, ciphertext, tag } as const;
-  return { plaintext: (await use(input, context, work)) as Uint8Array };
+  return { plaintext: (await use(input, context, work, caller)) as Uint8Array };
 };
 
 /** A module whose output is less random than it claims, or that leaks it, makes no difference. */
-export const generateRandomInCluster: CommandHandler<'GenerateRandomInCluster'> = async (input, context) => {
+export const generateRandomInCluster: CommandHandler<'GenerateRandomInCluster'> = async (input, context, caller) => {
   const { length } = input;
-  const made = (await use(input, context, { name: 'generateRandom', length })) as Uint8Array;
+  const made = (await use(input, context, { name: 'generateRandom', length }, caller)) as Uint8Array;
   if (made.length !== length) throw new RefusedError('cluster-away');
   const bytes = context.random(length);
   for (let i = 0; i < length; i++) bytes[i]! ^= made[i]!;
@@ -66,8 +67,13 @@ function clusterOf({ clusterId, account, region }: ClusterNames, { clusters }: P
   return cluster;
 }
 
-function use(input: InputOf<'ConnectCluster'>, context: CommandContext, work: TokenWork): Promise<unknown> {
-  return withLogin(input, context, (cluster, login) => cluster.use(login, work));
+function use(
+  input: InputOf<'ConnectCluster'>,
+  context: CommandContext,
+  work: TokenWork,
+  caller: RsaCaller | undefined,
+): Promise<unknown> {
+  return withLogin(input, context, (cluster, login) => cluster.use(login, work, caller));
 }
 
 async function withLogin<T>(

@@ -87,6 +87,21 @@ test('more calls than sessions wait for one, and more than may wait are refused'
   for (const bytes of await Promise.all(calls)) expect(bytes).toHaveLength(16);
 });
 
+test('what nobody waits for any more when a session is free is not begun, as of a frontend that was removed', async () => {
+  using cluster = newCluster({ sessions: 1 });
+  await cluster.connect(right);
+  const caller = { waits: true, isWaiting: () => caller.waits };
+  const made = ['key-3', 'key-4'].map((label) => refusalOf(cluster.use(right, { name: 'generateKey', label }, caller)));
+  const begun = refusalOf(cluster.use(right, random));
+  caller.waits = false;
+  expect(await Promise.all([...made, begun])).toEqual(['expired', 'expired', 'it succeeded']);
+  const [associatedData, plaintext, iv] = [Buffer.of(), Buffer.from('hello'), Buffer.alloc(12, 1)];
+  for (const label of ['key-3', 'key-4']) {
+    const work = { name: 'encrypt', label, associatedData, plaintext, iv } as const;
+    expect(await refusalOf(cluster.use(right, work))).toBe('no-cluster-key');
+  }
+});
+
 test('a call waits for a session as long as sessions start, not only as long as the token may take', async () => {
   // Less than a session may take to start.
   using cluster = newCluster({ sessions: 1, timeoutMs: 9_000 });
