@@ -27,6 +27,35 @@ describe('the session of a pool', () => {
     expect(await asked).toBe(1);
   });
 
+  test('gives no command to a stream that a newer one replaced and that still answers', async () => {
+    const slow = Promise.withResolvers<void>();
+    const begun = [0, 0];
+    let held = true;
+    const answer =
+      (number: 0 | 1): RandomHandler =>
+      async () => {
+        begun[number]!++;
+        if (held) await slow.promise;
+        return { bytes: Buffer.of(number) };
+      };
+    await using frontend = await startTwoWorkers(answer(0), answer(1));
+    const { workers, pool, domain } = frontend;
+    const asked = Promise.allSettled(Array.from({ length: MANY }, () => frontend.ask(90 * MINUTE_MS)));
+    await until(() => begun[0]! + begun[1]! === MANY);
+    expect(Math.min(...begun)).toBeGreaterThan(0);
+    const answers = workers.map((worker) => worker.answers);
+    domain.clock.advance(31 * MINUTE_MS);
+    // The second answer on the new stream is to the frame that the frontend writes when it begins to use it.
+    await until(() => workers.every((worker, i) => worker.answers >= answers[i]! + 2));
+    held = false;
+    const before = [...begun];
+    await frontend.tellAll(MINUTE_MS);
+    expect(begun).toEqual(before.map((count) => count + 1));
+    expect(pool.ready).toBe(2);
+    slow.resolve();
+    expect(new Set((await asked).map(({ status }) => status))).toEqual(new Set(['fulfilled']));
+  });
+
   test('keeps its session when another worker lags behind', async () => {
     const domain = new FakeDomain([host]);
     const laggard = domain.copy();
@@ -146,9 +175,11 @@ describe('the session of a pool', () => {
     // One that its worker has not begun is refused and held back, for ever by a clock that stands.
     await until(() => begun === MANY);
     expect(frontend.workers.every(({ frames }) => frames > 0)).toBe(true);
-    const negotiated = frontend.workers[0].negotiations;
+    const { negotiations: negotiated, opened } = frontend.workers[0];
     frontend.domain.remove('hsm-2');
-    await until(() => frontend.workers[0].negotiations > negotiated && frontend.pool.ready === 1);
+    // Its old stream has commands to answer, and takes no others.
+    await until(() => frontend.workers[0].negotiations > negotiated && frontend.workers[0].opened > opened);
+    await until(() => frontend.pool.ready === 1);
     slow.resolve();
     expect(new Set(await Promise.all(asked))).toEqual(new Set([1]));
   });

@@ -71,7 +71,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     const events = {
       onReply: (channel: Channel, run: CommandRun, reply: ReplyEntry) => this.#onReply(channel, run, reply),
       onClosed: (channel: Channel, unanswered: readonly CommandRun[]) => this.#onClosed(channel, unanswered),
-      onReady: (channel: Channel) => this.#onReady(channel),
+      onReady: (channel: Channel, replaced: Channel | undefined) => this.#onReady(channel, replaced),
       onProblem,
     };
     this.#links = options.workers.map((worker) => {
@@ -190,9 +190,10 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     return second === avoid || first.outstanding <= second.outstanding ? first : second;
   }
 
-  #onReady(channel: Channel): void {
+  #onReady(channel: Channel, replaced: Channel | undefined): void {
     // It may have restarted with another configuration.
     this.#clusters.forget(channel.memberId);
+    if (replaced !== undefined) this.#remove(replaced);
     this.#ready.push(channel);
     this.#releaseWaiting();
   }

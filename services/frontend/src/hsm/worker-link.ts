@@ -22,7 +22,8 @@ export interface WorkerLinkOptions {
   readonly clock: Clock;
   readonly protocols: Protocols;
   readonly events: ChannelEvents & {
-    onReady(channel: Channel): void;
+    /** `replaced` gets no more commands. */
+    onReady(channel: Channel, replaced: Channel | undefined): void;
     onProblem(address: string, error: unknown): void;
   };
 }
@@ -117,7 +118,7 @@ export class WorkerLink {
     const old = this.#channel;
     this.#channel = channel;
     if (this.#stop.signal.aborted) return channel.close();
-    this.#options.events.onReady(channel);
+    this.#options.events.onReady(channel, old);
     if (old === undefined) return;
     this.#draining.add(old);
     old.drain();
