@@ -6,7 +6,7 @@ import { lockHome } from './home-lock.ts';
 import { caFileOf, peersOf, provideTls } from './home-tls.ts';
 import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
 import { assertFree, choosePorts, type Ports } from './ports.ts';
-import { describeWorker, frontendReady, lastLogLine, tcpReady, until } from './readiness.ts';
+import { describeWorker, frontendReady, lastLogLine, saysReady, tcpReady, until } from './readiness.ts';
 import { allRegions } from './regions.ts';
 import { findServers, type ServerCommand, type ServerName } from './servers/find-server.ts';
 import { natsReady } from './servers/nats.ts';
@@ -221,26 +221,52 @@ export class Cluster implements AsyncDisposable {
     );
     if (ready) return;
     const { logFile } = process.spec;
-    throw new StartError(`${name} did not start: ${lastLogLine(logFile)} (${logFile})`);
+    const why = (process.pid === undefined && (await this.#takenPort(name))) || lastLogLine(process.output);
+    throw new StartError(`${name} did not start: ${why} (${logFile})`);
+  }
+
+  /** Ports were free when they were chosen. Another program may have taken one until its process wanted it. */
+  async #takenPort(name: string): Promise<string | undefined> {
+    const { http, grpc } = this.ports;
+    const ports: [number, string?][] = [
+      [http, '--http-port'],
+      [grpc, '--grpc-port'],
+    ];
+    try {
+      for (const [port, option] of name === 'frontend' ? ports : [[this.#portOf(name)] as const]) {
+        await assertFree(port, option);
+      }
+      return undefined;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  #portOf(name: string): number {
+    const { redis, nats, domainManager, otherDomainManagers, workers } = this.ports;
+    if (name === 'redis') return redis;
+    if (name === 'nats') return nats;
+    const replica = this.#domainManagers.indexOf(name);
+    return [domainManager, ...otherDomainManagers][replica] ?? workers[this.home.workerNames.indexOf(name)] ?? 0;
   }
 
   async #awaitCredentials(): Promise<void> {
     const file = this.home.in('aws', 'credentials');
     const exists = () => Promise.resolve(existsSync(file));
     if (await until(exists, READY_MS, () => this.pid('frontend') === undefined)) return;
-    const { logFile } = this.#process('frontend').spec;
-    throw new StartError(`the frontend made no administrator: ${lastLogLine(logFile)} (${logFile})`);
+    const { output, spec } = this.#process('frontend');
+    throw new StartError(`the frontend made no administrator: ${lastLogLine(output)} (${spec.logFile})`);
   }
 
   async #isReady(name: string): Promise<boolean> {
     const { ports, home } = this;
     if (name === 'redis') return redisReady(redisSettings(home, ports));
     if (name === 'nats') return natsReady(natsSettings(home, ports));
+    if (!saysReady(this.#process(name).output)) return false;
     if (name === 'frontend') return frontendReady(this.endpoint, this.ca);
-    const replica = this.#domainManagers.indexOf(name);
-    if (replica >= 0) return tcpReady([ports.domainManager, ...ports.otherDomainManagers][replica] ?? 0);
+    const port = this.#portOf(name);
+    if (this.#domainManagers.includes(name)) return tcpReady(port);
     // Before the first ceremony a worker belongs to no domain: ask only whether it answers.
-    const port = ports.workers[home.workerNames.indexOf(name)] ?? 0;
     return (await describeWorker(port, peersOf(home))) !== undefined;
   }
 

@@ -36,6 +36,16 @@ test('a process runs under its pid file, and stopping it is no unexpected end', 
   expect(exits).toEqual([]);
 });
 
+test('what it wrote since its last start is told apart from what stands before it in its log', async () => {
+  const { process } = start({ command: '/bin/sh', args: ['-c', 'echo "é $$"; exec sleep 60'] });
+  const said = () => expect.poll(() => process.output).toBe(`é ${process.pid}\n`);
+  process.start();
+  await said();
+  await process.kill();
+  process.start();
+  await said();
+});
+
 test('with no room for its pid file nothing runs, and the error says why', () => {
   const full = start({ pidFile: '/dev/full' });
   expect(() => full.process.start()).toThrow(/ENOSPC/);

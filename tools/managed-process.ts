@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 
 export interface ProcessSpec {
@@ -25,6 +25,8 @@ export class ManagedProcess {
   readonly #onUnexpectedExit: UnexpectedExit;
   #child: ChildProcess | undefined;
   #expectedToEnd = false;
+  /** Where in the log file its output since the last start begins. */
+  #outputFrom = 0;
 
   constructor(spec: ProcessSpec, onUnexpectedExit: UnexpectedExit) {
     this.spec = spec;
@@ -36,11 +38,23 @@ export class ManagedProcess {
     return this.#child?.pid;
   }
 
+  /** What it has written since it was last started. */
+  get output(): string {
+    const log = openSync(this.spec.logFile, 'r');
+    try {
+      const bytes = Buffer.alloc(Math.max(0, fstatSync(log).size - this.#outputFrom));
+      return bytes.toString('utf8', 0, readSync(log, bytes, { position: this.#outputFrom }));
+    } finally {
+      closeSync(log);
+    }
+  }
+
   /** Throws when the log or pid file cannot be written, as on a full disk; then nothing runs. */
   start(): void {
     if (this.#child) return;
     const { logFile, pidFile, env } = this.spec;
     const log = openSync(logFile, 'a', 0o600);
+    this.#outputFrom = fstatSync(log).size;
     const [command, args] = endingWithParent(this.spec);
     // A session of its own: Ctrl-C in the terminal reaches the launcher alone, which stops its processes in order.
     const child = spawn(command, args, { stdio: ['ignore', log, log], env, detached: true });

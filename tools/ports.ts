@@ -69,8 +69,8 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
 /** Below the ports that the system gives to outgoing connections, which could take one between choice and use. */
 const blocks = { first: 10_000, count: 220, size: 100 };
 
-/** Throws StartError if the port is taken; `option` chooses another. 0: any free one. */
-export async function assertFree(port: number, option: string): Promise<void> {
+/** Throws StartError if the port is taken; `option` chooses another, or the next start does. 0: any free one. */
+export async function assertFree(port: number, option?: string): Promise<void> {
   if (port === 0) return;
   const server = await listen(port);
   if (server === undefined) throw taken(port, option);
@@ -119,8 +119,10 @@ async function firstFree(block: number, hold: (port: number) => Promise<number |
   throw new StartError(`no port is free between ${block} and ${block + blocks.size}.`);
 }
 
-function taken(port: number, option: string): StartError {
-  return new StartError(`port ${port} is taken by another program. Stop it, or choose another with ${option} N.`);
+function taken(port: number, option: string | undefined): StartError {
+  const todo =
+    option === undefined ? 'Start again: that chooses another' : `Stop it, or choose another with ${option} N`;
+  return new StartError(`port ${port} is taken by another program. ${todo}.`);
 }
 
 /** Undefined when the port is taken. */

@@ -2,7 +2,6 @@ import { Hsm } from '@keyfleet/proto';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { type Peers, plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { get as httpGet, type IncomingMessage } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
@@ -64,12 +63,17 @@ export async function describeWorker(
   return description;
 }
 
+/** Whether one of our services says that it is up: that its port answers shows less, another program may have it. */
+export function saysReady(output: string): boolean {
+  return output.includes('"msg":"ready"');
+}
+
 /**
  * What a process said last, for a person: the text and error of a JSON line, or the plain line, or the error of a
  * crash.
  */
-export function lastLogLine(logFile: string): string {
-  const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n');
+export function lastLogLine(output: string): string {
+  const lines = output.trimEnd().split('\n');
   const last = lines.at(-1) ?? '';
   try {
     const { msg = '', err } = JSON.parse(last) as { msg?: string; err?: { message?: string } };

@@ -1,4 +1,6 @@
 import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Hsm } from '@keyfleet/proto';
 import { StartCommand } from '@keyfleet/test-support/start-command';
 import {
   chmodSync,
@@ -14,6 +16,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { newPort } from '../../tools/ports.ts';
 
@@ -58,6 +61,16 @@ function runs(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Answers what a worker that starts is asked, as another cluster's would. */
+async function listenAsWorker(port: number): Promise<Disposable> {
+  const server = new Server();
+  const describe = (_: unknown, done: (error: null, answer: object) => void): void => done(null, {});
+  server.addService(Hsm.service, { Describe: describe } as never);
+  const insecure = ServerCredentials.createInsecure();
+  await promisify(server.bindAsync.bind(server))(`127.0.0.1:${port}`, insecure);
+  return { [Symbol.dispose]: () => server.forceShutdown() };
 }
 
 function keyArn(output: string): string {
@@ -145,6 +158,31 @@ test('a port that is taken is named with its option', async () => {
   expect(await refusal('--home', fresh)).toContain('--http-port N');
   expect(existsSync(fresh)).toBe(false);
 });
+
+test.each([
+  ['hsm-worker-2', 'Start again: that chooses another.'],
+  ['domain-manager', 'Start again: that chooses another.'],
+  ['frontend', 'Stop it, or choose another with --grpc-port N.'],
+])(
+  'a port that another program takes when it is already chosen is named, with %s, which needs it',
+  async (name, todo) => {
+    const fresh = join(directory.path, 'fresh');
+    await using command = start('--home', fresh);
+    const configured = (): { grpc: string } | undefined => {
+      try {
+        return JSON.parse(readFileSync(join(fresh, 'config', `${name}.json`), 'utf8')) as { grpc: string };
+      } catch {
+        return undefined;
+      }
+    };
+    await expect.poll(configured, { interval: 5, timeout: 30_000 }).toBeDefined();
+    const port = Number(configured()!.grpc.split(':')[1]);
+    using _other = await listenAsWorker(port);
+    expect(await command.ended(), command.output).not.toBe(0);
+    const line = `keyfleet: ${name} did not start: port ${port} is taken by another program. ${todo} (${join(fresh, 'log', name)}.log)`;
+    expect(command.output.split('\n').filter((text) => text.startsWith('keyfleet: '))).toEqual([line]);
+  },
+);
 
 test.each([
   ['--regions', 'us-east-1,moon-1', "--regions: 'moon-1' is no Region of AWS."],
