@@ -5,13 +5,14 @@ import {
   initialState,
   isKept,
   keyOf,
+  opensForAll,
   type State,
   stepsOf,
   takesNoOthers,
   type World,
 } from './model/witness-model.ts';
 
-const all: Guards = { veterans: true, keys: true, compares: true };
+const all: Guards = { veterans: true, keys: true, compares: true, forAll: true };
 const oneAway: World = { allAway: false };
 const allAway: World = { allAway: true };
 
@@ -24,6 +25,14 @@ describe('a hostile member that makes every token', () => {
     const { states, counterexample } = run(all, oneAway, isKept);
     expect(counterexample).toBeUndefined();
     expect(states).toBeGreaterThan(20);
+  });
+
+  test('has none stored that shuts a member out while one honest member has its own keys', () => {
+    expect(run(all, oneAway, opensForAll).counterexample).toBeUndefined();
+  });
+
+  test('shuts one out when a member confirms what it can open itself', () => {
+    expect(run({ ...all, forAll: false }, oneAway, opensForAll).counterexample).toEqual(['rotate, not for 1']);
   });
 
   test('does it when a worker that the token admits is asked like any other', () => {

@@ -1,6 +1,7 @@
 /**
  * Who may say that a new domain token holds the domain's keys, as a pure model. Member 0 is hostile and makes every
- * token: a rotation, or the admission of member 3, with the domain's keys in it or with others under the same ids.
+ * token: a rotation, or the admission of member 3, with the domain's keys in it or with others under the same ids, and
+ * sealed for all or wrongly for one member.
  * Members 1 and 2 are honest, restart, and open the newest token again some time later. A hostile worker can pass the
  * domain-manager's question on to anyone, so whoever would sign may be the one that is asked. docs/domain.md tells the
  * same in words ("Three steps for every change").
@@ -12,6 +13,8 @@ export interface Guards {
   readonly keys: boolean;
   /** A member that opens its newest token after a restart compares it with the one that it had opened last. */
   readonly compares: boolean;
+  /** A member signs only what every other member can open too. */
+  readonly forAll: boolean;
 }
 
 export interface World {
@@ -21,9 +24,17 @@ export interface World {
 
 type Keys = 'none' | 'the domain’s' | 'others';
 
+interface Token {
+  /** Whether it holds the domain's keys. */
+  readonly good: boolean;
+  /** Whether member 3 is in it. */
+  readonly admits: boolean;
+  /** For whom it is sealed wrongly; 0 for nobody. */
+  readonly shutsOut: 0 | Honest;
+}
+
 export interface State {
-  /** Whether each stored token holds the domain's keys, and whether member 3 is in it. */
-  readonly tokens: readonly { readonly good: boolean; readonly admits: boolean }[];
+  readonly tokens: readonly Token[];
   /** What members 1 and 2 have, and member 3. */
   readonly held: readonly [Keys, Keys, Keys];
   /** What each had before it was started again. */
@@ -33,11 +44,11 @@ export interface State {
 export type Step = readonly [name: string, next: State];
 
 const GENERATIONS = 3;
-const HONEST = [1, 2, 3] as const;
-type Honest = (typeof HONEST)[number];
+const HONEST: readonly Honest[] = [1, 2, 3];
+type Honest = 1 | 2 | 3;
 
 export const initialState: State = {
-  tokens: [{ good: true, admits: false }],
+  tokens: [{ good: true, admits: false, shutsOut: 0 }],
   held: ['the domain’s', 'the domain’s', 'none'],
   had: ['the domain’s', 'the domain’s', 'none'],
 };
@@ -49,6 +60,11 @@ export function keyOf(state: State): string {
 /** No stored token holds other keys. */
 export function isKept({ tokens }: State): boolean {
   return tokens.every(({ good }) => good);
+}
+
+/** Every stored token opens for all its members. */
+export function opensForAll({ tokens }: State): boolean {
+  return tokens.every(({ shutsOut }) => shutsOut === 0);
 }
 
 /** No honest member that had the domain's keys takes others for them. */
@@ -69,7 +85,7 @@ function lifeOf(who: Honest, state: State, guards: Guards, { allAway }: World): 
   const newest = state.tokens.at(-1)!;
   const had = state.had[who - 1]!;
   const opened = newest.good ? 'the domain’s' : 'others';
-  if (now !== 'none' || !isIn(who, newest)) return steps;
+  if (now !== 'none' || !opensFor(who, newest)) return steps;
   if (guards.compares && had !== 'none' && had !== opened) return steps;
   const next = withHeld(state, who, opened);
   return [...steps, [`open(${who})`, { ...next, had: next.had.with(who - 1, opened) as unknown as State['had'] }]];
@@ -79,16 +95,21 @@ function makings(state: State, guards: Guards): Step[] {
   if (state.tokens.length === GENERATIONS) return [];
   const { admits: has3 } = state.tokens.at(-1)!;
   return [has3, true].flatMap((admits) =>
-    [true, false].flatMap((good): Step[] => {
-      const token = { good, admits };
-      if (!isStored(token, state, guards)) return [];
-      const name = `${admits && !has3 ? 'admit 3' : 'rotate'}${good ? '' : ', with other keys'}`;
-      return [[name, { ...state, tokens: [...state.tokens, token] }]];
-    }),
+    [true, false].flatMap((good) =>
+      ([0, 1, 2, 3] as const).flatMap((shutsOut): Step[] => {
+        const token = { good, admits, shutsOut };
+        if ((shutsOut === 3 && !admits) || !isStored(token, state, guards)) return [];
+        const keys = good ? '' : ', with other keys';
+        const name = `${admits && !has3 ? 'admit 3' : 'rotate'}${keys}${shutsOut === 0 ? '' : `, not for ${shutsOut}`}`;
+        const next = { ...state, tokens: [...state.tokens, token] };
+        // It cannot follow, and so has nothing with which it could compare the next.
+        return [[name, shutsOut === 0 ? next : withHeld(next, shutsOut, 'none')]];
+      }),
+    ),
   );
 }
 
-function isStored(token: State['tokens'][number], state: State, guards: Guards): boolean {
+function isStored(token: Token, state: State, guards: Guards): boolean {
   const newest = state.tokens.at(-1)!;
   const others = HONEST.filter((who) => isIn(who, token));
   const veterans = others.filter((who) => isIn(who, newest));
@@ -99,14 +120,20 @@ function isStored(token: State['tokens'][number], state: State, guards: Guards):
   return asked.some((who) => signs(who, token, state, guards));
 }
 
-function signs(who: Honest, { good }: State['tokens'][number], state: State, { keys }: Guards): boolean {
+function signs(who: Honest, token: Token, state: State, { keys, forAll }: Guards): boolean {
+  const { good } = token;
+  if (!opensFor(who, token) || (forAll && token.shutsOut !== 0)) return false;
   const held = heldBy(who, state);
   if (held !== 'none') return good === (held === 'the domain’s');
   return !keys || !isIn(who, state.tokens.at(-1)!);
 }
 
-function isIn(who: Honest, { admits }: State['tokens'][number]): boolean {
+function isIn(who: Honest, { admits }: Token): boolean {
   return who < 3 || admits;
+}
+
+function opensFor(who: Honest, token: Token): boolean {
+  return isIn(who, token) && token.shutsOut !== who;
 }
 
 function heldBy(who: Honest, { held }: State): Keys {

@@ -7,22 +7,34 @@ import {
   Proposal,
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
+import { seal } from '@keyfleet/shared/encoding/aead';
 import { DomainError, type DomainErrorCode } from '@keyfleet/shared/domain/domain-error';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import {
   DomainState,
+  type Member,
   type NewMember,
   type Operator,
   type Role,
   type Rule,
   ruledChanges,
 } from '@keyfleet/shared/domain/state';
-import { parseToken, TokenBody, TokenEnvelope, TokenHeader, tokenHash } from '@keyfleet/shared/domain/token';
+import {
+  parseToken,
+  TokenBody,
+  TokenEnvelope,
+  TokenHeader,
+  tokenHash,
+  type WrappedKey,
+} from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import { newDomainKey, newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
-import { sealDomainToken } from '@keyfleet/hsm-worker/boundary/domain/domain-token';
+
+import { encodeSecrets, newDomainKey, newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
+import { openDomainToken, sealDomainToken } from '@keyfleet/hsm-worker/boundary/domain/domain-token';
+import { wrapDkek } from '@keyfleet/hsm-worker/boundary/domain/wrapped-dkek';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { type Identity, newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
+import { atOnce } from '@keyfleet/hsm-worker/boundary/steps';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
 
 export interface TestOperator extends Operator {
@@ -201,7 +213,31 @@ export function withOtherKeys(token: Uint8Array, signer: Identity): Buffer {
   const { state, previousHash, proposal } = parseToken(token);
   const domainKeys = state.domainKeys.map(({ id }) => ({ ...newDomainKey(randomBytes), id }));
   const secrets = { domainKeys, materialIdKey: newSecretKey(randomBytes) };
-  return sealDomainToken({ state, previousHash, proposal, secrets }, signer, randomBytes);
+  return atOnce(sealDomainToken({ state, previousHash, proposal, secrets }, signer, randomBytes));
+}
+
+/** A token that verifies and whose DKEK `wrap` seals for each member, for some of them perhaps wrongly. */
+export function wrappedBy(
+  token: Uint8Array,
+  signer: Identity,
+  wrap: (dkek: Buffer, member: Member, state: DomainState) => WrappedKey,
+): Buffer {
+  const parsed = parseToken(token);
+  const fields = TokenHeader.decode(parsed.header);
+  const dkek = randomBytes(32);
+  const wrappedKeys = parsed.state.members.map((member) => wrap(dkek, member, parsed.state));
+  const header = TokenHeader.encode({ ...fields, wrappedKeys });
+  const secrets = encodeSecrets(openDomainToken(parsed, signer));
+  const sealed = Buffer.concat(seal({ key: dkek, iv: parsed.iv, associatedData: header }, secrets));
+  const body = TokenBody.encode({ header, iv: parsed.iv, sealed });
+  return TokenEnvelope.encode({ body, signature: signer.sign(body) });
+}
+
+/** A token that verifies and opens for all members but these. */
+export function sealedNotFor(victims: readonly string[], token: Uint8Array, signer: Identity): Buffer {
+  return wrappedBy(token, signer, (dkek, member, state) =>
+    wrapDkek(victims.includes(member.memberId) ? randomBytes(32) : dkek, member, state),
+  );
 }
 
 /** A token that verifies and that no member can open, signed by `sign`. */

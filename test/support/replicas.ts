@@ -46,7 +46,11 @@ export class LocalWorker implements Worker {
   /** Its false statements about itself. */
   claims: Partial<ReturnType<Hsm['describe']>> = {};
 
-  constructor(memberId: string, clock: TestClock, options: Pick<HsmOptions, 'rotationPauseMs'> = {}) {
+  constructor(
+    memberId: string,
+    clock: TestClock,
+    options: Pick<HsmOptions, 'rotationPauseMs' | 'sealedIdentity'> = {},
+  ) {
     this.address = `${memberId}:1`;
     this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes, ...options });
   }

@@ -2,6 +2,7 @@ import { refusalOf, TestClock } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unwrapDkek, wrapDkek } from '@keyfleet/hsm-worker/boundary/domain/wrapped-dkek';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { openIdentity, wrappedSealKeyOf } from '@keyfleet/hsm-worker/boundary/identity';
 import { SealKeyContext } from '@keyfleet/hsm-worker/boundary/pkcs11/token-seal-key';
@@ -15,6 +16,8 @@ import {
   parseDomainChange,
   parseProposal,
 } from '@keyfleet/shared/domain/proposal';
+import type { DomainState } from '@keyfleet/shared/domain/state';
+import type { DomainToken } from '@keyfleet/shared/domain/token';
 import { verifySignatures } from '@keyfleet/shared/domain/quorum';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { describe, expect, test } from 'vitest';
@@ -45,6 +48,14 @@ interface Described {
   readonly agreementKey: string;
   /** From version 2 on. */
   readonly encapsulationKey?: string;
+}
+
+interface WrappingVectors {
+  readonly sealKey: string;
+  readonly sealedIdentity: string;
+  readonly state: Pick<DomainState, 'version' | 'domain' | 'generation'>;
+  readonly dkek: string;
+  readonly wrapped: readonly { readonly encapsulated?: string }[];
 }
 
 interface IdentityVectors {
@@ -124,6 +135,32 @@ describe.each(versions)('domain tokens of version $version', ({ suffix }) => {
     );
     expect(secrets.materialIdKey.export().toString('base64')).toBe(newest.materialIdKey);
   });
+});
+
+test('a member confirms no token whose wrapped keys are random: it could not tell what they hold for the others', () => {
+  const { anchor, sealKey, member, tokens } = load<TokenVectors>('domain-tokens-2');
+  const sealedIdentity = bytesOf(member.sealedIdentity);
+  const options = { memberId: member.memberId, anchor, sealKey: newSealKey(bytesOf(sealKey), randomBytes) };
+  const hsm = new Hsm({ ...options, sealedIdentity, ...surroundings });
+  hsm.install(tokens.slice(0, -1).map(bytesOf));
+  expect(() => hsm.check(bytesOf(tokens.at(-1)!))).toThrow('hsm-1 lies, or has an older release');
+});
+
+test('a wrapped DKEK has these bytes, and opens', () => {
+  const { sealKey, sealedIdentity, dkek, state, wrapped } = load<WrappingVectors>('domain-wrapped-dkeks');
+  const { identity } = openIdentity(bytesOf(sealedIdentity), newSealKey(bytesOf(sealKey), randomBytes));
+  const { memberId, signingKey, agreementKey, encapsulationKey } = identity;
+  for (const one of wrapped) {
+    const member = {
+      memberId,
+      signingKey,
+      agreementKey,
+      ...(one.encapsulated && { encapsulationKey: encapsulationKey! }),
+    };
+    const made = wrapDkek(bytesOf(dkek), member, state as DomainState);
+    expect(inBase64(made)).toEqual(one);
+    expect(unwrapDkek({ wrappedKeys: [made], state } as unknown as DomainToken, identity)).toEqual(bytesOf(dkek));
+  }
 });
 
 describe.each(versions)('identities at rest of version $version', ({ suffix }) => {

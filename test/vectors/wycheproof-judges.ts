@@ -5,7 +5,11 @@ import { wrapKey } from '@keyfleet/shared/wrap-material';
 import { deriveSharedSecret, peerPublicKey } from '../../services/hsm-worker/src/boundary/crypto/ecdh.ts';
 import { unwrapKey } from '../../services/hsm-worker/src/boundary/crypto/key-wrap.ts';
 import { macMatches, macOf } from '../../services/hsm-worker/src/boundary/crypto/mac.ts';
-import { decapsulateWith, encapsulateUnder } from '../../services/hsm-worker/src/boundary/crypto/ml-kem.ts';
+import {
+  decapsulateWith,
+  encapsulateFrom,
+  encapsulateUnder,
+} from '../../services/hsm-worker/src/boundary/crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep, type OaepHash } from '../../services/hsm-worker/src/boundary/crypto/rsa-oaep.ts';
 import { signatureSchemes } from '../../services/hsm-worker/src/boundary/crypto/signature.ts';
 import { digestOf, type Message } from '../../services/hsm-worker/src/boundary/crypto/signature-scheme.ts';
@@ -132,12 +136,25 @@ export const judges: Readonly<Record<string, Judge>> = {
   },
 
   MLKEMEncapsTest(group, vector) {
+    const isWrapping = text(group, 'parameterSet') === 'ML-KEM-1024';
+    const byNoble = isWrapping && encapsulates(vector);
+    if (isWrapping && byNoble !== (vector['result'] === 'valid')) return byNoble;
     const asymmetricKeyType = text(group, 'parameterSet').toLowerCase() as 'ml-kem-512';
     const key = createPublicKey({ key: hex(vector, 'ek'), format: 'raw-public', asymmetricKeyType });
     // The vector's own ciphertext cannot be made again: OpenSSL draws the message itself.
     return encapsulateUnder(key).ciphertext.length === hex(vector, 'c').length;
   },
 };
+
+/** By the library that wraps DKEKs, with the message of the vector. */
+function encapsulates(vector: Fields): boolean {
+  try {
+    const { ciphertext, sharedSecret } = encapsulateFrom(hex(vector, 'm'), hex(vector, 'ek'));
+    return same(ciphertext, vector, 'c') && same(sharedSecret, vector, 'K');
+  } catch {
+    return false;
+  }
+}
 
 /** By message and, where the algorithm takes one, by digest: both must say the same. */
 async function verifies(algorithm: string, publicKey: KeyObject, vector: Fields): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { memberOf, TestClock } from '@keyfleet/test-support/domain';
+import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
+import { memberOf, sealedNotFor, TestClock, testSealKey } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -102,6 +103,22 @@ describe('rotation', () => {
     world.workers[0]!.down = true;
     for (let day = 0; day < 2; day++) await rotate();
     expect(makers).toEqual(['hsm-2', 'hsm-2']);
+  });
+
+  test('a token that its maker sealed wrongly for one member is refused, and the next in turn makes it', async () => {
+    const evil = newIdentity('hsm-2');
+    const hostile = new LocalWorker('hsm-2', world.clock, { sealedIdentity: evil.seal(testSealKey) });
+    const make = hostile.prepare.bind(hostile);
+    hostile.prepare = async (proposal, current) => sealedNotFor(['hsm-1'], await make(proposal, current), evil);
+    world.workers[1] = hostile;
+    const { round, tokens, ...replica } = await foundedReplica();
+    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
+    await replica.proposals.propose(signed(command({ tokens }, { name: 'ModifyMembers', body }), [alice, bob]));
+    await round.run();
+    world.clock.advance(DAY);
+    await round.run();
+    expect(parseToken(tokens.head!.token).signerId).toBe('hsm-3');
+    expect(world.workers.map(({ hsm }) => hsm.describe().generation)).toEqual([3, 3, 3]);
   });
 
   test('two replicas that both believe they lead make one token a day', async () => {

@@ -29,7 +29,7 @@ export type ScheduledChange =
 
 /**
  * The members that a scheduled change may name: reachable ones that hold the newest token, in turn after the one that
- * made it. Nobody notices a token that its maker sealed wrongly for an offline member, so one member must not make all.
+ * made it: no member makes them all.
  */
 export function preparersOf({ state, token }: Head, views: readonly WorkerView[]): string[] {
   const ready = new Set(

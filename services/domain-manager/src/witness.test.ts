@@ -6,6 +6,7 @@ import {
   memberOf,
   rotation,
   sealedForNobody,
+  sealedNotFor,
   TestDomain,
   withOtherKeys,
 } from '../../../test/support/domain.ts';
@@ -103,6 +104,19 @@ test('a member of the domain compares the keys, whomever the token admits', asyn
   const forNobody = await sealedForNobody(honest, (body) => domain.identities.get('hsm-3')!.sign(body));
   expect(await storing(forNobody, [newcomer, workerOf(third)])).toBe('TokenLogError');
   expect(await storing(honest, [newcomer, workerOf(third)])).toBe('true');
+});
+
+test('a token that one member cannot open is not stored, whoever confirms, also if that member is in a safe', async () => {
+  const withSafe = new TestDomain({ members: 4 });
+  const workers = withSafe.hsms.slice(0, 3).map((hsm) => workerOf(hsm));
+  const honest = withSafe.prepare(rotation);
+  const owned = withSafe.identities.get('hsm-1')!;
+  for (const victim of ['hsm-3', 'hsm-4']) {
+    const hostile = sealedNotFor([victim], honest, owned);
+    expect(await storing(hostile, workers, withSafe)).toBe('TokenLogError');
+    expect(await storing(hostile, workers.slice(0, 2), withSafe)).toBe('TokenLogError');
+  }
+  expect(await storing(honest, workers, withSafe)).toBe('true');
 });
 
 test('a member that has just restarted gets the newest keys first, and compares', async () => {

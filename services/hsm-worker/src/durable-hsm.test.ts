@@ -7,7 +7,7 @@ import { Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { signCall } from '@keyfleet/shared/domain/domain-call';
 import { protocols } from '@keyfleet/shared/hsm/protocol';
-import { rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { type Change, rotation, TestDomain } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import type { Hsm } from './boundary/hsm.ts';
 import { SessionRefusedError, Sessions } from './boundary/session.ts';
@@ -108,6 +108,15 @@ test('a token that the disk refused is given out when it is asked for again, and
   const restarted = await world.restarted();
   restarted.install(domain.tokens);
   expect(restarted.prepare(proposal, current)).toEqual(token);
+});
+
+test('two proposals of one generation that come at once get the same token', async () => {
+  await using world = await newMember();
+  const { domain, member } = world;
+  const removal: Change = { name: 'ModifyOperators', body: { admit: [], remove: ['carol'] } };
+  const proposals = [rotation, removal].map((change) => domain.propose(change));
+  const [first, second] = await Promise.all(proposals.map((one) => member.prepare(one, domain.tokens.at(-1))));
+  expect(second).toEqual(first);
 });
 
 test('a member whose disk refuses the new identity has not left, and leaves when it is told again', async () => {

@@ -1,5 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Hsm, HsmDescription } from './boundary/hsm.ts';
+import type { Steps } from './boundary/steps.ts';
 import type { WorkerEvents } from './events.ts';
 import { writeDurably } from '@keyfleet/shared/durable-file';
 
@@ -47,7 +49,7 @@ export class DurableHsm {
    */
   prepare(proposal: Uint8Array, current: Uint8Array | undefined): Promise<Uint8Array> {
     return this.#inTurn(async () => {
-      const token = this.#options.hsm.prepare(proposal, current);
+      const token = await inSteps(this.#options.hsm.preparing(proposal, current));
       await this.#remember();
       return token;
     });
@@ -55,7 +57,7 @@ export class DurableHsm {
 
   /** The HSM's signed statement that it can install the token. Throws `DomainError`. */
   check(token: Uint8Array): Promise<Uint8Array> {
-    return this.#inTurn(async () => this.#options.hsm.check(token));
+    return this.#inTurn(() => inSteps(this.#options.hsm.checking(token)));
   }
 
   activate(generation: number): HsmDescription {
@@ -114,5 +116,13 @@ export class DurableHsm {
     if (description.domain !== '' && description.generation !== before)
       events.tokenInstalled(description.domain, description.generation);
     return description;
+  }
+}
+
+async function inSteps<T>(steps: Steps<T>): Promise<T> {
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await setImmediate();
   }
 }

@@ -21,6 +21,16 @@ export function isPublicKeyEncoding(spki: Uint8Array): boolean {
   return spki.length === publicKeyLength && publicKeyPrefix.equals(spki.subarray(0, publicKeyPrefix.length));
 }
 
+/** The encoding of a point that `pointOf` gives. */
+export function encodedPoint(point: Uint8Array): Buffer {
+  return Buffer.concat([publicKeyPrefix, point.subarray(1)]);
+}
+
+/** The uncompressed point (SEC 1, section 2.3.3) of a key in that encoding: 4, then X and Y. */
+export function pointOf(spki: Uint8Array): Uint8Array {
+  return spki.subarray(publicKeyPrefix.length - 1);
+}
+
 /** Throws `DomainError('malformed')` unless `spki` is a point of P-384 in that encoding. */
 export function publicKeyOf(spki: Uint8Array): KeyObject {
   if (!isPublicKeyEncoding(spki)) throw new DomainError('malformed', 'not a P-384 public key');

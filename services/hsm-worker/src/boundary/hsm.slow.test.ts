@@ -3,14 +3,18 @@ import {
   refusalOf,
   rotation,
   sealedForNobody,
+  sealedNotFor,
   TestDomain,
   testSealKey,
   withOtherKeys,
+  wrappedBy,
 } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
+import type { WrappedKey } from '@keyfleet/shared/domain/token';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
+import { wrapDkek } from './domain/wrapped-dkek.ts';
 import { Hsm } from './hsm.ts';
 import { newSealKey } from './seal-key.ts';
 
@@ -50,6 +54,35 @@ describe('a member', () => {
     const stranger = domain.newHsm('hsm-9');
     stranger.install(domain.tokens);
     expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
+  });
+
+  test('confirms no token that another member cannot open, nor one of which it cannot tell', () => {
+    const domain = new TestDomain({ members: 4 });
+    const owned = domain.identities.get('hsm-1')!;
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const token = domain.prepare(rotation);
+    witness.check(token);
+    for (const victims of [['hsm-4'], ['hsm-1', 'hsm-3']]) {
+      const hostile = sealedNotFor(victims, token, owned);
+      expect(() => witness.check(hostile)).toThrow(`the token is sealed for ${victims.join(', ')} otherwise`);
+      expect(
+        refusalOf(() => domain.newHsm('hsm-2', witness.sealedIdentity()).install([...domain.tokens, hostile])),
+      ).toBe('accepted');
+    }
+    // Each part is what the DKEK makes it: nobody else could check another that opens as well.
+    const parts: (Partial<WrappedKey> | ((made: WrappedKey) => Partial<WrappedKey>))[] = [
+      { iv: randomBytes(12) },
+      { ephemeralKey: maker.describe().agreementKey },
+      { encapsulated: randomBytes(1568) },
+      ({ sealed }) => ({ sealed: sealed.with(47, sealed[47]! ^ 1) }),
+    ];
+    for (const part of parts) {
+      const hostile = wrappedBy(token, owned, (dkek, member, state) => {
+        const made = wrapDkek(dkek, member, state);
+        return member.memberId === 'hsm-3' ? { ...made, ...(typeof part === 'function' ? part(made) : part) } : made;
+      });
+      expect(refusalOf(() => witness.check(hostile))).toBe('forged');
+    }
   });
 
   test('neither takes other keys under the ids of its own nor confirms them, not even after a restart', () => {

@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertComesBy, assertNotFromFuture, isFromFuture, reaches } from '@keyfleet/shared/domain/chain';
+import { assertComesBy, assertNotFromFuture, reaches } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
@@ -10,13 +10,15 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
 import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
-import { openDomainToken } from './domain/domain-token.ts';
+import { openDomainToken, openForAll } from './domain/domain-token.ts';
 import { assertSameToken, followTokens, newestOf } from './domain/follow-tokens.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
+import { PreparedToken } from './domain/prepared-token.ts';
 import { prepareGenesis, prepareNext, ROTATION_PAUSE_MS, type TokenMaker } from './domain/prepare-token.ts';
 import { type Identity, newIdentity, openIdentity } from './identity.ts';
 import type { SealKey } from './seal-key.ts';
+import { atOnce, type Steps } from './steps.ts';
 
 /** Public: an HSM's identity, and what it has installed. */
 export interface HsmDescription extends Member {
@@ -66,10 +68,7 @@ export class Hsm {
   /** An HSM that only asks to join follows the chain too, but has no past that it must be held to after a restart. */
   #wasMember = false;
   #installed: InstalledDomain | undefined;
-  /**
-   * The token that this HSM made to follow the newest one. It makes no other, or members could receive different ones.
-   */
-  #prepared: DomainToken | undefined;
+  #prepared: PreparedToken;
 
   /**
    * Throws `DomainError` if the sealed identity does not open, belongs to another HSM, or holds a token that conflicts
@@ -77,9 +76,10 @@ export class Hsm {
    */
   constructor(options: HsmOptions) {
     this.#options = options;
-    const { memberId, anchor, sealKey, sealedIdentity } = options;
+    const { memberId, anchor, sealKey, sealedIdentity, clock } = options;
     if (sealedIdentity === undefined) {
       this.#identity = newIdentity(memberId);
+      this.#prepared = new PreparedToken(clock);
       return;
     }
     const { identity, memory } = openIdentity(sealedIdentity, sealKey);
@@ -95,7 +95,7 @@ export class Hsm {
     this.#identity = identity;
     this.#verified = installed;
     this.#wasMember = installed !== undefined;
-    this.#prepared = prepared && parseToken(prepared);
+    this.#prepared = new PreparedToken(clock, prepared);
   }
 
   get memberId(): string {
@@ -139,7 +139,7 @@ export class Hsm {
    */
   sealedIdentity(): Buffer {
     const installed = this.#wasMember ? this.#verified : undefined;
-    return this.#identity.seal(this.#options.sealKey, { installed, prepared: this.#prepared?.bytes });
+    return this.#identity.seal(this.#options.sealKey, { installed, prepared: this.#prepared.bytes });
   }
 
   /** A `SignedMessage` under the identity's signing key. */
@@ -153,27 +153,32 @@ export class Hsm {
    * generation, and returns that token for every valid proposal that names this HSM. Throws `DomainError`.
    */
   prepare(proposal: Uint8Array, current?: Uint8Array): Buffer {
+    return atOnce(this.preparing(proposal, current));
+  }
+
+  /** `prepare` in steps, between which the caller neither prepares nor installs another token. */
+  *preparing(proposal: Uint8Array, current?: Uint8Array): Steps<Buffer> {
     const parsed = parseProposal(proposal);
-    const prepared = current === undefined ? this.#prepareGenesis(parsed) : this.#prepareNext(parsed, current);
-    this.#prepared = prepared;
+    const prepared = yield* current === undefined ? this.#prepareGenesis(parsed) : this.#prepareNext(parsed, current);
+    this.#prepared.keep(prepared);
     return Buffer.from(prepared.bytes);
   }
 
-  #prepareGenesis(proposal: Proposal): DomainToken {
+  *#prepareGenesis(proposal: Proposal): Steps<DomainToken> {
     const { anchor } = this.#options;
     if (this.#verified !== undefined) throw new DomainError('already-in-domain', 'this HSM already has a domain');
     this.#assertPreparer(verifyFounding(anchor, proposal));
-    return this.#preparedFor(1) ?? parseToken(prepareGenesis(anchor, proposal, this.#maker()));
+    return this.#prepared.following(undefined) ?? parseToken(yield* prepareGenesis(anchor, proposal, this.#maker()));
   }
 
-  #prepareNext(proposal: Proposal, current: Uint8Array): DomainToken {
+  *#prepareNext(proposal: Proposal, current: Uint8Array): Steps<DomainToken> {
     const verified = this.#verified;
     if (verified === undefined || this.#installed === undefined) throw noDomain();
     assertSameToken(parseToken(current), verified);
     this.#assertPreparer(verifyProposal(verified, proposal));
     const { secrets } = this.#installed;
-    const prepared = this.#preparedFor(verified.state.generation + 1);
-    return prepared ?? parseToken(prepareNext({ ...verified, secrets }, proposal, this.#maker()));
+    const prepared = this.#prepared.following(verified.state);
+    return prepared ?? parseToken(yield* prepareNext({ ...verified, secrets }, proposal, this.#maker()));
   }
 
   #maker(): TokenMaker {
@@ -184,25 +189,6 @@ export class Hsm {
   #assertPreparer({ preparer }: { readonly preparer: string }): void {
     if (preparer === this.memberId) return;
     throw new DomainError('other-preparer', `the change is for ${preparer} to carry out, not for ${this.memberId}`);
-  }
-
-  /**
-   * The token of that generation that this HSM already made. Throws `DomainError('from-the-future')` if a wrong clock
-   * dated it ahead: nobody accepts it now, but whoever has it may present it when its time comes, and a second token of
-   * its generation would split the domain.
-   */
-  #preparedFor(generation: number): DomainToken | undefined {
-    const prepared = this.#prepared;
-    if (prepared?.state.generation !== generation) return undefined;
-    const now = this.#options.clock.now();
-    if (!isFromFuture(prepared, now)) return prepared;
-    if (!this.#isAlone(prepared)) assertNotFromFuture(prepared, now);
-    return undefined;
-  }
-
-  /** Whether this is the only member, both before and after the token. */
-  #isAlone({ state }: DomainToken): boolean {
-    return [this.#verified?.state ?? state, state].every(({ members }) => members.length === 1);
   }
 
   /**
@@ -224,7 +210,7 @@ export class Hsm {
     const after = serves ? this.#opened(newest, verified, this.#heldBefore(parsed)) : undefined;
     this.#installed = after;
     this.#verified = verified;
-    if ((this.#prepared?.state.generation ?? 0) <= verified.state.generation) this.#prepared = undefined;
+    this.#prepared.forgetUpTo(verified.state.generation);
     if (after !== undefined) this.#wasMember = true;
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
   }
@@ -242,16 +228,24 @@ export class Hsm {
   }
 
   /**
-   * This HSM's signature that `token` follows what is installed and opens here. A member compares its keys with those
-   * that it has, and refuses while it has none. Changes nothing. Throws `DomainError`.
+   * This HSM's signature that `token` follows what is installed and opens here, and for every other member too. A
+   * member compares its keys with those that it has, and refuses while it has none. Changes nothing. Throws
+   * `DomainError`.
    */
   check(token: Uint8Array): Buffer {
+    return atOnce(this.checking(token));
+  }
+
+  /** `check` in steps. */
+  *checking(token: Uint8Array): Steps<Buffer> {
     if (this.#installed === undefined && this.#isMemberOf(this.#verified)) throw noDomain();
     const parsed = parseToken(token);
     const verified = this.#follow([parsed]);
     assertSameToken(parsed, verified);
     assertNotFromFuture(verified, this.#options.clock.now());
-    this.#opened(parsed, verified, this.#installed?.secrets);
+    const held = this.#installed?.secrets;
+    const received = yield* openForAll(parsed, this.#identity);
+    if (held !== undefined) assertSameKeys(held, received);
     const checked = { domain: parsed.state.domain, memberId: this.memberId, tokenHash: parsed.hash };
     return signCheck(checked, (message) => this.#identity.sign(message));
   }
@@ -308,7 +302,7 @@ export class Hsm {
     this.#verified = undefined;
     this.#wasMember = false;
     this.#installed = undefined;
-    this.#prepared = undefined;
+    this.#prepared = new PreparedToken(this.#options.clock);
     this.#options.onKeysLost?.();
   }
 }

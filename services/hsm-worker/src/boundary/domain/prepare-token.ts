@@ -10,6 +10,7 @@ import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Random } from '../crypto/random.ts';
 import type { Identity } from '../identity.ts';
+import type { Steps } from '../steps.ts';
 import { sealDomainToken } from './domain-token.ts';
 import { type DomainSecrets, newDomainKey, newSecretKey } from './domain-secrets.ts';
 
@@ -33,25 +34,25 @@ export interface TokenMaker {
 export const ROTATION_PAUSE_MS = 60 * 60_000;
 
 /** The founding token: a first domain key, and the material id key for the life of the domain. Throws `DomainError`. */
-export function prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Buffer {
+export function* prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Steps<Buffer> {
   const { identity, clock, random } = maker;
   const change = verifyFounding(anchor, proposal);
   assertMayBeMade(change);
   const key = newDomainKey(random);
   const state = foundedState(change, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
-  const token = sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
+  const token = yield* sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
   // Never hand out a token that the others would refuse.
   verifyGenesis(anchor, parseToken(token));
   return token;
 }
 
 /** The token that follows `current`, whose keys are `secrets`. Throws `DomainError`. */
-export function prepareNext(
+export function* prepareNext(
   current: VerifiedDomain & { readonly secrets: DomainSecrets },
   proposal: Proposal,
   maker: TokenMaker,
-): Buffer {
+): Steps<Buffer> {
   const { identity, clock, random } = maker;
   assertNotFromFuture(current, clock.now());
   const change = verifyProposal(current, proposal);
@@ -68,7 +69,7 @@ export function prepareNext(
     domainKeys: state.domainKeys.map(({ id }) => held.find((one) => one.id === id)!),
     materialIdKey: current.secrets.materialIdKey,
   };
-  const token = sealDomainToken({ state, previousHash: current.hash, proposal, secrets }, identity, random);
+  const token = yield* sealDomainToken({ state, previousHash: current.hash, proposal, secrets }, identity, random);
   verifyNext(current, parseToken(token));
   return token;
 }
