@@ -3,9 +3,9 @@ import { type CommandName, commands } from '@keyfleet/shared/hsm/commands';
 import type { Command } from '@keyfleet/shared/hsm/define-command';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import type { RequestEntry, TraceParent } from '@keyfleet/shared/hsm/frame';
+import type { Caller } from './caller.ts';
 import type { CommandContext, CommandHandler } from './commands/command.ts';
 import { RefusedError } from './errors.ts';
-import type { RsaCaller } from './keys/key-pair.ts';
 
 export type CommandHandlers = { readonly [N in CommandName]: CommandHandler<N> };
 
@@ -16,7 +16,7 @@ export type Outcome = Uint8Array | Refusal;
 interface Runnable {
   readonly name: CommandName;
   readonly signed: boolean;
-  run(input: Uint8Array, context: CommandContext, caller: RsaCaller): Outcome | Promise<Outcome>;
+  run(input: Uint8Array, context: CommandContext, caller: Caller): Outcome | Promise<Outcome>;
 }
 
 export interface DispatchDeps {
@@ -44,7 +44,7 @@ export class Dispatcher {
   }
 
   /** Returns a promise only for work that left the event loop. Never throws. */
-  run(entry: RequestEntry, isSigned: () => boolean, caller: RsaCaller): Outcome | Promise<Outcome> {
+  run(entry: RequestEntry, isSigned: () => boolean, caller: Caller): Outcome | Promise<Outcome> {
     const context = this.#deps.context();
     if (context === undefined) return 'no-domain';
     const command = this.#byCode.get(entry.code);
@@ -55,11 +55,7 @@ export class Dispatcher {
 
   #runnable<N extends CommandName>(name: N): Runnable {
     const contract: Command = commands[name];
-    const handler = this.#deps.handlers[name] as (
-      input: unknown,
-      context: CommandContext,
-      caller: RsaCaller,
-    ) => unknown;
+    const handler = this.#deps.handlers[name] as (input: unknown, context: CommandContext, caller: Caller) => unknown;
     const encode = (output: unknown): Uint8Array => {
       const fields = output as Record<string, unknown>;
       try {
@@ -142,7 +138,7 @@ export interface ExecutorOptions {
   readonly observer: CommandObserver | undefined;
 }
 
-class Job implements RsaCaller {
+class Job implements Caller {
   readonly batch: RunningBatch;
   readonly entry: RequestEntry;
   readonly #expiresAt: number;

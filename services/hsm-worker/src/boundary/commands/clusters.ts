@@ -1,8 +1,8 @@
 import { createHmac, generateKeySync } from 'node:crypto';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { ivLength } from '@keyfleet/shared/encoding/aead';
+import type { Caller } from '../caller.ts';
 import { RefusedError } from '../errors.ts';
-import type { RsaCaller } from '../keys/key-pair.ts';
 import type { Cluster, Login } from '../pkcs11/cluster.ts';
 import type { TokenWork } from '../pkcs11/token-process-main.ts';
 import type { EncryptedInToken } from '../pkcs11/token-session.ts';
@@ -71,7 +71,7 @@ function use(
   input: InputOf<'ConnectCluster'>,
   context: CommandContext,
   work: TokenWork,
-  caller: RsaCaller | undefined,
+  caller: Caller | undefined,
 ): Promise<unknown> {
   return withLogin(input, context, (cluster, login) => cluster.use(login, work, caller));
 }

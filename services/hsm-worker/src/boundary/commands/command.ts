@@ -1,13 +1,14 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { algorithmsOf, type KeyUsage } from '@keyfleet/shared/key-specs';
+import type { Caller } from '../caller.ts';
 import type { NobleSigners } from '../crypto/noble-thread.ts';
 import type { PoolTurns } from '../crypto/pool-turns.ts';
 import type { Random } from '../crypto/random.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { RefusedError } from '../errors.ts';
 import { type BackingKey, type BackingKeyCache, belongsTo } from '../keys/backing-keys.ts';
-import type { RsaCaller, RsaKeyPairs } from '../keys/key-pair.ts';
+import type { RsaKeyPairs } from '../keys/key-pair.ts';
 import type { Cluster } from '../pkcs11/cluster.ts';
 
 /**
@@ -59,7 +60,7 @@ export function contextOf(
 export type CommandHandler<N extends CommandName> = (
   input: InputOf<N>,
   context: CommandContext,
-  caller: RsaCaller | undefined,
+  caller: Caller | undefined,
 ) => OutputOf<N> | Promise<OutputOf<N>>;
 
 /** How a command names its KMS key and the key's token. */

@@ -1,9 +1,9 @@
+import type { Caller } from '../caller.ts';
 import type { Lane } from '../crypto/pool-turns.ts';
 import { signatureSchemes } from '../crypto/signature.ts';
 import type { Message, SignatureScheme, Threads } from '../crypto/signature-scheme.ts';
 import { RefusedError } from '../errors.ts';
 import type { BackingKey } from '../keys/backing-keys.ts';
-import type { RsaCaller } from '../keys/key-pair.ts';
 import { assertAlgorithm, backingKeyOf, type CommandContext, type CommandHandler } from './command.ts';
 
 export const sign: CommandHandler<'Sign'> = async (input, context, caller) => {
@@ -22,7 +22,7 @@ export const verify: CommandHandler<'Verify'> = async (input, context, caller) =
 export function threadsOf(
   lane: Lane,
   { noble, poolTurns }: Pick<CommandContext, 'noble' | 'poolTurns'>,
-  caller: RsaCaller | undefined,
+  caller: Caller | undefined,
 ): Threads {
   return { noble: noble.of(lane.account), pooled: (work) => poolTurns.run(lane, caller, work) };
 }

@@ -1,3 +1,4 @@
+import { assertWaiting, type Caller } from '../caller.ts';
 import { RefusedError } from '../errors.ts';
 import { FairQueue } from './fair-queue.ts';
 
@@ -17,26 +18,20 @@ export interface Lane {
   readonly keyId: string;
 }
 
-/** Whoever waits for a command. */
-interface Caller {
-  isWaiting(): boolean;
-}
-
 /**
  * The work of customers' keys in OpenSSL's thread pool, which takes it in order of arrival. Before it accounts take
- * turns, as do the keys of an account, so that one tenant's load delays another by what is in the pool. What nobody
- * waits for any more is not begun.
+ * turns, as do the keys of an account, so that one tenant's load delays another by what is in the pool.
  */
 export class PoolTurns {
   readonly #waiting = new FairQueue<() => void>(MAX_WAITING);
   #running = 0;
 
-  /** Refuses with `overloaded` when too many jobs of the account or the key wait. */
-  async run<T>(lane: Lane, caller: Caller | undefined, work: () => Promise<T>): Promise<T> {
+  /** Refuses with `overloaded` when too many jobs of the account or the key wait, as `assertWaiting` at its turn. */
+  async run<T>(lane: Lane, caller: Pick<Caller, 'isWaiting'> | undefined, work: () => Promise<T>): Promise<T> {
     if (this.#running < AT_ONCE) this.#running++;
     else await this.#turnOf(lane);
     try {
-      if (caller?.isWaiting() === false) throw new RefusedError('expired');
+      assertWaiting(caller);
       return await work();
     } finally {
       this.#giveTurn();

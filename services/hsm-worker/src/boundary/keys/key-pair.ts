@@ -1,5 +1,6 @@
 import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { type KeySpec, keySpecs } from '@keyfleet/shared/key-specs';
+import type { Caller } from '../caller.ts';
 
 export interface KeyPair {
   readonly privateKey: KeyObject;
@@ -8,18 +9,10 @@ export interface KeyPair {
 
 export type RsaBits = 2048 | 3072 | 4096;
 
-/** Whoever waits for a command. */
-export interface RsaCaller {
-  readonly host: unknown;
-  /** False once nobody would get the answer. */
-  isWaiting(): boolean;
-}
-
 /** For whom an RSA key pair is made: hosts take turns, as do the accounts of a host. */
 export interface RsaAsker {
   readonly account: string;
-  /** Without one, the pair is always made. */
-  readonly caller: RsaCaller | undefined;
+  readonly caller: Caller | undefined;
 }
 
 /** The source of fresh RSA key pairs. One takes up to seconds to make, so a pool keeps some. */

@@ -1,3 +1,4 @@
+import { assertWaiting } from '../caller.ts';
 import { FairQueue } from '../crypto/fair-queue.ts';
 import { RefusedError } from '../errors.ts';
 import { type KeyPair, newRsaKeyPair, type RsaAsker, type RsaBits, type RsaKeyPairs } from './key-pair.ts';
@@ -48,8 +49,7 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
   }
 
   /**
-   * Refuses with `overloaded` if too many of the caller's host or account wait, with `expired` if the caller stopped
-   * waiting.
+   * Refuses with `overloaded` if too many of the caller's host or account wait, and at its turn as `assertWaiting`.
    */
   async take(bits: RsaBits, asker?: RsaAsker): Promise<KeyPair> {
     const ready = this.#stock[bits].pop();
@@ -107,8 +107,12 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
   /** The next caller that still waits; those that no longer do leave the queue. */
   #next(): Waiting | undefined {
     for (const waiting of this.#waiting.drain()) {
-      if (waiting.asker?.caller?.isWaiting() === false) waiting.reject(new RefusedError('expired'));
-      else this.#add(waiting);
+      try {
+        assertWaiting(waiting.asker?.caller);
+        this.#add(waiting);
+      } catch (error) {
+        waiting.reject(error);
+      }
     }
     return this.#waiting.take();
   }

@@ -1,5 +1,5 @@
+import { assertWaiting, type Caller } from '../caller.ts';
 import { RefusedError } from '../errors.ts';
-import type { RsaCaller } from '../keys/key-pair.ts';
 import { START_MS, TokenProcess, type TokenProcessOptions } from './token-process.ts';
 import type { TokenWork } from './token-process-main.ts';
 
@@ -55,11 +55,11 @@ export class Cluster implements Disposable {
     return this.#withProcess((process) => this.#login(process, login));
   }
 
-  /** Refuses with RefusedError: with `expired`, if its caller no longer waits when its turn comes. */
-  use(login: Login, work: TokenWork, caller?: Pick<RsaCaller, 'isWaiting'>): Promise<unknown> {
+  /** Refuses with RefusedError; at its turn, as `assertWaiting`. */
+  use(login: Login, work: TokenWork, caller?: Pick<Caller, 'isWaiting'>): Promise<unknown> {
     return this.#withProcess(async (process) => {
       if (process.loggedIn !== login.id) await this.#login(process, login);
-      if (caller?.isWaiting() === false) throw new RefusedError('expired');
+      assertWaiting(caller);
       return process.ask(work);
     });
   }
