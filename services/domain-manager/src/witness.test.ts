@@ -143,8 +143,27 @@ test('members that hold what the store lost refuse another token in its place, a
   ] satisfies Change[]) {
     rolledBack.step(change);
     expect(former.describe().generation).toBe(1);
-    expect(await storing(fork, workers, rolledBack)).toBe('TokenLogError');
+    expect(await storing(fork, workers, rolledBack)).toBe('UnconfirmedError');
   }
+});
+
+test('one member that holds what the store lost suffices, however many missed it, unless the token removes it', async () => {
+  const rolledBack = new TestDomain({ members: 4 });
+  const [first, second, missedIt, last] = rolledBack.hsms as [Hsm, Hsm, Hsm, Hsm];
+  const fork = rolledBack.prepare(rotation, rolledBack.people, second);
+  const withoutLast = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-4'] } } satisfies Change;
+  const removal = rolledBack.prepare(withoutLast, rolledBack.people, missedIt);
+  const lost = rolledBack.prepare(rotation, rolledBack.people, first);
+  last.install([lost]);
+  const workers = [second, first, missedIt, last].map((hsm) => workerOf(hsm));
+  expect(await storing(fork, workers, rolledBack)).toBe('UnconfirmedError');
+  expect(await storing(lost, workers, rolledBack)).toBe('true');
+  expect(await storing(removal, workers, rolledBack)).toBe('true');
+  // It may be lying, or somebody may answer in its name.
+  const claims = async () => ({ ...last.describe(), generation: 9 });
+  const liar = workerOf(last, { describe: claims, check: async () => Promise.reject(new Error('no')) });
+  expect(await storing(fork, [...workers.slice(0, 3), liar], rolledBack)).toBe('UnconfirmedError');
+  expect(await storing(removal, [...workers.slice(0, 3), liar], rolledBack)).toBe('true');
 });
 
 test('a member that has not even the token before is waited for where nobody else can tell, but holds up none of two', async () => {

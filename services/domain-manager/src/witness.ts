@@ -27,7 +27,8 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
  * worker's own description only decides who is asked; what counts is a member's signature. Throws TokenLogError if all
  * that answer refuse it, and UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and
- * nobody else in reach can tell. If none is in reach, as when every worker is lost, it does not wait.
+ * nobody else in reach can tell, or if one that holds more than the store refuses. If none is in reach, as when every
+ * worker is lost, it does not wait.
  */
 export async function assertOthersOpen(
   { state, hash, token }: Head,
@@ -39,16 +40,28 @@ export async function assertOthersOpen(
   const { asked, members, late } = witnessesFor(state.generation, { others, veterans, views });
   const refusals: string[] = [];
   let unanswered: unknown;
+  let confirmed = false;
   for (const { worker, description } of asked) {
+    const holdsMore = description.generation >= state.generation;
+    // The others may have missed what it holds, such as a removal.
+    if (confirmed && !holdsMore) return;
     try {
-      return verifyCheck(await worker.check(token), members, { domain: state.domain, hash });
+      verifyCheck(await worker.check(token), members, { domain: state.domain, hash });
+      confirmed = true;
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
+      if (holdsMore) {
+        throw new UnconfirmedError(
+          `${description.memberId} says that it holds domain token ${description.generation}, which the store has lost: restore the store, or, if it lies, remove it from the domain`,
+          { cause: error },
+        );
+      }
       if (error instanceof WorkerRefusedError || error instanceof DomainError) {
         refusals.push(`${description.memberId}: ${error.message}`);
       } else unanswered = error;
     }
   }
+  if (confirmed) return;
   if (unanswered !== undefined) {
     throw new UnconfirmedError('a reachable member does not say whether it can open the token', {
       cause: unanswered,
@@ -85,8 +98,10 @@ function witnessesFor(generation: number, { others, veterans, views }: Candidate
     (view): view is Described => view.description !== undefined && isMember({ members: others }, view.description),
   );
   const isVeteran = ({ description }: Described): boolean => isMember({ members: veterans }, description);
-  // Who holds more than the store is asked too, and refuses: a token that the store lost is not to be made anew.
-  const ready = inReach.filter(({ description }) => description.generation >= generation - 1);
+  // Who holds more than the store is asked first, and refuses: a token that the store lost is not to be made anew.
+  const ready = inReach
+    .filter(({ description }) => description.generation >= generation - 1)
+    .toSorted((one, other) => other.description.generation - one.description.generation);
   const comparing = ready.filter(isVeteran);
   if (comparing.length > 0) return { asked: comparing, members: veterans, late: [] };
   // The maker may have seen to it that they are late: the token before may open for all but these. Of two members,
