@@ -68,7 +68,7 @@ export async function assertOthersOpen(
     });
   }
   if (refusals.length > 0) {
-    throw new TokenLogError(`no other member can open the token that ${signerId} made (${refusals.join('; ')})`);
+    throw new TokenLogError(`no other member confirms the token that ${signerId} made (${refusals.join('; ')})`);
   }
   if (late.length > 0) {
     const names = late.map(({ description }) => description.memberId).join(', ');

@@ -31,7 +31,7 @@ export function* sealDomainToken(
   random: Random,
 ): Steps<Buffer> {
   const dkek = random(32);
-  const plaintext = encodeSecrets(secrets);
+  let plaintext: Buffer | undefined;
   try {
     const wrappedKeys: WrappedKey[] = [];
     for (const member of state.members) {
@@ -46,12 +46,13 @@ export function* sealDomainToken(
       wrappedKeys,
     });
     const iv = random(ivLength);
+    plaintext = encodeSecrets(secrets);
     const sealed = Buffer.concat(seal({ key: dkek, iv, associatedData: header }, plaintext));
     const body = TokenBody.encode({ header, iv, sealed });
     return TokenEnvelope.encode({ body, signature: identity.sign(body) });
   } finally {
     dkek.fill(0);
-    plaintext.fill(0);
+    plaintext?.fill(0);
   }
 }
 
