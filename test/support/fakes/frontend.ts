@@ -77,7 +77,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   /** Called for each request. */
   charge: (rateClass: RateClass, of: Charged) => void = () => {};
   /** What compiling policies is charged to. */
-  compiling: (accountId: string, bytes: number) => void = () => undefined;
+  compiling: (accountId: string, pieces: number) => void = () => undefined;
   readonly rates: Pick<RequestRates, 'charge'> = { charge: (of, rateClass) => this.charge(rateClass, of) };
   /** A user's unique id, as `user` makes it. */
   idOf: (arn: string) => string | undefined = (arn) => {
@@ -126,7 +126,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       developmentTags,
       partition: 'aws',
       regions: new Set(regions),
-      policies: new Policies((of, bytes) => this.compiling(of, bytes)),
+      policies: new Policies((of, pieces) => this.compiling(of, pieces)),
       users: { idOf: (arn) => Promise.resolve(this.idOf(arn)) },
       markers: new Markers(fleet),
       rates: this.rates,

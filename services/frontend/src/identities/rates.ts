@@ -29,12 +29,9 @@ export function chargeSteps(steps: number, accountId: string, deps: Pick<IamDeps
   chargeMore(Math.floor(steps / STEPS_PER_PIECE), accountId, deps);
 }
 
-/** In a piece of what is compiled: so little that small identity policies cost nothing, however many there are. */
-const BYTES_PER_PIECE = 10_000;
-
 /** Charges the compiling of an account's policies, in all Regions together. Throws likewise. */
-export function chargeCompiling(bytes: number, accountId: string, { rates }: Pick<IamDeps, 'rates'>): void {
-  rates.chargeMore({ accountId, region: NO_REGION }, 'PolicyReads', Math.floor(bytes / BYTES_PER_PIECE));
+export function chargeCompiling(pieces: number, accountId: string, { rates }: Pick<IamDeps, 'rates'>): void {
+  rates.chargeMore({ accountId, region: NO_REGION }, 'PolicyReads', pieces);
 }
 
 function chargeMore(pieces: number, accountId: string, { rates }: Pick<IamDeps, 'rates'>): void {

@@ -1,6 +1,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { consolePolicyOf } from '@keyfleet/test-support/policy/console';
 import { expect, test } from 'vitest';
+import { defaultKeyPolicy } from './default-key-policy.ts';
 import { parseKeyPolicy } from './document.ts';
 import { Policies } from './policies.ts';
 
@@ -37,6 +39,7 @@ const shapes: Record<string, readonly [item: (i: number) => string, wrap: (items
     (items) => statement(`"Action":[${items}],"Resource":"*"`),
   ],
   resources: [(i) => `"arn:aws:kms:*:*:*${short(i)}"`, (items) => statement(`"Action":"kms:*","Resource":[${items}]`)],
+  prefixes: [(i) => `"kms:${short(i)}*"`, (items) => statement(`"Action":[${items}],"Resource":"*"`)],
   'patterns of ARNs': [(i) => `"arn:*:*:*:*:${short(i)}*"`, condition('ArnLike', 'aws:PrincipalArn')],
   'patterns of ARNs with something in each part': [
     (i) => `"arn:${short(i)}*:*?:*a*:*b*:*c*"`,
@@ -56,6 +59,10 @@ const shapes: Record<string, readonly [item: (i: number) => string, wrap: (items
   texts: [(i) => `"${short(i)}"`, condition('StringEquals', 'kms:ViaService')],
   variables: [(i) => `"\${a:b}${short(i)}"`, like],
   addresses: [(i) => `"::${(i % 65_535).toString(16)}"`, condition('IpAddress', 'aws:SourceIp')],
+  conditions: [
+    (i) => statement(`${all},"Condition":{"StringNotLikeIfExists":{"a:${short(i)}":"a*"}}`),
+    (items) => items,
+  ],
   keys: [
     (i) => `"aws:PrincipalTag/${short(i)}":"a"`,
     (items) => statement(`${all},"Condition":{"StringEquals":{${items}}}`),
@@ -75,6 +82,17 @@ test.each(Object.entries(shapes))('a policy of %s takes no more memory than it s
   const texts = Array.from({ length: 24 }, (_text, seed) => policyOf(item, wrap, seed));
   const { kept, taken } = takenBy(() => texts.map(parseKeyPolicy));
   expect(taken).toBeLessThan(kept.reduce((sum, { bytes }) => sum + bytes, 0));
+});
+
+test.each([
+  ['AWS makes for a new key', (i: number) => defaultKeyPolicy('aws', `${111_122_220_000 + i}`)],
+  ["AWS's console makes", consolePolicyOf],
+])('a policy as %s takes no more memory than it says, and not much less', (_, policyOfOne) => {
+  const texts = Array.from({ length: 2_000 }, (_text, i) => policyOfOne(i));
+  const { kept, taken } = takenBy(() => texts.map(parseKeyPolicy));
+  const said = kept.reduce((sum, { bytes }) => sum + bytes, 0);
+  expect(taken).toBeLessThan(said);
+  expect(taken).toBeGreaterThan(said * 0.6);
 });
 
 /** The limit of those that are kept compiled, and one more of them. */

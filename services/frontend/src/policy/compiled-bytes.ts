@@ -14,19 +14,39 @@ interface StatementShape {
 }
 
 /** Measured, with some room; a test compares them with the heap. */
-const STATEMENT = 2_000;
-const PRINCIPAL = 200;
+const POLICY = 400;
+const STATEMENT = 1_600;
+const PRINCIPAL = 50;
 /** Of the operator and the key of a condition. */
-const TEST = 1_200;
-const TEXT = 150;
-/** A pattern of an ARN, and each of its parts that not everything matches. */
-const ARN = 200;
+const TEST = 1_300;
+/** A whole text, or the beginning of texts: they are kept as texts, in a list of all of them. */
+const TEXT = 60;
+/** Any other pattern, and each part of an ARN that not everything matches. */
+const PATTERN = 130;
+/** A pattern of an ARN, besides its parts. */
+const ARN = 120;
 /** Each `*` ends a piece of a pattern, each `?` is a place in one, and each variable is a part of its own. */
 const WILDCARD = 200;
 
 /** Roughly how many bytes of memory a policy takes once it is compiled: up to hundreds of times its text. */
 export function compiledBytesOf(statements: readonly StatementShape[]): number {
-  return sumOf(statements, bytesOfStatement);
+  return POLICY + sumOf(statements, bytesOfStatement);
+}
+
+/**
+ * Of a key policy, what costs nothing: the one that AWS's console makes takes 11 kB, and an account may have one of its
+ * own for each of thousands of keys, more than are kept. A request reads one or two of them, but identity policies by
+ * the hundred.
+ */
+const FREE_BYTES = { key: 12_000, identity: 0 };
+export type PolicyKind = keyof typeof FREE_BYTES;
+
+/** In a piece of what is charged: so little that small identity policies cost nothing, however many there are. */
+const BYTES_PER_PIECE = 6_000;
+
+/** What compiling a policy is charged to its account, in pieces (`PolicyReads`). */
+export function chargedPieces(bytes: number, kind: PolicyKind): number {
+  return Math.floor(Math.max(0, bytes - FREE_BYTES[kind]) / BYTES_PER_PIECE);
 }
 
 function bytesOfStatement(statement: StatementShape): number {
@@ -37,11 +57,10 @@ function bytesOfStatement(statement: StatementShape): number {
   return (
     STATEMENT +
     sumOf(principals, (name) => PRINCIPAL + 2 * name.length) +
-    sumOf(Action ?? NotAction ?? [], (text) => bytesOf(text, TEXT)) +
+    sumOf(Action ?? NotAction ?? [], bytesOfText) +
     sumOf(Resource ?? NotResource ?? [], bytesOfArn) +
     sumOf(Object.entries(Condition), ([operator, keys]) => {
-      const isOfArns = operatorTypeOf(operator) === 'arn';
-      const bytesOfValue = (text: string): number => (isOfArns ? bytesOfArn(text) : bytesOf(text, TEXT));
+      const bytesOfValue = operatorTypeOf(operator) === 'arn' ? bytesOfArn : bytesOfText;
       return sumOf(Object.entries(keys), ([key, values]) => TEST + 2 * key.length + sumOf(values, bytesOfValue));
     })
   );
@@ -53,14 +72,23 @@ function operatorTypeOf(name: string): string | undefined {
 }
 
 function bytesOfArn(text: string): number {
-  return ARN + sumOf(text.split(':'), (part) => (/^\*+$/.test(part) ? 0 : bytesOf(part, TEXT)));
+  if (isAll(text)) return 0;
+  return ARN + sumOf(text.split(':'), (part) => (isAll(part) ? 0 : bytesOfPattern(part)));
 }
 
-function bytesOf(text: string, least: number): number {
+function bytesOfText(text: string): number {
   if (text === '*') return 0;
+  return /^[^*?$]*\*?$/.test(text) ? TEXT + 2 * text.length : bytesOfPattern(text);
+}
+
+function bytesOfPattern(text: string): number {
   let wildcards = 0;
   for (const character of text) if (character === '*' || character === '?' || character === '$') wildcards += 1;
-  return least + 2 * text.length + WILDCARD * wildcards;
+  return PATTERN + 2 * text.length + WILDCARD * wildcards;
+}
+
+function isAll(text: string): boolean {
+  return /^\*+$/.test(text);
 }
 
 function sumOf<T>(items: readonly T[], bytes: (item: T) => number): number {

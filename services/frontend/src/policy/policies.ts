@@ -1,5 +1,6 @@
 import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { KmsKey } from '../keys/kms-key.ts';
+import { chargedPieces, type PolicyKind } from './compiled-bytes.ts';
 import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
 import type { Requester } from './evaluate.ts';
 import type { Principal } from './principal.ts';
@@ -7,15 +8,8 @@ import type { Principal } from './principal.ts';
 /** Of key policies, and of identity policies: together a small part of what a frontend has. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/**
- * Of a key policy, what costs nothing: the one that AWS's console makes takes 18 kB, and an account may have one of its
- * own for each of thousands of keys, more than are kept. A request reads one or two of them, but identity policies by
- * the hundred.
- */
-const USUAL_KEY_POLICY_BYTES = 20_000;
-
-/** Charges an account for what compiling its policies took. Throws if that was too much before. */
-type Charge = (accountId: string, bytes: number) => void;
+/** Charges an account for compiling its policies. Throws if that was too much before. */
+type Charge = (accountId: string, pieces: number) => void;
 
 /** Compiles each policy text once and keeps it while it is in use. */
 export class Policies {
@@ -23,10 +17,8 @@ export class Policies {
   readonly #identityPolicies: CompiledTexts;
 
   constructor(charge: Charge = () => undefined) {
-    this.#keyPolicies = new CompiledTexts(parseKeyPolicy, (accountId, bytes) =>
-      charge(accountId, Math.max(0, bytes - USUAL_KEY_POLICY_BYTES)),
-    );
-    this.#identityPolicies = new CompiledTexts(parseIdentityPolicy, charge);
+    this.#keyPolicies = new CompiledTexts('key', charge);
+    this.#identityPolicies = new CompiledTexts('identity', charge);
   }
 
   keyPolicy({ policy, accountId }: Pick<KmsKey, 'policy' | 'accountId'>): Policy {
@@ -48,16 +40,21 @@ export class Policies {
   }
 }
 
+const compilers: Readonly<Record<PolicyKind, (text: string) => Policy>> = {
+  key: parseKeyPolicy,
+  identity: parseIdentityPolicy,
+};
+
 class CompiledTexts {
-  readonly #compile: (text: string) => Policy;
+  readonly #kind: PolicyKind;
   readonly #charge: Charge;
   readonly #compiled = new BoundedCache<Policy>({
     maxWeight: MAX_BYTES,
     weightOf: ({ bytes }, text) => bytes + 2 * text.length,
   });
 
-  constructor(compile: (text: string) => Policy, charge: Charge) {
-    this.#compile = compile;
+  constructor(kind: PolicyKind, charge: Charge) {
+    this.#kind = kind;
     this.#charge = charge;
   }
 
@@ -67,14 +64,14 @@ class CompiledTexts {
     this.#charge(accountId, 0);
     const policy = this.#compileStored(text);
     this.#compiled.set(text, policy);
-    this.#charge(accountId, policy.bytes);
+    this.#charge(accountId, chargedPieces(policy.bytes, this.#kind));
     return policy;
   }
 
   /** It was checked before it was stored, so an error now is a fault and not the caller's mistake. */
   #compileStored(text: string): Policy {
     try {
-      return this.#compile(text);
+      return compilers[this.#kind](text);
     } catch (cause) {
       throw new Error('a stored policy does not compile: give the key or the identity a new one', { cause });
     }

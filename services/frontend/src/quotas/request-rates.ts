@@ -22,7 +22,7 @@ export const awsRates = {
    */
   Simulations: 250,
   /**
-   * Ours, in every profile: 10 kB that policies take which are compiled, as they are at their first use, or again after
+   * Ours, in every profile: 6 kB that policies take which are compiled, as they are at their first use, or again after
    * others took their place. They take some 20 µs: an account's policies a twentieth of a core.
    */
   PolicyReads: 2_500,

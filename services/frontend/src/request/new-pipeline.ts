@@ -64,7 +64,7 @@ export function newPipeline(
     startRates(config.requestQuotas, stores.calls, (problem) => events.ratesProblem(problem)),
   );
   const common = {
-    policies: new Policies((accountId, bytes) => chargeCompiling(bytes, accountId, { rates })),
+    policies: new Policies((accountId, pieces) => chargeCompiling(pieces, accountId, { rates })),
     users: stores.users,
     markers: new Markers(stores.fleet),
     sessionTokens: new SessionTokens(stores.fleet, randomBytes),
