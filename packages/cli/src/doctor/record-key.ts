@@ -6,6 +6,14 @@ import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { storedFrom } from '../record-key-numbers.ts';
 
+/**
+ * Earlier releases dropped also the domain keys that removals made while the record key was older. Nothing is wrong
+ * where nobody left.
+ */
+const FORGOTTEN =
+  'the domain key that it was made under was dropped, and no removal since then is known: if somebody left, replace it ' +
+  '(docs/operations.md)';
+
 /** Whether somebody who left the domain may have the key that authenticates records. */
 export async function checkRecordKey(redis: RedisClient, state: DomainState): Promise<string> {
   const noted = await redis.get(RECORD_KEYS);
@@ -21,7 +29,10 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
     );
   }
   const removedIn = newestAfterRemoval(state)?.createdGeneration ?? 0;
-  if (madeIn(state, name, token) >= removedIn) return `${number}; nobody has left the domain since it was made`;
+  const generation = madeIn(state, name, token);
+  const isFirstDropped = state.domainKeys[0]!.createdGeneration > 1;
+  if (generation === 0 && removedIn === 0 && isFirstDropped) return `${number}; ${FORGOTTEN}`;
+  if (generation >= removedIn) return `${number}; nobody has left the domain since it was made`;
   throw new CliError(
     `record key ${number} was made before generation ${removedIn}, in which a member or frontend left: whoever left can still forge records, given access to Redis. ` +
       `Replace it: keyfleet store rotate-record-key --newest ${number} --made-in GENERATION (docs/operations.md). If it was replaced since then, somebody put it back: restore a backup`,

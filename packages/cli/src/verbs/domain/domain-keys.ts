@@ -1,4 +1,5 @@
 import { CliError } from '../../cli-error.ts';
+import { checkRecordKey } from '../../doctor/record-key.ts';
 import { verb } from '../../verb.ts';
 import { listOf } from '../../options.ts';
 import { Progress } from '../../progress.ts';
@@ -7,7 +8,13 @@ import { openRedis, redisOptions } from '../../redis-option.ts';
 import { type Census, countTokens, damagedText } from '../../sealed-census.ts';
 import { storedRecordKeys } from '../../records.ts';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { activeDomainKey, type DomainState, droppableAt } from '@keyfleet/shared/domain/state';
+import {
+  activeDomainKey,
+  type DomainKeyInfo,
+  type DomainState,
+  droppableAt,
+  newestAfterRemoval,
+} from '@keyfleet/shared/domain/state';
 
 export const rotate = verb({
   description: 'Make a new domain key now, and reseal everything under it.',
@@ -56,6 +63,7 @@ export const drop = verb({
       assertNothingUnder(dropped, census);
       assertResealed(state, census);
       await assertOneRecordKey(redis, state);
+      await assertForgetsNoRemoval(redis, state, dropped);
       return { name: 'DropDomainKeys', body: { ids: dropped } };
     });
   },
@@ -90,6 +98,38 @@ async function assertOneRecordKey(redis: RedisClient, state: DomainState): Promi
   throw new CliError(
     `records are under record keys ${oldest} to ${newest}: finish replacing them first, with keyfleet store rotate-record-key`,
   );
+}
+
+/**
+ * Only the domain key that a removal made says that there was one. Without it the older ones are not retired when they
+ * are reinstated, and the doctor and frontends take a record key that somebody who left has for one that he has not.
+ */
+export async function assertForgetsNoRemoval(
+  redis: RedisClient,
+  state: DomainState,
+  dropped: readonly string[],
+): Promise<void> {
+  const removal = newestAfterRemoval(state);
+  if (removal === undefined || !dropped.includes(removal.id)) return;
+  const isKept = ({ id, createdGeneration }: DomainKeyInfo): boolean =>
+    createdGeneration < removal.createdGeneration && !dropped.includes(id);
+  const kept = state.domainKeys.find(isKept);
+  if (kept !== undefined) {
+    throw new CliError(
+      `domain key ${removal.id} shows that whoever left may have the older domain key ${kept.id}: drop both, or keep both.`,
+    );
+  }
+  try {
+    await checkRecordKey(redis, state);
+  } catch (cause) {
+    if (!(cause instanceof CliError)) throw cause;
+    throw new CliError(
+      `only domain key ${removal.id} still shows this, so it cannot be dropped yet: ${cause.message}`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 function keysOf(state: DomainState, list: string): string[] {
