@@ -102,7 +102,7 @@ test('the boundary makes text of public bytes only: no secret is a string', () =
     `${boundary}keys/backing-keys.ts`,
     // An error's number; labels and names of tokens.
     `${boundary}pkcs11/functions.ts`,
-    `${boundary}pkcs11/token-session.ts`,
+    `${boundary}pkcs11/structures.ts`,
   ]);
 });
 

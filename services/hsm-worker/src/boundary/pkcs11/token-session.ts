@@ -1,5 +1,6 @@
 import { CKR, type CallModule, CryptokiError } from './functions.ts';
-import { type Block, Memory, wordOf } from './memory.ts';
+import { Memory, wordOf } from './memory.ts';
+import { gcmIn, keyOf, TAG_LENGTH, type Template, templateIn, textOf } from './structures.ts';
 
 /** Selects a token among a module's slots. At least one of the two is required. */
 export interface TokenName {
@@ -35,32 +36,10 @@ export interface EncryptedInToken {
 
 const CKF_SERIAL_AND_RW = 0x6;
 const CKU_USER = 1;
-const [CKM_AES_KEY_GEN, CKM_AES_GCM] = [0x1080, 0x1087];
-const [CKO_SECRET_KEY, CKK_AES] = [4, 0x1f];
-const IV_LENGTH = 12;
-const TAG_LENGTH = 16;
+const CKM_AES_KEY_GEN = 0x1080;
 const MAX_SLOTS = 256;
 const MAX_FOUND = 16;
 const NONE = 0n;
-
-const attributes = {
-  class: 0,
-  token: 1,
-  private: 2,
-  label: 3,
-  keyType: 0x100,
-  sensitive: 0x103,
-  encrypt: 0x104,
-  decrypt: 0x105,
-  wrap: 0x106,
-  unwrap: 0x107,
-  sign: 0x108,
-  verify: 0x10a,
-  derive: 0x10c,
-  valueLength: 0x161,
-  extractable: 0x162,
-} as const;
-type Template = Partial<Record<keyof typeof attributes, number | boolean | string>>;
 
 /** A session with one token. Every method blocks until the token answers, and throws CryptokiError if it refuses. */
 export class TokenSession {
@@ -270,42 +249,4 @@ export class TokenSession {
 
 export function isValue(error: unknown, ...values: readonly bigint[]): boolean {
   return error instanceof CryptokiError && values.includes(error.value);
-}
-
-function keyOf(label: string): Template {
-  return { class: CKO_SECRET_KEY, keyType: CKK_AES, token: true, label };
-}
-
-/** Pointer and count, as call arguments. */
-function templateIn(memory: Memory, template: Template): [bigint, bigint] {
-  const entries = Object.entries(template) as [keyof typeof attributes, number | boolean | string][];
-  const words = entries.flatMap(([name, value]) => {
-    const block = valueIn(memory, value);
-    return [attributes[name], block.pointer, block.bytes.length];
-  });
-  return [memory.words(...words).pointer, BigInt(entries.length)];
-}
-
-function valueIn(memory: Memory, value: number | boolean | string): Block {
-  if (typeof value === 'number') return memory.words(value);
-  return memory.put(typeof value === 'string' ? Buffer.from(value) : Buffer.of(value ? 1 : 0));
-}
-
-/** A CK_MECHANISM with CK_GCM_PARAMS. */
-function gcmIn(memory: Memory, iv: Block, associatedData: Uint8Array): bigint {
-  const data = memory.put(associatedData);
-  const parameters = memory.words(
-    iv.pointer,
-    IV_LENGTH,
-    8 * IV_LENGTH,
-    data.pointer,
-    associatedData.length,
-    8 * TAG_LENGTH,
-  );
-  return memory.words(CKM_AES_GCM, parameters.pointer, parameters.bytes.length).pointer;
-}
-
-/** The text of a field padded with spaces. */
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('utf8').trimEnd();
 }
