@@ -27,12 +27,12 @@ test('work whose turn comes too late is not done, and little may wait', async ()
   const held = Promise.withResolvers<void>();
   const first = turns.take(of('a'), () => held.promise);
   let did = 0;
-  const waiting = Array.from({ length: 15 }, () => turns.take(of('a'), async () => (did += 1)));
+  const waiting = Promise.allSettled(Array.from({ length: 15 }, () => turns.take(of('a'), async () => (did += 1))));
   await expect(turns.take(of('a'), async () => (did += 1))).rejects.toThrow('Rate exceeded');
   now = 1_000;
   held.resolve();
   await first;
-  const ended = await Promise.allSettled(waiting);
+  const ended = await waiting;
   expect(ended.every(({ status }) => status === 'rejected')).toBe(true);
   expect(did).toBe(0);
   now = 0;
