@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KMS } from '@aws-sdk/client-kms';
 import { TestAuthority } from '@keyfleet/test-support/certificates';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { awsEnvironmentOf, runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
 import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
@@ -271,6 +272,23 @@ describe('a CloudHSM key store', () => {
     );
     await kms.connectCustomKeyStore({ CustomKeyStoreId: storeId });
     await kms.encrypt({ KeyId: keyId, Plaintext });
+  });
+
+  test('is logged out of by a worker that is taken out of the domain, until that is admitted again', async () => {
+    const removed = holders[0]!;
+    const { domain, signer } = cliOptionsOf(cluster);
+    const change = async (...args: readonly string[]) =>
+      expect(await runKeyfleet('member', ...args, ...domain, ...signer)).toMatchObject({ exitCode: 0 });
+    const haveSessionsAfterUse = async () => {
+      await kms.encrypt({ KeyId: keyId, Plaintext }).catch(() => undefined);
+      return processesByHolder().map(({ length }) => length > 0);
+    };
+    await expect.poll(haveSessionsAfterUse, { timeout: 20_000 }).toEqual([true, true]);
+    await change('remove', removed);
+    await expect.poll(haveSessionsAfterUse, { timeout: 20_000 }).toEqual([false, true]);
+    await kms.encrypt({ KeyId: keyId, Plaintext });
+    await change('admit', cluster.home.in(removed, 'identity.pub.json'));
+    await expect.poll(haveSessionsAfterUse, { timeout: 60_000 }).toEqual([true, true]);
   });
 
   test('loses what the token loses, and nothing else', async () => {

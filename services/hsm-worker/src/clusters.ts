@@ -17,6 +17,11 @@ export function newClusters(configured: readonly ClusterConfig[]): ReadonlyMap<s
   return clusters;
 }
 
+/** So that a worker that is no member of the domain any more has no session in anybody's token. */
+export function disconnectAll(clusters: ReadonlyMap<string, Cluster>): void {
+  for (const cluster of clusters.values()) cluster.disconnect();
+}
+
 function newCluster(config: ClusterConfig, i: number): Cluster {
   const { trustAnchorFile, timeout: timeoutMs, ...rest } = config;
   const field = `clusters.${i}.trustAnchorFile`;

@@ -5,6 +5,7 @@ import { loadTrustAnchor, runService, type ServiceContext } from '@keyfleet/shar
 import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
 import { TokenFollower } from '@keyfleet/shared/token-follower';
 import { BackingKeyCache } from './boundary/keys/backing-keys.ts';
+import { disconnectAll, newClusters } from './clusters.ts';
 import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';
@@ -27,7 +28,12 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const dropping = setInterval(() => backingKeys.dropOld(), DROP_MS);
   resources.defer(() => clearInterval(dropping));
   const anchor = loadTrustAnchor(config.trustAnchorFile);
-  const hsm = await openHsm(config, anchor, () => backingKeys.clear());
+  const clusters = newClusters(config.clusters);
+  resources.defer(() => disconnectAll(clusters));
+  const hsm = await openHsm(config, anchor, () => {
+    backingKeys.clear();
+    if (hsm.installed === undefined) disconnectAll(clusters);
+  });
   if (config.sealKey !== undefined && config.sealKeyFile !== undefined) {
     const { sealKeyFile } = config;
     log.warn(
@@ -40,7 +46,14 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
 
   const durableHsm = new DurableHsm({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
   const signWhenDurable = (message: Uint8Array) => durableHsm.signWhenDurable(message);
-  const { sessions, rsaKeyPairs } = startSessions(config, { hsm, signWhenDurable, backingKeys, events, resources });
+  const { sessions, rsaKeyPairs } = startSessions(config, {
+    hsm,
+    signWhenDurable,
+    backingKeys,
+    clusters,
+    events,
+    resources,
+  });
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
   const notices = resources.use(startNotices({ nats: config.nats, name: hsm.memberId, onProblem }));
   const peers = resources.use(startPeers(config.peerTls, reportOf(log)));

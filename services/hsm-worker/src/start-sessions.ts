@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { systemClock } from '@keyfleet/shared/clock';
-import { newClusters } from './clusters.ts';
 import { contextOf } from './boundary/commands/command.ts';
 import { handlers } from './boundary/commands/handlers.ts';
 import { NobleThread } from './boundary/crypto/noble-thread.ts';
@@ -9,6 +8,7 @@ import { newNonceSource } from './boundary/crypto/random.ts';
 import type { Hsm } from './boundary/hsm.ts';
 import type { BackingKeyCache } from './boundary/keys/backing-keys.ts';
 import { RsaKeyPool } from './boundary/keys/rsa-key-pool.ts';
+import type { Cluster } from './boundary/pkcs11/cluster.ts';
 import type { SignWhenDurable } from './boundary/session.ts';
 import { SessionService } from './boundary/session-service.ts';
 import type { WorkerConfig } from './config.ts';
@@ -19,6 +19,7 @@ export interface SessionsDeps {
   readonly hsm: Hsm;
   readonly signWhenDurable: SignWhenDurable;
   readonly backingKeys: BackingKeyCache;
+  readonly clusters: ReadonlyMap<string, Cluster>;
   readonly events: WorkerEvents;
   readonly resources: AsyncDisposableStack;
 }
@@ -32,14 +33,12 @@ export interface HostSessions {
 /** Everything that a command runs with. */
 export function startSessions(
   config: WorkerConfig,
-  { hsm, signWhenDurable, backingKeys, events, resources }: SessionsDeps,
+  { hsm, signWhenDurable, backingKeys, clusters, events, resources }: SessionsDeps,
 ): HostSessions {
   const clock = systemClock;
   const rsaKeyPairs = resources.use(new RsaKeyPool(config.rsaKeyPool));
   const noble = resources.use(new NobleThread());
   const poolTurns = new PoolTurns();
-  const clusters = newClusters(config.clusters);
-  for (const cluster of clusters.values()) resources.use(cluster);
   const nonce = newNonceSource();
   const sessions = new SessionService({
     member: hsm,
