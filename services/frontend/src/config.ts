@@ -8,6 +8,7 @@ import { PeerTlsConfig } from '@keyfleet/shared/grpc/peers';
 import { AllowPlaintext, refusePlaintext } from '@keyfleet/shared/tls/plaintext';
 import { CertificateConfig } from '@keyfleet/shared/tls/tls-files';
 import { z } from 'zod';
+import { OidcIssuers } from './identities/oidc-issuers.ts';
 import { rateClasses } from './quotas/request-rates.ts';
 import { XksProxyConfig } from './xks-proxy/config.ts';
 
@@ -92,32 +93,9 @@ export const FrontendConfig = z
       })
       .optional()
       .describe('An administrator, created if its account has no access key yet.'),
-    oidcIssuers: z
-      .array(
-        z
-          .strictObject({
-            issuer: z.url({ protocol: /^https?$/ }).describe('The `iss` of its tokens.'),
-            audiences: z.array(z.string().min(1)).min(1).describe('The `aud` of a token must be one of these.'),
-            jwksFile: filePath().optional().describe('Its public keys, as a JSON Web Key Set; this or `jwksUrl`.'),
-            jwksUrl: z
-              .url({ protocol: /^https?$/ })
-              .optional()
-              .describe('Where to fetch them.'),
-            caFile: filePath()
-              .optional()
-              .describe(
-                'Certificates (PEM) that the one of `jwksUrl` must chain to; without it, those that Node.js trusts.',
-              ),
-          })
-          .refine(({ jwksUrl, caFile }) => caFile === undefined || jwksUrl?.startsWith('https:') === true, {
-            message: 'caFile is for a jwksUrl of https',
-          })
-          .refine(({ jwksFile, jwksUrl }) => (jwksFile === undefined) !== (jwksUrl === undefined), {
-            message: 'needs one of jwksFile and jwksUrl',
-          }),
-      )
-      .default([])
-      .describe('The OIDC issuers whose tokens AssumeRoleWithWebIdentity accepts (docs/identities.md).'),
+    oidcIssuers: OidcIssuers.default([]).describe(
+      'The OIDC issuers whose tokens AssumeRoleWithWebIdentity accepts (docs/identities.md).',
+    ),
     externalKeyStores: z
       .strictObject({
         timeout: duration('250ms').describe('How long a proxy may take for one call, including the connection.'),

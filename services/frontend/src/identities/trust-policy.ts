@@ -12,6 +12,7 @@ import { NotStrictJsonError, parseStrictJson } from '../policy/strict-json.ts';
 import { iamKeys } from './access.ts';
 import { isWithin } from './iam/documents.ts';
 import { QueryException } from './query-exception.ts';
+import { issuerName } from './oidc-issuers.ts';
 import { IAM_QUOTAS } from './quotas.ts';
 
 /**
@@ -73,7 +74,7 @@ function assertStatement(statement: StatementShape, partition: string): void {
 const providerForm = /^arn:aws[a-z-]*:iam::\d{12}:oidc-provider\/[!-~]+$/;
 
 export function providerArn(partition: string, accountId: string, issuer: string): string {
-  return `arn:${partition}:iam::${accountId}:oidc-provider/${issuer.replace(/^https?:\/\//, '')}`;
+  return `arn:${partition}:iam::${accountId}:oidc-provider/${issuerName(issuer)}`;
 }
 
 /** A role's stored trust policy, for AWS principals. */

@@ -11,19 +11,8 @@ import {
 } from 'jose';
 import { type JsonObject, readJson } from '@keyfleet/shared/api/read-json';
 import { fetchTrusting, sparing } from './jwks-fetch.ts';
+import type { OidcIssuer } from './oidc-issuers.ts';
 import { QueryException } from './query-exception.ts';
-
-/** An OIDC issuer whose tokens are accepted. */
-export interface OidcIssuer {
-  /** As in its tokens, with the scheme. */
-  readonly issuer: string;
-  readonly audiences: readonly string[];
-  /** One of the two: a file, which is read again when it changed; or a URL. */
-  readonly jwksFile?: string | undefined;
-  readonly jwksUrl?: string | undefined;
-  /** Certificates (PEM) that the URL's must chain to; those that Node.js trusts if absent. */
-  readonly caFile?: string | undefined;
-}
 
 /** The facts that a token proves. */
 export interface WebIdentity {

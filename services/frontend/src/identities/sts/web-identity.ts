@@ -8,6 +8,7 @@ import { QueryException } from '../query-exception.ts';
 import type { Admitted, IamDeps, QueryOperation } from '../query-operation.ts';
 import { chargeQuery } from '../rates.ts';
 import type { RoleRecord } from '../iam-records.ts';
+import { issuerName } from '../oidc-issuers.ts';
 import { parseFederatedTrustPolicy, providerArn } from '../trust-policy.ts';
 import type { WebIdentity } from '../web-identities.ts';
 import {
@@ -103,7 +104,7 @@ const ACTION = 'sts:AssumeRoleWithWebIdentity';
  * somebody who can choose one must not be able to pass it off as the other.
  */
 function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): RequestContext {
-  const prefix = `${issuer.replace(/^https?:\/\//, '')}:`.toLowerCase();
+  const prefix = `${issuerName(issuer)}:`.toLowerCase();
   const byName = new Map<string, ContextValue>();
   for (const [name, value] of Object.entries(claims)) {
     const key = prefix + name.toLowerCase();
