@@ -231,7 +231,11 @@ function refusing(): CommandHandlers {
 }
 
 /** A session of the host with the domain, made with this worker. */
-export async function negotiate(domain: FakeDomain, host: Host, service: SessionService): Promise<HostSession> {
+export async function negotiate(
+  domain: FakeDomain,
+  host: Host,
+  service: Pick<SessionService, 'negotiate'>,
+): Promise<HostSession> {
   const negotiation = await Negotiation.start({ domain, host, clock: domain.clock });
   return negotiation.finish(await service.negotiate(negotiation.hello));
 }

@@ -54,7 +54,10 @@ export class WorkerEvents implements SessionEvents {
     this.#log.warn('stream refused');
   }
 
-  /** A service host has more streams than a frontend ever needs: it is broken, or somebody else has its key. */
+  /**
+   * A service host has more streams than a frontend ever needs: it is broken, somebody else has its key, or a hostile
+   * member passes on how it opens them.
+   */
   streamOverLimit(reason: string): void {
     this.#countStream('over-limit');
     if (this.#said.isNew('streams', new Error(reason))) this.#log.error({ reason }, 'too many streams of one frontend');

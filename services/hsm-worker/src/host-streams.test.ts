@@ -5,7 +5,7 @@ import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { EventEmitter, once } from 'node:events';
 import { expect, test } from 'vitest';
 import { FakeDomain, negotiate, newHost, newWorker } from '../../../test/support/session-pair.ts';
-import { MAX_STREAMS_OF_HOST } from './boundary/host-load.ts';
+import { HostLoad, MAX_STREAMS_OF_HOST, TooManyStreamsError } from './boundary/host-load.ts';
 import { type ExecuteCall, HostStreams } from './host-streams.ts';
 
 /** An Execute call without a network; `sent` holds what the worker sends. */
@@ -13,7 +13,9 @@ class FakeCall extends EventEmitter {
   write({ body }: { body: Buffer }): boolean {
     return this.emit('sent', body);
   }
-  end(): void {}
+  end(): void {
+    this.emit('ended');
+  }
   resume(): void {}
   pause(): void {}
 }
@@ -76,7 +78,7 @@ test('a host that speaks none of this worker’s protocol versions is told so; w
   expect(await answerTo(opening.open)).toEqual({ code: status.UNAUTHENTICATED, details: 'refused' });
 });
 
-test('one host has so many streams at once, and no more; what ends makes room, and a recorded opening takes none', async () => {
+test('one host has so many streams at once: one more takes the place of the longest silent, a recorded opening none', async () => {
   const host = newHost();
   const domain = new FakeDomain([host]);
   const { service } = newWorker(domain);
@@ -99,22 +101,61 @@ test('one host has so many streams at once, and no more; what ends makes room, a
       void call.emit('data', { body: sealer.seal(encodeRequests({ entries: [], signature: undefined })) });
     return { call, ping };
   };
-  const unproven = await open();
+  await open();
   const full = [];
   for (let i = 0; i < MAX_STREAMS_OF_HOST; i++) full.push(await open());
   for (const { ping } of full) ping();
+  type Opened = Awaited<ReturnType<typeof open>>;
+  const [active, silent, other] = full as [Opened, Opened, Opened];
 
-  const refused = once(unproven.call, 'error');
-  unproven.ping();
+  // A member that passed on how the host opened its streams, and kept them, has not the keys for a second frame.
+  active.ping();
+  for (const crowded of [silent, other]) {
+    const next = await open();
+    next.ping();
+    const ended = once(crowded.call, 'ended');
+    crowded.ping();
+    await ended;
+    active.ping();
+  }
+  expect(reasons).toEqual(Array(2).fill('frontend-1 has 64 streams at this hsm-worker already'));
+
+  full[3]!.call.emit('close');
+  (await open()).ping();
+  expect(reasons).toHaveLength(2);
+});
+
+test('a stream that finds only busy ones is refused, with the reason', async () => {
+  const receive = () => {
+    throw new TooManyStreamsError('frontend-1');
+  };
+  const openStream = async () => ({ inFlight: 0, valid: true, crowdedOut: undefined, receive, close() {} });
+  const events = { streamOpened() {}, streamRefused() {}, streamOverLimit() {} };
+  using streams = new HostStreams({ sessions: { openStream }, events });
+  const call = new FakeCall();
+  streams.add(call as unknown as ExecuteCall, () => undefined);
+  call.emit('data', { body: Buffer.alloc(1) });
+  await new Promise(setImmediate);
+  const refused = once(call, 'error');
+  call.emit('data', { body: Buffer.alloc(1) });
   expect((await refused)[0]).toEqual({
     code: status.RESOURCE_EXHAUSTED,
-    details: `frontend-1 has 64 streams at this hsm-worker already`,
+    details: 'frontend-1 has 64 streams at this hsm-worker already',
   });
-  expect(reasons).toHaveLength(1);
+});
 
-  full[0]!.call.emit('close');
-  const next = await open();
-  next.ping();
-  next.ping();
-  expect(reasons).toHaveLength(1);
+test('a stream with a command under way keeps its place', () => {
+  const load = new HostLoad('frontend-1', 100);
+  const crowded: number[] = [];
+  const streams = Array.from({ length: MAX_STREAMS_OF_HOST }, (_, i) => ({
+    inFlight: i === MAX_STREAMS_OF_HOST - 1 ? 0 : 1,
+    lastFrame: i,
+    crowdOut: () => void crowded.push(i),
+  }));
+  for (const stream of streams) load.join(stream);
+  const another = { inFlight: 1, lastFrame: 99, crowdOut() {} };
+  load.join(another);
+  expect(crowded).toEqual([MAX_STREAMS_OF_HOST - 1]);
+  streams.at(-1)!.inFlight = 1;
+  expect(() => load.join({ ...another })).toThrow('frontend-1 has 64 streams at this hsm-worker already');
 });

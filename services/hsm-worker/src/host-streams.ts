@@ -20,7 +20,7 @@ export interface HostStreamsDeps {
 export class HostStreams implements Disposable {
   readonly #deps: HostStreamsDeps;
   readonly #streams = new Set<HostStream>();
-  /** Ends idle streams whose session is over; a busy one ends with its next frame. */
+  /** Ends idle streams that are over; a busy one ends with its next frame. */
   readonly #sweep = setInterval(() => this.#streams.forEach((stream) => stream.endIfOver()), SWEEP_MS).unref();
 
   constructor(deps: HostStreamsDeps) {
@@ -71,9 +71,12 @@ class HostStream {
     this.#endIfFinished();
   }
 
-  /** Ends if the session is over: the host sends its remaining commands on another stream. */
+  /** Ends if the session is over or the stream crowded out: the host sends its commands on another stream. */
   endIfOver(): void {
-    if (this.#stream?.valid === false) this.finish();
+    if (this.#finishing || this.#stream === undefined || this.#stream.valid) return;
+    const { crowdedOut } = this.#stream;
+    if (crowdedOut !== undefined) this.#deps.events.streamOverLimit(crowdedOut.message);
+    this.finish();
   }
 
   #receive(body: Buffer): void {

@@ -67,7 +67,8 @@ export class Channel {
   #draining = false;
   #closed = false;
   #broken = false;
-  #heard = false;
+  readonly #heard = Promise.withResolvers<void>();
+  #isHeard = false;
   /** The newest domain state that includes the member. */
   #memberOf: DomainState | undefined;
   #heardAt: number;
@@ -105,8 +106,12 @@ export class Channel {
     return this.#broken;
   }
   /** Whether the member has shown that it has the keys of the stream: it answers the first frame, which is empty. */
-  get heard(): boolean {
-    return this.#heard;
+  get isHeard(): boolean {
+    return this.#isHeard;
+  }
+  /** When it has. Stays pending if the stream ends before. */
+  get heard(): Promise<void> {
+    return this.#heard.promise;
   }
   /** How many commands the worker has yet to answer. */
   get outstanding(): number {
@@ -232,7 +237,8 @@ export class Channel {
       return this.#break();
     }
     this.#heardAt = now;
-    this.#heard = true;
+    this.#isHeard = true;
+    this.#heard.resolve();
     this.#pingedAt = undefined;
     for (const reply of replies) {
       const run = this.#unanswered.take(reply.id);

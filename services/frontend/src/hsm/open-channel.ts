@@ -23,7 +23,10 @@ export class SessionNotAcceptedError extends Error {
 
 const OPEN_TIMEOUT_MS = 2000;
 
-/** Opens a channel on a fresh Execute call. Throws `SessionNotAcceptedError` or the call's own error. */
+/**
+ * Opens a channel on a fresh Execute call. The worker has answered on it: it may refuse the first frame, if it has too
+ * many streams of this host. Throws `SessionNotAcceptedError` or the call's own error.
+ */
 export async function openChannel(stream: FrameStream, options: ChannelOptions): Promise<Channel> {
   // These listeners stay for good: without an error listener, a cancelled stream would end the process.
   const ended = new Promise<never>((_, reject) => {
@@ -50,7 +53,9 @@ async function firstAnswer(stream: FrameStream, options: ChannelOptions): Promis
   });
   stream.write({ body: opening.open });
   // A member sends nothing more until it has heard from us, so no frame is missed meanwhile.
-  return new Channel(stream, await opening.finish(await answered, options.domain), options);
+  const channel = new Channel(stream, await opening.finish(await answered, options.domain), options);
+  await channel.heard;
+  return channel;
 }
 
 const signOffLoop = promisify(sign);

@@ -30,6 +30,9 @@ export interface WorkerLinkOptions {
 
 const FIRST_BACKOFF_MS = 50;
 const LAST_BACKOFF_MS = 2000;
+/** After a channel that ended sooner the next one is not opened at once. */
+const SOON_MS = 10_000;
+const ENDED_SOON = 'the channel ended soon after it was opened';
 
 /** Keeps one channel to one worker: reopens it when it ends, and under a new session when the old one is half over. */
 export class WorkerLink {
@@ -39,7 +42,8 @@ export class WorkerLink {
   #channel: Channel | undefined;
   #opening: FrameStream | undefined;
   #connecting: Promise<void> | undefined;
-  /** Attempts in a row that came to nothing: no channel, or one on which the worker never answered. */
+  #usedSince = 0;
+  /** Attempts in a row that came to nothing: no channel, or one that ended soon. */
   #failures = 0;
 
   constructor(options: WorkerLinkOptions) {
@@ -74,6 +78,7 @@ export class WorkerLink {
       try {
         const channel = await this.#open();
         if (!channel.closed) return this.#use(channel);
+        this.#failed(new Error(ENDED_SOON));
       } catch (error) {
         this.#failed(error);
       }
@@ -95,13 +100,16 @@ export class WorkerLink {
     const { worker, sessions, domain, clock, protocols, events } = this.#options;
     const session = await sessions.get();
     const onClosed: ChannelEvents['onClosed'] = (channel, unanswered) => {
+      // `openChannel` says so.
+      if (!channel.isHeard) return;
       this.#draining.delete(channel);
-      if (channel.heard) this.#failures = 0;
-      else this.#failed(new Error('the stream ended before the worker answered on it'));
       const wasCurrent = this.#channel === channel;
       if (wasCurrent) this.#channel = undefined;
       events.onClosed(channel, unanswered);
-      if (wasCurrent) this.#connect();
+      if (!wasCurrent) return;
+      if (clock.now() - this.#usedSince >= SOON_MS) this.#failures = 0;
+      else this.#failed(new Error(ENDED_SOON));
+      this.#connect();
     };
     try {
       this.#opening = worker.execute();
@@ -117,6 +125,7 @@ export class WorkerLink {
   #use(channel: Channel): void {
     const old = this.#channel;
     this.#channel = channel;
+    this.#usedSince = this.#options.clock.now();
     if (this.#stop.signal.aborted) return channel.close();
     this.#options.events.onReady(channel, old);
     if (old === undefined) return;

@@ -13,12 +13,23 @@ export class TooManyStreamsError extends Error {
   }
 }
 
+/** A stream of the host, as far as the others are concerned. */
+export interface HostStream {
+  /** Commands taken whose answers are not sent yet. */
+  readonly inFlight: number;
+  /** Rises with each frame of any of the host's streams. */
+  readonly lastFrame: number;
+  /** Another takes its place, for this reason. */
+  crowdOut(reason: TooManyStreamsError): void;
+}
+
 /** The load of one service host on this worker, over all its streams. */
 export class HostLoad {
   readonly #hostId: string;
   readonly #maxInFlight: number;
-  #streams = 0;
+  readonly #streams = new Set<HostStream>();
   #inFlight = 0;
+  #frames = 0;
 
   constructor(hostId: string, maxInFlight: number) {
     this.#hostId = hostId;
@@ -30,18 +41,34 @@ export class HostLoad {
     return Math.max(0, this.#maxInFlight - this.#inFlight);
   }
 
-  /** Throws `TooManyStreamsError`. */
-  join(): void {
-    if (this.#streams >= MAX_STREAMS_OF_HOST) throw new TooManyStreamsError(this.#hostId);
-    this.#streams++;
+  /** The number of the next frame. */
+  nextFrame(): number {
+    return ++this.#frames;
   }
 
-  leave(): void {
-    this.#streams--;
+  /**
+   * Takes the place of the idle stream that has been silent longest, if there is none left: a hostile member can pass
+   * on how a host opens its streams and keep them open, but it has not their keys and sends no second frame. Throws
+   * `TooManyStreamsError` if none is idle.
+   */
+  join(stream: HostStream): void {
+    if (this.#streams.size >= MAX_STREAMS_OF_HOST) this.#makeRoom();
+    this.#streams.add(stream);
+  }
+
+  leave(stream: HostStream): void {
+    this.#streams.delete(stream);
   }
 
   /** `commands`: the number taken, or if negative, answered or abandoned. */
   add(commands: number): void {
     this.#inFlight += commands;
+  }
+
+  #makeRoom(): void {
+    const reason = new TooManyStreamsError(this.#hostId);
+    const idle = [...this.#streams].filter(({ inFlight }) => inFlight === 0);
+    if (idle.length === 0) throw reason;
+    idle.reduce((one, other) => (other.lastFrame < one.lastFrame ? other : one)).crowdOut(reason);
   }
 }

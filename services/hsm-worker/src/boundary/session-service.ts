@@ -4,7 +4,7 @@ import { type Protocols, protocols as ownProtocols } from '@keyfleet/shared/hsm/
 import type { CommandContext } from './commands/command.ts';
 import type { Random } from './crypto/random.ts';
 import { type CommandHandlers, type CommandObserver, Dispatcher, Executor } from './executor.ts';
-import { HostLoad } from './host-load.ts';
+import { HostLoad, type TooManyStreamsError } from './host-load.ts';
 import { type SessionMember, Sessions, type SignWhenDurable } from './session.ts';
 import { MemberStream, type SignedRequest } from './stream.ts';
 
@@ -37,11 +37,13 @@ export interface SessionServiceOptions {
 
 export interface OpenStream {
   readonly inFlight: number;
-  /** False once the session is over: the stream takes no more frames and should end. */
+  /** False once the session is over or `crowdedOut`: the stream takes no more frames and should end. */
   readonly valid: boolean;
+  /** The host has so many streams that another took the place of this one. */
+  readonly crowdedOut: TooManyStreamsError | undefined;
   /**
    * Throws `FrameError` unless the frame is exactly the next one of a valid session. At the first frame, throws
-   * `TooManyStreamsError` if the host already has enough streams. After either the stream is over.
+   * `TooManyStreamsError` if the host already has enough streams that are busy. After either the stream is over.
    */
   receive(frame: Uint8Array): void;
   close(): void;

@@ -11,7 +11,7 @@ import {
 } from '@keyfleet/shared/hsm/frame';
 import { signedCommands } from '@keyfleet/shared/hsm/session';
 import { type CommandSource, type Executor, type Outcome, SESSION_OVER } from './executor.ts';
-import type { HostLoad } from './host-load.ts';
+import type { HostLoad, HostStream, TooManyStreamsError } from './host-load.ts';
 import type { AcceptedStream } from './session.ts';
 
 /**
@@ -41,7 +41,7 @@ const nothing = new Uint8Array();
 /**
  * The member's end of one stream: opens frames, passes their commands to the executor, and seals each turn's answers.
  */
-export class MemberStream implements CommandSource {
+export class MemberStream implements CommandSource, HostStream {
   readonly #session: AcceptedStream;
   readonly #deps: StreamDeps;
   readonly #opener: FrameOpener;
@@ -53,6 +53,8 @@ export class MemberStream implements CommandSource {
    * message that opened it.
    */
   #joined = false;
+  #lastFrame = 0;
+  #crowdedOut: TooManyStreamsError | undefined;
   #answerPing = false;
   #settled: ReplyEntry[] = [];
   #closed = false;
@@ -77,9 +79,17 @@ export class MemberStream implements CommandSource {
     return this.#inFlight;
   }
 
-  /** Whether the session may still be used. A stream whose session is over takes no frames. */
+  /** Whether the stream may still be used: it takes no frames once its session is over, or its place is another's. */
   get valid(): boolean {
-    return this.#session.isValid();
+    return this.#crowdedOut === undefined && this.#session.isValid();
+  }
+
+  get crowdedOut(): TooManyStreamsError | undefined {
+    return this.#crowdedOut;
+  }
+
+  get lastFrame(): number {
+    return this.#lastFrame;
   }
 
   /**
@@ -90,6 +100,7 @@ export class MemberStream implements CommandSource {
     try {
       const { plain, entries, signature } = this.#open(frame);
       this.#join(plain);
+      this.#lastFrame = this.#deps.load.nextFrame();
       const { room } = this.#deps.load;
       this.#count(entries.length);
       // An empty frame is a ping.
@@ -107,17 +118,26 @@ export class MemberStream implements CommandSource {
   /** Sends and starts nothing from now on. Running commands count until they have their outcome. */
   close(): void {
     this.#closed = true;
-    if (this.#joined) this.#deps.load.leave();
-    this.#joined = false;
+    this.#leave();
     wipeOutputs(this.#settled);
     this.#count(-this.#settled.length);
     this.#settled = [];
   }
 
+  crowdOut(reason: TooManyStreamsError): void {
+    this.#crowdedOut = reason;
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#joined) this.#deps.load.leave(this);
+    this.#joined = false;
+  }
+
   #join(plain: Buffer): void {
     if (this.#joined) return;
     try {
-      this.#deps.load.join();
+      this.#deps.load.join(this);
       this.#joined = true;
     } catch (error) {
       plain.fill(0);
