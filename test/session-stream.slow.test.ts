@@ -121,6 +121,7 @@ describe('a domain key alone', () => {
       { keyring, nonce: randomBytes },
     );
     return {
+      memberId: 'hsm-1',
       sessionId,
       sessionKey,
       sessionToken,
@@ -202,7 +203,7 @@ describe('a domain key alone', () => {
 });
 
 describe('a host refuses what accepts its stream', () => {
-  async function accepted(change: (accept: StreamAccept) => Partial<StreamAccept>, signer?: KeyObject) {
+  async function accepted(change: (accept: StreamAccept) => Partial<StreamAccept>, signer?: KeyObject | 'hsm-2') {
     const domain = new FakeDomain([host]);
     domain.change({});
     const { worker, session } = await connected(domain);
@@ -211,7 +212,10 @@ describe('a host refuses what accepts its stream', () => {
     await worker.service.openStream(opening.open, answer.resolve);
     const accept = StreamAccept.decode(SignedMessage.decode(await answer.promise).message);
     const message = StreamAccept.encode({ ...accept, ...change(accept) });
-    const signature = signBytes(signer ?? domain.identities['hsm-1'], message);
+    const signature = signBytes(
+      signer === 'hsm-2' ? domain.identities[signer] : (signer ?? domain.identities['hsm-1']),
+      message,
+    );
     return opening.finish(SignedMessage.encode({ message, signature }), domain);
   }
 
@@ -223,6 +227,12 @@ describe('a host refuses what accepts its stream', () => {
     ['with an older domain token', () => ({ generation: 1 }), undefined, 'older'],
     ['with a newer domain token that nobody shows', () => ({ generation: 3 }), undefined, 'newer'],
     ['with another domain token of the generation', () => ({ tokenHash: Buffer.alloc(32) }), undefined, 'forked'],
+    [
+      'of a session that another member made',
+      () => ({ memberId: 'hsm-2' }),
+      'hsm-2' as const,
+      'a session that hsm-1 made',
+    ],
   ])('%s', async (_case, change, signer, why) => {
     await accepted(() => ({}));
     await expect(accepted(change, signer)).rejects.toThrow(why);

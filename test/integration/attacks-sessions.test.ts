@@ -118,7 +118,8 @@ function forgedSession(keyring: Keyring, signedHello: Uint8Array, delegatedKey: 
   const session = { sessionId, sessionKey, signedHello, notBefore, expiresAt };
   const sessionToken = sealSessionToken(session, { keyring, nonce: randomBytes });
   const { generation } = cluster.state;
-  return { sessionId, sessionKey, sessionToken, delegatedKey, generation, renewAt: expiresAt, expiresAt };
+  const memberId = 'hsm-1';
+  return { memberId, sessionId, sessionKey, sessionToken, delegatedKey, generation, renewAt: expiresAt, expiresAt };
 }
 
 describe('a session', () => {

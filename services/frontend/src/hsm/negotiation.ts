@@ -15,8 +15,10 @@ export interface HostIdentity {
   readonly privateKey: KeyObject;
 }
 
-/** A session with an HSM of the domain. Any of them can open its token. */
+/** A session with one HSM of the domain. */
 export interface HostSession {
+  /** The member that made it. Any other could open its token, but need not find this key in it. */
+  readonly memberId: string;
   readonly sessionId: Uint8Array;
   readonly sessionKey: KeyObject;
   readonly sessionToken: Uint8Array;
@@ -101,6 +103,7 @@ export class Negotiation {
     const expiresAt = this.#expiryOf(answer);
     const agreed = await agree(this.#ephemeral.privateKey, answer.ephemeralKey);
     return {
+      memberId: member.memberId,
       sessionId: answer.sessionId,
       sessionKey: openSessionKey(answer.sealedSessionKey, transportKey(agreed, helloHash, answer.memberId)),
       sessionToken: answer.sessionToken,

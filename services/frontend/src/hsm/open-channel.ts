@@ -104,11 +104,14 @@ export class StreamOpening {
     const member = await verifiedMember(domain, accept.memberId, signed);
     assertHasNewest(domain, member, accept);
     if (!sha256(this.open).equals(accept.openHash)) throw new NegotiationError('it accepts another stream');
+    const { sessionKey, memberId } = this.#session;
+    if (member.memberId !== memberId) {
+      throw new SessionNotAcceptedError(`${member.memberId} accepts a session that ${memberId} made`);
+    }
     const layout = this.#protocols.get(accept.version);
     if (layout === undefined) throw new NegotiationError('it chose a protocol version that was not offered');
     const agreed = await agree(this.#agreement.privateKey, accept.ephemeralKey);
     const encapsulated = await decapsulateWith(this.#encapsulation.privateKey, accept.kemCiphertext);
-    const { sessionKey } = this.#session;
     return { member, layout, keys: streamKeys({ sessionKey, agreed, encapsulated }, this.open, signedAccept) };
   }
 }
