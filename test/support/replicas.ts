@@ -15,6 +15,7 @@ import {
   Proposal,
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
+import type { Clock } from '@keyfleet/shared/clock';
 import { createLog } from '@keyfleet/shared/log';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { Hsm, type HsmOptions } from '@keyfleet/hsm-worker/boundary/hsm';
@@ -91,6 +92,8 @@ export const world = newWorld();
 
 interface World {
   clock: TestClock;
+  /** Goes with `clock` unless the test sets another. */
+  monotonicClock: Clock;
   store: MemoryStore;
   workers: LocalWorker[];
   /** Generations in notices. */
@@ -104,7 +107,7 @@ interface World {
 function newWorld(): World {
   const clock = new TestClock();
   const workers = ['hsm-1', 'hsm-2', 'hsm-3'].map((memberId) => new LocalWorker(memberId, clock));
-  return { clock, store: new MemoryStore(clock), workers, published: [], asked: [], late: [] };
+  return { clock, monotonicClock: clock, store: new MemoryStore(clock), workers, published: [], asked: [], late: [] };
 }
 
 /** For `beforeEach`. */
@@ -120,8 +123,8 @@ export interface Replica {
 
 /** A domain-manager on the shared store and the shared workers. */
 export function newReplica(): Replica {
-  const { store, clock, workers } = world;
-  const tokens = new TokenLog({ store, anchor, clock });
+  const { store, clock, monotonicClock, workers } = world;
+  const tokens = new TokenLog({ store, anchor, clock, monotonicClock });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const notices = {
     publish: async (_notice: string, payload: object) => {
@@ -130,7 +133,7 @@ export function newReplica(): Replica {
     },
   };
   const resealing = new ResealPasses({ store, clock, publish: async (items) => world.asked.push(...items) > 0 });
-  const sightings = new Sightings({ tokens, store, scheduler, clock, monotonicClock: clock });
+  const sightings = new Sightings({ tokens, store, scheduler, clock, monotonicClock });
   const kept = { tokens, store, proposals, resealing, sightings };
   const around = { dueWork: { ask: async () => {} }, workers, notices, clock, events };
   return { tokens, proposals, round: new Round({ ...kept, ...around, scheduler, rotateEveryMs: DAY }) };

@@ -1,3 +1,4 @@
+import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { memberOf, sealedNotFor, TestClock, testSealKey } from '@keyfleet/test-support/domain';
@@ -54,6 +55,23 @@ describe('rotation', () => {
     await round.run();
     expect(generations()).toEqual([2, 1]);
     world.clock.advance(DAY);
+    await round.run();
+    expect(generations()).toEqual([3, 1]);
+  });
+
+  test('a clock that is set forward, or a suspended machine, makes those ten minutes no shorter', async () => {
+    const running = new TestClock();
+    world.monotonicClock = running;
+    const { round } = await foundedReplica();
+    world.workers[1]!.installFails = true;
+    world.clock.advance(2 * DAY);
+    await round.run();
+    world.clock.advance(DAY);
+    await round.run();
+    running.advance(CHANGEOVER_MS - 1);
+    await round.run();
+    expect([generations(), world.asked, world.late]).toEqual([[2, 1], [], []]);
+    running.advance(1);
     await round.run();
     expect(generations()).toEqual([3, 1]);
   });

@@ -22,7 +22,7 @@ export interface RoundDeps {
   readonly store: ProposalStore;
   readonly proposals: Proposals;
   readonly resealing: ResealPasses;
-  readonly sightings: Pick<Sightings, 'keep' | 'seenAt'>;
+  readonly sightings: Pick<Sightings, 'keep' | 'seenAt' | 'seenForMs'>;
   readonly dueWork: Pick<DueWork, 'ask'>;
   readonly workers: readonly Worker[];
   readonly notices: Pick<Notices, 'publish'>;
@@ -202,7 +202,7 @@ export class Round {
   }
 
   #waitedFor(state: DomainState): number {
-    return this.#deps.clock.now() - this.#deps.sightings.seenAt(activeDomainKey(state).createdGeneration);
+    return this.#deps.sightings.seenForMs(activeDomainKey(state).createdGeneration);
   }
 
   #nameThoseBehind(state: DomainState): void {

@@ -18,8 +18,8 @@ function fixture() {
   wall.time = domain.clock.now();
   const monotonic = new TestClock();
   const store = new MemoryStore(monotonic);
-  const seenAt = wall.now();
-  const tokens = { seenAt: () => seenAt, page: (after: number) => domain.tokens.slice(after) };
+  const seenAt = monotonic.now();
+  const tokens = { seenForMs: () => monotonic.now() - seenAt, page: (after: number) => domain.tokens.slice(after) };
   const replica = () => new Sightings({ tokens, store, scheduler, clock: wall, monotonicClock: monotonic });
   const passMinutes = async (minutes: number, sightings: Sightings) => {
     for (let i = 0; i < minutes; i++) {

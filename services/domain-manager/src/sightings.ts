@@ -10,7 +10,7 @@ import type { TokenLog } from './token-log.ts';
 const KEEP_EVERY_MS = 10_000;
 
 export interface SightingsDeps {
-  readonly tokens: Pick<TokenLog, 'seenAt' | 'page'>;
+  readonly tokens: Pick<TokenLog, 'seenForMs' | 'page'>;
   readonly store: SightingStore;
   readonly scheduler: Signer;
   readonly clock: Clock;
@@ -49,10 +49,15 @@ export class Sightings {
    * begun long after.
    */
   seenAt(generation: number): number {
-    const { tokens, clock, monotonicClock } = this.#deps;
+    const { since = -Infinity } = this.#byGeneration.get(generation) ?? {};
+    return Math.max(since, this.#deps.clock.now() - this.seenForMs(generation));
+  }
+
+  /** Milliseconds that domain-managers have served the token of that generation. */
+  seenForMs(generation: number): number {
+    const { tokens, monotonicClock } = this.#deps;
     const sighting = this.#byGeneration.get(generation);
-    if (sighting === undefined) return tokens.seenAt(generation);
-    return Math.max(sighting.since, clock.now() - servedMs(sighting, monotonicClock.now()));
+    return sighting === undefined ? tokens.seenForMs(generation) : servedMs(sighting, monotonicClock.now());
   }
 
   /** Call in every round of the leader. */

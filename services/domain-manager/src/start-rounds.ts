@@ -33,7 +33,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const { config, anchor, scheduler, replica, clock, events, resources } = assembly;
   const { redis, guard, store } = stored;
   const onRestored = (from: number, to: number): void => events.tokensRestored(from, to);
-  const tokens = new TokenLog({ store, anchor, clock, onRestored });
+  const tokens = new TokenLog({ store, anchor, clock, monotonicClock, onRestored });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const resealing = new ResealPasses({
     store,

@@ -82,7 +82,7 @@ function domainKeysOf(state: DomainState): DomainKeyMessage[] {
 }
 
 function waitedFor(state: DomainState, tokens: TokenLog): number {
-  return systemClock.now() - tokens.seenAt(activeDomainKey(state).createdGeneration);
+  return tokens.seenForMs(activeDomainKey(state).createdGeneration);
 }
 
 /** Characters. A worker says why it refuses; its answer must not be too long for all to be shown. */

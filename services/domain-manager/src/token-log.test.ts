@@ -31,6 +31,7 @@ describe('a store that went back to an older backup', () => {
         store: world.store,
         anchor,
         clock: world.clock,
+        monotonicClock: world.clock,
         onRestored: (from, to) => restored.push(from, to),
       });
       await tokens.refresh();
@@ -48,7 +49,8 @@ describe('a store that went back to an older backup', () => {
 
   test('and is empty is left alone: it may be any store', async () => {
     await rotatedTwice();
-    const tokens = new TokenLog({ store: world.store, anchor, clock: world.clock, onRestored: () => {} });
+    const { store, clock, monotonicClock } = world;
+    const tokens = new TokenLog({ store, anchor, clock, monotonicClock });
     await tokens.refresh();
     const emptied = await restoreBackup(0);
     Object.assign(world.store, {

@@ -23,6 +23,8 @@ export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
   readonly clock: Clock;
+  /** For measuring durations. */
+  readonly monotonicClock: Clock;
   /** The store had lost tokens, and this replica, which still held them, stored them again. */
   readonly onRestored?: (from: number, to: number) => void;
 }
@@ -36,21 +38,23 @@ export class TokenLog {
   readonly #store: TokenStore;
   readonly #anchor: TrustAnchor;
   readonly #clock: Clock;
+  readonly #monotonicClock: Clock;
   readonly #onRestored: (from: number, to: number) => void;
   readonly #tokens: Buffer[] = [];
   /**
-   * Indexed by generation - 1. Not stored: a token's own time is its maker's claim, and anyone who writes to the store
-   * could change a stored one.
+   * By the monotonic clock; indexed by generation - 1. Not stored: a token's own time is its maker's claim, and anyone
+   * who writes to the store could change a stored one.
    */
   readonly #seenAt: number[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
   readonly #refreshing = new SingleFlight<void>();
 
-  constructor({ store, anchor, clock, onRestored = () => {} }: TokenLogOptions) {
+  constructor({ store, anchor, clock, monotonicClock, onRestored = () => {} }: TokenLogOptions) {
     this.#store = store;
     this.#anchor = anchor;
     this.#clock = clock;
+    this.#monotonicClock = monotonicClock;
     this.#onRestored = onRestored;
   }
 
@@ -69,9 +73,13 @@ export class TokenLog {
     return this.#refreshing.run(() => this.#readStore());
   }
 
-  /** When this replica first had the token of that generation: milliseconds since the epoch, by its own clock. */
-  seenAt(generation: number): number {
-    return this.#seenAt[generation - 1] ?? this.#clock.now();
+  /**
+   * For how many milliseconds this replica has had the token of that generation: a duration, which is no longer because
+   * a clock was set or the machine was suspended.
+   */
+  seenForMs(generation: number): number {
+    const now = this.#monotonicClock.now();
+    return now - (this.#seenAt[generation - 1] ?? now);
   }
 
   /** The generation that the proposal made, if any. */
@@ -158,7 +166,7 @@ export class TokenLog {
 
   #push(head: Head): void {
     this.#tokens.push(head.token);
-    this.#seenAt.push(this.#clock.now());
+    this.#seenAt.push(this.#monotonicClock.now());
     this.#generationOf.set(head.proposalId, head.state.generation);
     this.#head = head;
   }

@@ -50,7 +50,7 @@ function lateOne(hsm: Hsm, of = domain): Worker {
 async function storing(token: Buffer, workers: readonly Worker[], of = domain): Promise<string> {
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
-  const tokens = new TokenLog({ store, anchor: of.anchor, clock: of.clock });
+  const tokens = new TokenLog({ store, anchor: of.anchor, clock: of.clock, monotonicClock: of.clock });
   await tokens.refresh();
   try {
     const deps = { tokens, workers, events, clock: of.clock };
