@@ -143,7 +143,7 @@ test('a member confirms no token whose wrapped keys are random: it could not tel
   const options = { memberId: member.memberId, anchor, sealKey: newSealKey(bytesOf(sealKey), randomBytes) };
   const hsm = new Hsm({ ...options, sealedIdentity, ...surroundings });
   hsm.install(tokens.slice(0, -1).map(bytesOf));
-  expect(() => hsm.check(bytesOf(tokens.at(-1)!))).toThrow('hsm-1 lies, or has an older release');
+  expect(() => hsm.check(bytesOf(tokens.at(-1)!))).toThrow('hsm-1 lies, or had an older release');
 });
 
 test('a wrapped DKEK has these bytes, and opens', () => {

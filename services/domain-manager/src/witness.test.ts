@@ -1,6 +1,6 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { createLog } from '@keyfleet/shared/log';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   type Change,
   memberOf,
@@ -147,23 +147,49 @@ test('members that hold what the store lost refuse another token in its place, a
   }
 });
 
-test('one member that holds what the store lost suffices, however many missed it, unless the token removes it', async () => {
-  const rolledBack = new TestDomain({ members: 4 });
-  const [first, second, missedIt, last] = rolledBack.hsms as [Hsm, Hsm, Hsm, Hsm];
-  const fork = rolledBack.prepare(rotation, rolledBack.people, second);
-  const withoutLast = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-4'] } } satisfies Change;
-  const removal = rolledBack.prepare(withoutLast, rolledBack.people, missedIt);
-  const lost = rolledBack.prepare(rotation, rolledBack.people, first);
-  last.install([lost]);
-  const workers = [second, first, missedIt, last].map((hsm) => workerOf(hsm));
-  expect(await storing(fork, workers, rolledBack)).toBe('UnconfirmedError');
-  expect(await storing(lost, workers, rolledBack)).toBe('true');
-  expect(await storing(removal, workers, rolledBack)).toBe('true');
-  // It may be lying, or somebody may answer in its name.
-  const claims = async () => ({ ...last.describe(), generation: 9 });
-  const liar = workerOf(last, { describe: claims, check: async () => Promise.reject(new Error('no')) });
-  expect(await storing(fork, [...workers.slice(0, 3), liar], rolledBack)).toBe('UnconfirmedError');
-  expect(await storing(removal, [...workers.slice(0, 3), liar], rolledBack)).toBe('true');
+describe('one member that holds what the store lost', () => {
+  const withLost = () => {
+    const of = new TestDomain({ members: 4 });
+    const [first, second, missedIt, last] = of.hsms as [Hsm, Hsm, Hsm, Hsm];
+    const fork = of.prepare(rotation, of.people, second);
+    const lost = of.prepare(rotation, of.people, first);
+    last.install([lost]);
+    return { of, fork, lost, last, first, missedIt, others: [second, first, missedIt].map((hsm) => workerOf(hsm)) };
+  };
+
+  test('suffices, however many missed it, also when it has been started again', async () => {
+    const { of, fork, lost, last, others } = withLost();
+    expect(await storing(fork, [...others, workerOf(last)], of)).toBe('UnconfirmedError');
+    expect(await storing(lost, [...others, workerOf(last)], of)).toBe('true');
+    const restarted = of.newHsm('hsm-4', last.sealedIdentity());
+    expect(await storing(fork, [...others, workerOf(restarted)], of)).toBe('UnconfirmedError');
+    expect(await storing(lost, [...others, workerOf(restarted)], of)).toBe('true');
+  });
+
+  test('does not if the token removes it: it may lie', async () => {
+    const { of, missedIt, last, others } = withLost();
+    const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-4'] } } satisfies Change;
+    const token = of.prepare(removal, of.people, missedIt);
+    expect(await storing(token, [...others, workerOf(last)], of)).toBe('true');
+  });
+
+  test('proves it: who only says so, in its own name or another’s, holds nothing up', async () => {
+    const { of, lost, first, last, others } = withLost();
+    const honest = of.prepare(rotation, of.people, first);
+    expect(honest).toEqual(lost);
+    const proof = last.check(of.prepare(rotation, of.people, of.hsms[1]));
+    const anotherDomain = new TestDomain({ members: 4, name: 'other' });
+    anotherDomain.hsms[3]!.install([anotherDomain.rotate()]);
+    const foreign = anotherDomain.hsms[3]!.check(anotherDomain.tokens[0]!);
+    const checks = [async () => Promise.reject(new Error('no')), async () => proof, async () => foreign];
+    for (const name of ['hsm-2', 'hsm-4']) {
+      const described = of.hsms.find(({ memberId }) => memberId === name)!.describe();
+      for (const check of checks) {
+        const liar = workerOf(last, { describe: async () => ({ ...described, generation: 9 }), check });
+        expect(await storing(honest, [...others, liar], of)).toBe('true');
+      }
+    }
+  });
 });
 
 test('a member that has not even the token before is waited for where nobody else can tell, but holds up none of two', async () => {

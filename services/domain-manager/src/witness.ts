@@ -1,7 +1,7 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { verifyCheck } from '@keyfleet/shared/domain/token-check';
+import { HeldTokenError, isOffChain, type Place, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
@@ -27,35 +27,28 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
  * worker's own description only decides who is asked; what counts is a member's signature. Throws TokenLogError if all
  * that answer refuse it, and UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and
- * nobody else in reach can tell, or if one that holds more than the store refuses. If none is in reach, as when every
- * worker is lost, it does not wait.
+ * nobody else in reach can tell, or if one proves that it holds a token which the store lost. If none is in reach, as
+ * when every worker is lost, it does not wait.
  */
-export async function assertOthersOpen(
-  { state, hash, token }: Head,
-  { before, views, events }: WitnessDeps,
-): Promise<void> {
-  const { signerId } = parseToken(token);
+export async function assertOthersOpen({ state, token }: Head, { before, views, events }: WitnessDeps): Promise<void> {
+  const parsed = parseToken(token);
+  const { signerId } = parsed;
+  const place = placeOf(parsed);
   const others = state.members.filter(({ memberId }) => memberId !== signerId);
   const veterans = others.filter((member) => before === undefined || isMember(before, member));
-  const { asked, members, late } = witnessesFor(state.generation, { others, veterans, views });
+  const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const refusals: string[] = [];
   let unanswered: unknown;
   let confirmed = false;
   for (const { worker, description } of asked) {
-    const holdsMore = description.generation >= state.generation;
     // The others may have missed what it holds, such as a removal.
-    if (confirmed && !holdsMore) return;
+    if (confirmed && !saysOther(description, place)) return;
     try {
-      verifyCheck(await worker.check(token), members, { domain: state.domain, hash });
+      verifyCheck(await worker.check(token), members, { domain: state.domain, ...place });
       confirmed = true;
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
-      if (holdsMore) {
-        throw new UnconfirmedError(
-          `${description.memberId} says that it holds domain token ${description.generation}, which the store has lost: restore the store, or, if it lies, remove it from the domain`,
-          { cause: error },
-        );
-      }
+      if (error instanceof HeldTokenError) throw new UnconfirmedError(error.message, { cause: error });
       if (error instanceof WorkerRefusedError || error instanceof DomainError) {
         refusals.push(`${description.memberId}: ${error.message}`);
       } else unanswered = error;
@@ -78,6 +71,11 @@ export async function assertOthersOpen(
   }
 }
 
+/** A member that has just started says no hash while the store does not have its token. */
+function saysOther({ generation, tokenHash }: HsmDescription, newest: Place): boolean {
+  return isOffChain({ generation, hash: tokenHash }, newest);
+}
+
 interface Candidates {
   readonly others: readonly Member[];
   /** Those of `others` that were members before. */
@@ -93,17 +91,18 @@ interface Witnesses {
   readonly late: readonly Described[];
 }
 
-function witnessesFor(generation: number, { others, veterans, views }: Candidates): Witnesses {
+function witnessesFor(newest: Place, { others, veterans, views }: Candidates): Witnesses {
   const inReach = views.filter(
     (view): view is Described => view.description !== undefined && isMember({ members: others }, view.description),
   );
   const isVeteran = ({ description }: Described): boolean => isMember({ members: veterans }, description);
-  // Who holds more than the store is asked first, and refuses: a token that the store lost is not to be made anew.
-  const ready = inReach
-    .filter(({ description }) => description.generation >= generation - 1)
-    .toSorted((one, other) => other.description.generation - one.description.generation);
+  const ready = inReach.filter(({ description }) => description.generation >= newest.generation - 1);
   const comparing = ready.filter(isVeteran);
-  if (comparing.length > 0) return { asked: comparing, members: veterans, late: [] };
+  // Who says that it holds another token is asked first, and proves it: what the store lost is not to be made anew.
+  const asked = comparing.toSorted(
+    (one, other) => Number(saysOther(other.description, newest)) - Number(saysOther(one.description, newest)),
+  );
+  if (asked.length > 0) return { asked, members: veterans, late: [] };
   // The maker may have seen to it that they are late: the token before may open for all but these. Of two members,
   // neither waits for the other.
   const late = veterans.length > 1 ? inReach.filter((one) => isVeteran(one) && !ready.includes(one)) : [];

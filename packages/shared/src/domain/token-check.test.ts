@@ -5,9 +5,10 @@ import { expect, test } from 'vitest';
 import { DomainError } from './domain-error.ts';
 import { encodedPublicKey, signBytes } from './signature.ts';
 import type { Member } from './state.ts';
-import { signCheck, verifyCheck } from './token-check.ts';
+import { HeldTokenError, signCheck, signHeld, verifyCheck } from './token-check.ts';
 
 const hash = Buffer.alloc(32, 1);
+const place = { generation: 5, hash, previousHash: Buffer.alloc(32, 2) };
 const keyOf = (): KeyObject => generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
 const memberOf = (memberId: string, signingKey: Buffer): Member => ({ memberId, signingKey, agreementKey: signingKey });
 
@@ -15,7 +16,7 @@ const key = keyOf();
 const members = [memberOf('hsm-2', encodedPublicKey(key)), memberOf('hsm-3', encodedPublicKey(keyOf()))];
 const checkOf = (change: Partial<Parameters<typeof signCheck>[0]> = {}) =>
   signCheck({ domain: 'test', memberId: 'hsm-2', tokenHash: hash, ...change }, (message) => signBytes(key, message));
-const verifying = (signed: Uint8Array, by = members) => verifyCheck(signed, by, { domain: 'test', hash });
+const verifying = (signed: Uint8Array, by = members) => verifyCheck(signed, by, { domain: 'test', ...place });
 
 test('a member’s word counts for the token and the member that it names, and for nothing else', () => {
   verifying(checkOf());
@@ -39,13 +40,54 @@ test('a token check with any byte changed counts for nothing', () => {
   }
 });
 
-test('a signature once made is valid for ever (golden vector)', () => {
-  const file = join(import.meta.dirname, '../../../../test/vectors/kms/domain-token-check.json');
-  const vector = JSON.parse(readFileSync(file, 'utf8')) as Record<
-    'domain' | 'memberId' | 'signingKey' | 'tokenHash' | 'signed',
-    string
-  >;
+const heldOf = (change: Partial<Parameters<typeof signHeld>[0]> = {}) =>
+  signHeld({ domain: 'test', memberId: 'hsm-2', generation: 5, tokenHash: Buffer.alloc(32, 9), ...change }, (message) =>
+    signBytes(key, message),
+  );
+
+test.each([
+  ['a newer token', { generation: 6, tokenHash: hash }],
+  ['another of its generation', {}],
+  ['another of the one before', { generation: 4 }],
+])('a member’s word that it holds %s counts against a token', (_what, change) => {
+  expect(() => verifying(heldOf(change))).toThrow(HeldTokenError);
+});
+
+test.each([
+  ['of another domain', { domain: 'other' }, members],
+  ['of another member', { memberId: 'hsm-3' }, members],
+  ['of somebody else', { memberId: 'hsm-9' }, members],
+  ['of who has no say', {}, members.slice(1)],
+  ['of this token', { tokenHash: hash }, members],
+  ['of the token before', { generation: 4, tokenHash: place.previousHash }, members],
+  ['of an older token', { generation: 3 }, members],
+])('the word %s does not', (_what, change, by) => {
+  const verify = () => verifying(heldOf(change), by);
+  expect(verify).toThrow(DomainError);
+  expect(verify).not.toThrow(HeldTokenError);
+});
+
+test('a held token with any byte changed counts for nothing', () => {
+  const signed = heldOf();
+  for (let at = 0; at < signed.length; at++) {
+    const changed = Buffer.from(signed);
+    changed[at]! ^= 1;
+    expect(() => verifying(changed)).not.toThrow(HeldTokenError);
+  }
+});
+
+function golden(name: string) {
+  const file = join(import.meta.dirname, `../../../../test/vectors/kms/${name}.json`);
+  type Vector = Record<'domain' | 'memberId' | 'signingKey' | 'tokenHash' | 'signed', string>;
+  const vector = JSON.parse(readFileSync(file, 'utf8')) as Vector;
   const member = memberOf(vector.memberId, Buffer.from(vector.signingKey, 'hex'));
-  const token = { domain: vector.domain, hash: Buffer.from(vector.tokenHash, 'hex') };
-  verifyCheck(Buffer.from(vector.signed, 'hex'), [member], token);
+  return { ...vector, member, signed: Buffer.from(vector.signed, 'hex'), hash: Buffer.from(vector.tokenHash, 'hex') };
+}
+
+test('a signature once made is valid for ever (golden vectors)', () => {
+  const check = golden('domain-token-check');
+  verifyCheck(check.signed, [check.member], { ...place, domain: check.domain, hash: check.hash });
+  const held = golden('domain-token-held');
+  const refused = () => verifyCheck(held.signed, [held.member], { ...place, domain: held.domain });
+  expect(refused).toThrow('hsm-2 proves that it holds another domain token 9');
 });

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import { bytes, defineFormat } from '../encoding/canonical.ts';
+import { bytes, defineFormat, isLabelled } from '../encoding/canonical.ts';
 import { DomainError } from './domain-error.ts';
 import { signature } from './proposal.ts';
 import { decodeOrRefuse, isSignatureOf } from './signature.ts';
 import { domainName, entityId, type Member, sha256Hash } from './state.ts';
+import type { DomainToken } from './token.ts';
 
 /**
  * A member's statement that it has opened a token (docs/formats.md, "Token check"). It is signed, because whoever
@@ -15,6 +16,52 @@ const TokenCheck = defineFormat(
 );
 const SignedCheck = defineFormat('keyfleet/domain-token-check/signed/1', z.object({ check: bytes(), signature }));
 
+/**
+ * A member's statement that it holds a token of which the chain knows nothing, in answer to one that would take its
+ * place, or that of a token before it. Signed for the same reason: a refusal in somebody's name must not hold changes
+ * up.
+ */
+const HeldToken = defineFormat(
+  'keyfleet/domain-token-held/1',
+  z.object({ domain: domainName, memberId: entityId, generation: z.int().min(1), tokenHash: sha256Hash }),
+);
+const SignedHeld = defineFormat('keyfleet/domain-token-held/signed/1', z.object({ held: bytes(), signature }));
+
+/** `sign`: with the member's identity. */
+export function signHeld(held: ReturnType<typeof HeldToken.decode>, sign: (message: Uint8Array) => Uint8Array): Buffer {
+  const encoded = HeldToken.encode(held);
+  return SignedHeld.encode({ held: encoded, signature: sign(encoded) });
+}
+
+/** Where a token stands in its chain. */
+export interface Place {
+  readonly generation: number;
+  readonly hash: Uint8Array;
+  readonly previousHash: Uint8Array | undefined;
+}
+
+export function placeOf({ state, hash, previousHash }: DomainToken): Place {
+  return { generation: state.generation, hash, previousHash };
+}
+
+/** Whether there can be no chain with both this token and `newest` as its end. Of an older one nobody can tell. */
+export function isOffChain(held: Pick<Place, 'generation' | 'hash'>, newest: Place): boolean {
+  const behind = newest.generation - held.generation;
+  if (behind > 1) return false;
+  const expected = [newest.hash, newest.previousHash][behind];
+  return expected === undefined || Buffer.compare(held.hash, expected) !== 0;
+}
+
+/** A member proved that it holds another token. */
+export class HeldTokenError extends DomainError {
+  constructor(memberId: string, generation: number) {
+    super(
+      'forked',
+      `${memberId} proves that it holds another domain token ${generation}, which the store has lost: restore the store, or, if that member lies, remove it from the domain`,
+    );
+  }
+}
+
 /** `sign`: with the member's identity. */
 export function signCheck(
   check: ReturnType<typeof TokenCheck.decode>,
@@ -24,12 +71,17 @@ export function signCheck(
   return SignedCheck.encode({ check: encoded, signature: sign(encoded) });
 }
 
-/** Throws `DomainError` unless one of `members` signed that it has opened this token. */
-export function verifyCheck(
-  signed: Uint8Array,
-  members: readonly Member[],
-  token: { readonly domain: string; readonly hash: Uint8Array },
-): void {
+/** What a member was asked about. */
+export interface CheckedToken extends Place {
+  readonly domain: string;
+}
+
+/**
+ * Throws `DomainError` unless one of `members` signed that it has opened this token, and `HeldTokenError` if one signed
+ * that it holds another.
+ */
+export function verifyCheck(signed: Uint8Array, members: readonly Member[], token: CheckedToken): void {
+  if (isLabelled(SignedHeld, signed)) return refuseFor(signed, members, token);
   const { check: encoded, signature: signatureOfCheck } = decodeOrRefuse(SignedCheck, signed);
   const { domain, memberId, tokenHash } = decodeOrRefuse(TokenCheck, encoded);
   const member = members.find((one) => one.memberId === memberId);
@@ -37,4 +89,15 @@ export function verifyCheck(
   if (member === undefined || !isOfToken || !isSignatureOf(member.signingKey, encoded, signatureOfCheck)) {
     throw new DomainError('forged', 'no member that may say so has signed that it opened the token');
   }
+}
+
+function refuseFor(signed: Uint8Array, members: readonly Member[], token: CheckedToken): never {
+  const { held: encoded, signature: signatureOfHeld } = decodeOrRefuse(SignedHeld, signed);
+  const { domain, memberId, generation, tokenHash } = decodeOrRefuse(HeldToken, encoded);
+  const member = members.find((one) => one.memberId === memberId);
+  const isOther = domain === token.domain && isOffChain({ generation, hash: tokenHash }, token);
+  if (member !== undefined && isOther && isSignatureOf(member.signingKey, encoded, signatureOfHeld)) {
+    throw new HeldTokenError(memberId, generation);
+  }
+  throw new DomainError('forged', 'no member that may say so has signed that it holds another token');
 }

@@ -12,7 +12,8 @@ import {
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import type { WrappedKey } from '@keyfleet/shared/domain/token';
+import { parseToken, type WrappedKey } from '@keyfleet/shared/domain/token';
+import { placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
 import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
 import { wrapDkek } from './domain/wrapped-dkek.ts';
 import { Hsm } from './hsm.ts';
@@ -54,6 +55,29 @@ describe('a member', () => {
     const stranger = domain.newHsm('hsm-9');
     stranger.install(domain.tokens);
     expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
+  });
+
+  test('confirms what it has installed, and says under its signature that it has another one', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [first, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
+    const fork = domain.prepare(rotation, domain.people, second);
+    const token = domain.prepare(rotation);
+    third.install([token]);
+    const restarted = domain.newHsm('hsm-3', third.sealedIdentity());
+    const members = [memberOf(third)];
+    const answer = (hsm: Hsm, to: Buffer) => () =>
+      verifyCheck(hsm.check(to), members, { domain: 'test', ...placeOf(parseToken(to)) });
+    for (const hsm of [third, restarted]) {
+      answer(hsm, token)();
+      expect(answer(hsm, fork)).toThrow('hsm-3 proves that it holds another domain token 2');
+      expect(answer(hsm, domain.tokens[0]!)).toThrow('hsm-3 proves that it holds another domain token 2');
+    }
+    first.install([token]);
+    domain.tokens.push(token);
+    // Whoever only asks to join holds nothing.
+    const newcomer = domain.newHsm('hsm-9');
+    newcomer.install(domain.tokens);
+    expect(refusalOf(() => newcomer.check(fork))).toBe('forked');
   });
 
   test('confirms no token that another member cannot open, nor one of which it cannot tell', () => {

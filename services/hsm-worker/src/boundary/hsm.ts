@@ -5,7 +5,7 @@ import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
-import { signCheck } from '@keyfleet/shared/domain/token-check';
+import { isOffChain, placeOf, signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
@@ -228,9 +228,9 @@ export class Hsm {
   }
 
   /**
-   * This HSM's signature that `token` follows what is installed and opens here, and for every other member too. A
-   * member compares its keys with those that it has, and refuses while it has none. Changes nothing. Throws
-   * `DomainError`.
+   * This HSM's signature that `token` follows what is installed and opens here, and for every other member too; or
+   * that it holds a token which is not in that chain. A member compares its keys with those that it has, and refuses
+   * while it has none. Changes nothing. Throws `DomainError`.
    */
   check(token: Uint8Array): Buffer {
     return atOnce(this.checking(token));
@@ -238,16 +238,24 @@ export class Hsm {
 
   /** `check` in steps. */
   *checking(token: Uint8Array): Steps<Buffer> {
-    if (this.#installed === undefined && this.#isMemberOf(this.#verified)) throw noDomain();
     const parsed = parseToken(token);
+    const { memberId } = this;
+    const { domain } = parsed.state;
+    const sign = (message: Uint8Array): Buffer => this.#identity.sign(message);
+    const known = this.#wasMember ? this.#verified : undefined;
+    if (known !== undefined && isOffChain({ generation: known.state.generation, hash: known.hash }, placeOf(parsed))) {
+      return signHeld({ domain, memberId, generation: known.state.generation, tokenHash: known.hash }, sign);
+    }
+    const check = { domain, memberId, tokenHash: parsed.hash };
+    if (known !== undefined && this.#isMemberOf(known) && parsed.hash.equals(known.hash)) return signCheck(check, sign);
+    if (this.#installed === undefined && this.#isMemberOf(this.#verified)) throw noDomain();
     const verified = this.#follow([parsed]);
     assertSameToken(parsed, verified);
     assertNotFromFuture(verified, this.#options.clock.now());
     const held = this.#installed?.secrets;
     const received = yield* openForAll(parsed, this.#identity);
     if (held !== undefined) assertSameKeys(held, received);
-    const checked = { domain: parsed.state.domain, memberId: this.memberId, tokenHash: parsed.hash };
-    return signCheck(checked, (message) => this.#identity.sign(message));
+    return signCheck(check, sign);
   }
 
   #isMemberOf(domain: VerifiedDomain | undefined): boolean {

@@ -81,7 +81,7 @@ export function* openForAll(token: DomainToken, identity: Identity): Steps<Domai
     if (wrong.length === 0) return secrets;
     throw new DomainError(
       'forged',
-      `the token is sealed for ${wrong.join(', ')} otherwise than its DKEK makes it: ${token.signerId} lies, or has an older release`,
+      `the token is sealed for ${wrong.join(', ')} otherwise than its DKEK makes it: ${token.signerId} lies, or had an older release`,
     );
   } finally {
     dkek.fill(0);
