@@ -174,7 +174,7 @@ export class TestDomain {
   }
 
   retire(...ids: string[]): Buffer {
-    return this.step({ name: 'RetireDomainKeys', body: { ids } }, [this.scheduler]);
+    return this.step({ name: 'RetireDomainKeys', body: { ids } });
   }
 }
 

@@ -121,6 +121,25 @@ describe('a hostile scheduler', () => {
   });
 });
 
+test('a hostile scheduler has a member retire all keys of before a removal at once, and no others', () => {
+  const domain = new TestDomain({ members: 3 });
+  const idOf = () => domain.hsms[0]!.keyring()!.active.id;
+  const retirement = (...ids: string[]): Change => ({ name: 'RetireDomainKeys', body: { ids } });
+  const [first, second] = [idOf(), (domain.rotate(), idOf())];
+  const refused = (...ids: string[]) => refusalOf(() => domain.prepare(retirement(...ids), [domain.scheduler]));
+  expect(refused(first)).toBe('invalid-change');
+  domain.hsms.pop();
+  domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+  const third = idOf();
+  domain.rotate();
+  for (const ids of [[first], [second], [third], [first, third], [first, second, third]]) {
+    expect(refused(...ids), ids.join()).toBe('invalid-change');
+  }
+  domain.step(retirement(second, first), [domain.scheduler]);
+  expect(refused(third)).toBe('invalid-change');
+  domain.step(retirement(third), domain.people);
+});
+
 test('one operator alone, where the rules let one rotate, has a member do it once in an hour too', () => {
   const domain = new TestDomain();
   const rules = testRules.map((rule) =>

@@ -321,9 +321,10 @@ describe('what a member refuses to prepare', () => {
   });
 
   test('dropping or reinstating domain keys by the word of the scheduler, which may retire them', () => {
-    const domain = new TestDomain();
+    const domain = new TestDomain({ members: 3 });
     const ids = [domain.hsms[0]!.keyring()!.active.id];
-    domain.rotate();
+    domain.hsms.pop();
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
     const byScheduler = (name: 'DropDomainKeys' | 'RetireDomainKeys' | 'ReinstateDomainKeys') =>
       refusalOf(() => domain.prepare({ name, body: { ids } }, [domain.scheduler]));
     expect(byScheduler('DropDomainKeys')).toBe('not-enough-signatures');

@@ -2,9 +2,14 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { foundedState, makesDomainKey, nextState } from '@keyfleet/shared/domain/apply';
 import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import type { Proposal } from '@keyfleet/shared/domain/proposal';
+import type { DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { isMet, verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { activeDomainKey, type DomainState, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import {
+  activeDomainKey,
+  domainKeysToRetire,
+  type DomainState,
+  type VerifiedDomain,
+} from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -57,7 +62,7 @@ export function* prepareNext(
   assertNotFromFuture(current, clock.now());
   const change = verifyProposal(current, proposal);
   assertMayBeMade(change);
-  if (change.name === 'RotateDomainKeys') assertNotTooSoon(current.state, proposal, maker);
+  if (!mayModifyMembers(current.state, proposal)) assertWithinLimits(current.state, change, maker);
   const key = newDomainKey(random);
   // If the clock was set back, tokens must still be in order. Domain keys are then kept longer, never shorter.
   const madeAt = Math.max(clock.now(), current.state.madeAt);
@@ -74,28 +79,46 @@ export function* prepareNext(
   return token;
 }
 
-/**
- * Whoever may change the members may rotate at any time: a rotation makes every other proposal stale, so one person
- * alone must not be able to go on. Throws `DomainError('too-soon')`.
- */
-function assertNotTooSoon(
-  state: DomainState,
-  { signatures }: Proposal,
-  { clock, rotationPauseMs }: Pick<TokenMaker, 'clock' | 'rotationPauseMs'>,
-): void {
+/** Whether those signed who may change the members. */
+function mayModifyMembers({ rules, operators }: DomainState, { signatures }: Proposal): boolean {
   const signers = new Set(signatures.map(({ operatorId }) => operatorId));
-  const trusted = state.rules.find(({ command }) => command === 'ModifyMembers');
-  const mayModify =
-    trusted &&
+  const trusted = rules.find(({ command }) => command === 'ModifyMembers');
+  return (
+    trusted !== undefined &&
     isMet(
       trusted,
-      state.operators.filter(({ operatorId }) => signers.has(operatorId)),
-    );
-  if (mayModify) return;
-  const seconds = Math.ceil((activeDomainKey(state).createdAt + rotationPauseMs - clock.now()) / 1000);
-  if (seconds <= 0) return;
-  throw new DomainError(
-    'too-soon',
-    `the next rotation is possible in ${seconds} s, and at once if those sign who may change the members`,
+      operators.filter(({ operatorId }) => signers.has(operatorId)),
+    )
   );
+}
+
+/**
+ * Each token makes every other proposal stale, and stays for ever. So one person alone, or a holder of the scheduler's
+ * key, must not be able to make one after the other: a rotation has its time, and a retirement takes all keys that a
+ * removal gave to retire. Throws `DomainError`: `too-soon` or `invalid-change`.
+ */
+function assertWithinLimits(
+  state: DomainState,
+  change: DomainChange,
+  { clock, rotationPauseMs }: Pick<TokenMaker, 'clock' | 'rotationPauseMs'>,
+): void {
+  if (change.name === 'RotateDomainKeys') {
+    const seconds = Math.ceil((activeDomainKey(state).createdAt + rotationPauseMs - clock.now()) / 1000);
+    if (seconds > 0) {
+      throw new DomainError(
+        'too-soon',
+        `the next rotation is possible in ${seconds} s, and at once if those sign who may change the members`,
+      );
+    }
+  }
+  if (change.name === 'RetireDomainKeys') {
+    const ids = new Set(change.body.ids);
+    const due = domainKeysToRetire(state);
+    if (due.length !== ids.size || due.some(({ id }) => !ids.has(id))) {
+      throw new DomainError(
+        'invalid-change',
+        'other domain keys than those from before the last removal, all of them, are retired only if those sign who may change the members',
+      );
+    }
+  }
 }
