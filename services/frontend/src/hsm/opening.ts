@@ -1,12 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
-import { type ConfirmedSealingDeps, hasOneMember, isEqual, isMember, isNobodyElse } from './sealing.ts';
-
-/** How long an answer waits for a second member to connect: a frontend that starts is served by the fastest first. */
-const SECOND_MEMBER_MS = 1_000;
-const LOOK_MS = 50;
+import {
+  type ConfirmedSealingDeps,
+  hasOneMember,
+  isEqual,
+  isMember,
+  isNobodyElse,
+  mayAnotherConnect,
+} from './sealing.ts';
 
 /** What one member found in a token: a secret, or why it refused. */
 interface Found {
@@ -31,10 +33,9 @@ export class ConfirmedOpening {
     for (const startedAt = monotonicClock.now(); ;) {
       const next = await this.#askAnother(input, asked, deadline);
       if (next === undefined) {
-        const isWaiting = !hasOneMember(this.#deps) && monotonicClock.now() - startedAt < SECOND_MEMBER_MS;
-        if (!isWaiting) return this.#withoutSecond(found);
-        await delay(LOOK_MS);
-        continue;
+        // A frontend that starts is served by the fastest first.
+        if (await mayAnotherConnect(this.#deps, startedAt)) continue;
+        return this.#withoutSecond(found);
       }
       asked.add(next.memberId);
       if (!isMember(this.#deps, next.memberId)) continue;

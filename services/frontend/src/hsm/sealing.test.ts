@@ -17,10 +17,13 @@ type Lie = <N extends CommandName>(name: N, output: OutputOf<N>) => object;
 class Members implements MemberCommands {
   readonly asked: string[] = [];
   readonly #hsm = new LocalHsm();
-  readonly #lies: Readonly<Record<string, Lie | undefined>>;
+  readonly #lies: Record<string, Lie | undefined>;
+  readonly #connects: Readonly<Record<string, Lie | undefined>>;
 
-  constructor(lies: Readonly<Record<string, Lie | undefined>>) {
-    this.#lies = lies;
+  /** `connects`: after the first time that nobody is left. */
+  constructor(lies: Readonly<Record<string, Lie | undefined>>, connects: Readonly<Record<string, Lie | undefined>>) {
+    this.#lies = { ...lies };
+    this.#connects = connects;
   }
   async execute<N extends CommandName>(name: N, input: InputOf<N>): Promise<OutputOf<N>> {
     return (await this.executeByMember(name, input)).output;
@@ -32,7 +35,10 @@ class Members implements MemberCommands {
     notBy: ReadonlySet<string> = new Set(),
   ): Promise<MemberAnswer<N>> {
     const memberId = Object.keys(this.#lies).find((id) => !notBy.has(id));
-    if (memberId === undefined) throw new HsmUnavailableError('nobody-else');
+    if (memberId === undefined) {
+      Object.assign(this.#lies, this.#connects);
+      throw new HsmUnavailableError('nobody-else');
+    }
     this.asked.push(`${memberId} ${name}`);
     const lie = this.#lies[memberId];
     try {
@@ -53,8 +59,11 @@ const denying: Lie = (name) => {
   return {};
 };
 
-function start(lies: Record<string, Lie | undefined>, options: { workers?: number; members?: string[] } = {}) {
-  const hsm = new Members(lies);
+function start(
+  lies: Record<string, Lie | undefined>,
+  options: { workers?: number; members?: string[]; connects?: Record<string, Lie | undefined> } = {},
+) {
+  const hsm = new Members(lies, options.connects ?? {});
   const events: string[] = [];
   const members = (options.members ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
   const commands = new ConfirmedSealing({
@@ -118,6 +127,17 @@ test('a former member neither makes nor confirms', async () => {
     'b GenerateBackingKey',
     'a DescribeBackingKey',
     'c DescribeBackingKey',
+  ]);
+});
+
+test('a member whose channel has just ended is waited for: what another seals meanwhile is not believed', async () => {
+  const frontend = start({ a: rubbish }, { connects: { b: honest, c: honest } });
+  const { token } = await frontend.make();
+  expect(await opens(start({ z: honest }), token)).toBe(true);
+  expect(frontend.events).toEqual([
+    'b contradicts a: GenerateBackingKey',
+    'c contradicts a: GenerateBackingKey',
+    'confirmed',
   ]);
 });
 

@@ -1,8 +1,14 @@
 import { timingSafeEqual } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { monotonicClock } from '@keyfleet/shared/clock';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
+
+/** How long an answer waits for another member to connect, as after a channel ended. */
+const SECOND_MEMBER_MS = 1_000;
+const LOOK_MS = 50;
 
 /** Commands whose output holds a newly sealed token. */
 export type SealingCommand = {
@@ -70,9 +76,14 @@ export class ConfirmedSealing {
     const { memberId: maker } = sealed;
     if (!isMember(this.#deps, maker)) return false;
     const asked = new Set([maker]);
+    const startedAt = monotonicClock.now();
     for (let isDenied = false; ;) {
       const verdict = await this.#askAnother(name, sealed, { asked, deadline });
-      if (verdict === undefined) return !isDenied && this.#mayStandAlone(name, maker);
+      if (verdict === undefined) {
+        if (isDenied) return false;
+        if (name !== 'ResealToken' && (await mayAnotherConnect(this.#deps, startedAt))) continue;
+        return this.#mayStandAlone(name, maker);
+      }
       asked.add(verdict.witness);
       if (!isMember(this.#deps, verdict.witness)) continue;
       if (verdict.agrees) {
@@ -104,8 +115,8 @@ export class ConfirmedSealing {
   }
 
   /**
-   * Resealing waits, because the stored token still opens. A new key does not wait: if the only reachable member is
-   * hostile, it harms anything asked of it. Without any second member, there is nothing to wait for.
+   * Resealing is put off, because the stored token still opens. A new key is not: if the only reachable member is
+   * hostile, it harms anything asked of it.
    */
   #mayStandAlone(name: SealingCommand, maker: string): boolean {
     if (hasOneMember(this.#deps)) return true;
@@ -123,6 +134,19 @@ export function isMember({ domainState }: Pick<ConfirmedSealingDeps, 'domainStat
 /** Whether nobody could ever be a witness. */
 export function hasOneMember({ workers, domainState }: Pick<ConfirmedSealingDeps, 'workers' | 'domainState'>): boolean {
   return workers === 1 || domainState()?.members.length === 1;
+}
+
+/**
+ * Waits, and is false once that was long enough since `startedAt`. A hostile member may choose to answer when the
+ * channel to another has just ended, and have it end.
+ */
+export async function mayAnotherConnect(
+  deps: Pick<ConfirmedSealingDeps, 'workers' | 'domainState'>,
+  startedAt: number,
+): Promise<boolean> {
+  if (hasOneMember(deps) || monotonicClock.now() - startedAt >= SECOND_MEMBER_MS) return false;
+  await delay(LOOK_MS);
+  return true;
 }
 
 export function isNobodyElse(error: unknown): boolean {
