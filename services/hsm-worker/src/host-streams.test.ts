@@ -3,7 +3,7 @@ import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
 import { encodeRequests, FrameSealer } from '@keyfleet/shared/hsm/frame';
 import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { EventEmitter, once } from 'node:events';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { FakeDomain, negotiate, newHost, newWorker } from '../../../test/support/session-pair.ts';
 import { HostLoad, MAX_STREAMS_OF_HOST, TooManyStreamsError } from './boundary/host-load.ts';
 import { type ExecuteCall, HostStreams } from './host-streams.ts';
@@ -78,7 +78,8 @@ test('a host that speaks none of this worker’s protocol versions is told so; w
   expect(await answerTo(opening.open)).toEqual({ code: status.UNAUTHENTICATED, details: 'refused' });
 });
 
-test('one host has so many streams at once: one more takes the place of the longest silent, a recorded opening none', async () => {
+/** A host with one session. `reasons`: why streams were ended. */
+async function startHost() {
   const host = newHost();
   const domain = new FakeDomain([host]);
   const { service } = newWorker(domain);
@@ -89,7 +90,8 @@ test('one host has so many streams at once: one more takes the place of the long
     streamRefused() {},
     streamOverLimit: (reason: string) => void reasons.push(reason),
   };
-  using streams = new HostStreams({ sessions: service, events });
+  const streams = new HostStreams({ sessions: service, events });
+  onTestFinished(() => streams[Symbol.dispose]());
   const open = async () => {
     const opening = await StreamOpening.start(session, protocols);
     const call = new FakeCall();
@@ -101,6 +103,11 @@ test('one host has so many streams at once: one more takes the place of the long
       void call.emit('data', { body: sealer.seal(encodeRequests({ entries: [], signature: undefined })) });
     return { call, ping };
   };
+  return { open, reasons };
+}
+
+test('one host has so many streams at once: one more takes the place of the longest silent, a recorded opening none', async () => {
+  const { open, reasons } = await startHost();
   await open();
   const full = [];
   for (let i = 0; i < MAX_STREAMS_OF_HOST; i++) full.push(await open());
@@ -123,6 +130,17 @@ test('one host has so many streams at once: one more takes the place of the long
   full[3]!.call.emit('close');
   (await open()).ping();
   expect(reasons).toHaveLength(2);
+});
+
+test('a stream on which the host sent a second frame keeps its place, however many begin after its last', async () => {
+  const { open } = await startHost();
+  const quiet = await open();
+  let isOver = false;
+  quiet.call.once('ended', () => (isOver = true));
+  for (let frames = 0; frames < 2; frames++) quiet.ping();
+  for (let i = 0; i < 2 * MAX_STREAMS_OF_HOST; i++) (await open()).ping();
+  quiet.ping();
+  expect(isOver).toBe(false);
 });
 
 test('a stream that finds only busy ones is refused, with the reason', async () => {

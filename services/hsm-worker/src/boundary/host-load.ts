@@ -17,7 +17,7 @@ export class TooManyStreamsError extends Error {
 export interface HostStream {
   /** Commands taken whose answers are not sent yet. */
   readonly inFlight: number;
-  /** Rises with each frame of any of the host's streams. */
+  /** Rises with each frame of any of the host's streams; 0 before the second, which proves that the host has it. */
   readonly lastFrame: number;
   /** Another takes its place, for this reason. */
   crowdOut(reason: TooManyStreamsError): void;
@@ -47,9 +47,9 @@ export class HostLoad {
   }
 
   /**
-   * Takes the place of the idle stream that has been silent longest, if there is none left: a hostile member can pass
-   * on how a host opens its streams and keep them open, but it has not their keys and sends no second frame. Throws
-   * `TooManyStreamsError` if none is idle.
+   * Takes the place of the idle stream that has been silent longest, if there is none left, first of one without a
+   * second frame: a hostile member can pass on how a host opens its streams and keep them open, but it has not their
+   * keys and sends no second one. Throws `TooManyStreamsError` if none is idle.
    */
   join(stream: HostStream): void {
     if (this.#streams.size >= MAX_STREAMS_OF_HOST) this.#makeRoom();

@@ -99,8 +99,8 @@ export class MemberStream implements CommandSource, HostStream {
   receive(frame: Uint8Array): void {
     try {
       const { plain, entries, signature } = this.#open(frame);
-      this.#join(plain);
-      this.#lastFrame = this.#deps.load.nextFrame();
+      if (this.#joined) this.#lastFrame = this.#deps.load.nextFrame();
+      else this.#join(plain);
       const { room } = this.#deps.load;
       this.#count(entries.length);
       // An empty frame is a ping.
@@ -135,7 +135,6 @@ export class MemberStream implements CommandSource, HostStream {
   }
 
   #join(plain: Buffer): void {
-    if (this.#joined) return;
     try {
       this.#deps.load.join(this);
       this.#joined = true;
