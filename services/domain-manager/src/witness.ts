@@ -8,7 +8,7 @@ import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
-/** A member was asked but did not answer: it is worth asking again for the same token. */
+/** No member has confirmed the token yet, and none that counts has refused it: it is worth asking again. */
 export class UnconfirmedError extends Error {
   override name = 'UnconfirmedError';
 }

@@ -10,6 +10,14 @@ import { type ExecuteCall, HostStreams } from './host-streams.ts';
 
 /** An Execute call without a network; `sent` holds what the worker sends. */
 class FakeCall extends EventEmitter {
+  readonly #peer: string;
+  constructor(peer = '192.0.2.1') {
+    super();
+    this.#peer = `${peer}:1234`;
+  }
+  getPeer(): string {
+    return this.#peer;
+  }
   write({ body }: { body: Buffer }): boolean {
     return this.emit('sent', body);
   }
@@ -92,9 +100,9 @@ async function startHost() {
   };
   const streams = new HostStreams({ sessions: service, events });
   onTestFinished(() => streams[Symbol.dispose]());
-  const open = async () => {
+  const open = async (peer?: string) => {
     const opening = await StreamOpening.start(session, protocols);
-    const call = new FakeCall();
+    const call = new FakeCall(peer);
     streams.add(call as unknown as ExecuteCall, () => undefined);
     call.emit('data', { body: opening.open });
     const [accept] = (await once(call, 'sent')) as [Buffer];
@@ -130,6 +138,15 @@ test('one host has so many streams at once: one more takes the place of the long
   full[3]!.call.emit('close');
   (await open()).ping();
   expect(reasons).toHaveLength(2);
+
+  // Whoever has most of the places makes room first, however long another is silent.
+  const elsewhere = await open('192.0.2.2');
+  elsewhere.ping();
+  for (let i = 0; i < MAX_STREAMS_OF_HOST; i++) (await open()).ping();
+  let hasEnded = false;
+  elsewhere.call.once('ended', () => (hasEnded = true));
+  elsewhere.ping();
+  expect(hasEnded).toBe(false);
 });
 
 test('a stream on which the host sent a second frame keeps its place, however many begin after its last', async () => {
@@ -166,12 +183,13 @@ test('a stream with a command under way keeps its place', () => {
   const load = new HostLoad('frontend-1', 100);
   const crowded: number[] = [];
   const streams = Array.from({ length: MAX_STREAMS_OF_HOST }, (_, i) => ({
+    peer: '192.0.2.1',
     inFlight: i === MAX_STREAMS_OF_HOST - 1 ? 0 : 1,
     lastFrame: i,
     crowdOut: () => void crowded.push(i),
   }));
   for (const stream of streams) load.join(stream);
-  const another = { inFlight: 1, lastFrame: 99, crowdOut() {} };
+  const another = { peer: '192.0.2.1', inFlight: 1, lastFrame: 99, crowdOut() {} };
   load.join(another);
   expect(crowded).toEqual([MAX_STREAMS_OF_HOST - 1]);
   streams.at(-1)!.inFlight = 1;

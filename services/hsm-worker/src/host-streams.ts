@@ -1,5 +1,6 @@
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type { Frame, Frame__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Frame';
+import { networkOf } from '@keyfleet/shared/request-limit';
 import { ProtocolVersionError } from '@keyfleet/shared/hsm/protocol';
 import { TooManyStreamsError } from './boundary/host-load.ts';
 import type { OpenStream, SessionService } from './boundary/session-service.ts';
@@ -14,6 +15,11 @@ const SWEEP_MS = 1000;
 export interface HostStreamsDeps {
   readonly sessions: Pick<SessionService, 'openStream'>;
   readonly events: Pick<WorkerEvents, 'streamOpened' | 'streamRefused' | 'streamOverLimit'>;
+}
+
+function peerOf(call: ExecuteCall): string {
+  const address = call.getPeer();
+  return networkOf(address.slice(0, address.lastIndexOf(':')));
 }
 
 /** The Execute calls of this worker. */
@@ -104,7 +110,7 @@ class HostStream {
     if (this.#opening) return this.#refuse();
     this.#opening = true;
     try {
-      this.#stream = await this.#deps.sessions.openStream(body, (frame) => this.#send(frame));
+      this.#stream = await this.#deps.sessions.openStream(body, (frame) => this.#send(frame), peerOf(this.#call));
       this.#deps.events.streamOpened();
       if (this.#over) this.#stream.close();
     } catch (error) {

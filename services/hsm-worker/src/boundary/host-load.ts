@@ -15,6 +15,8 @@ export class TooManyStreamsError extends Error {
 
 /** A stream of the host, as far as the others are concerned. */
 export interface HostStream {
+  /** From where it comes: an IP network. */
+  readonly peer: string;
   /** Commands taken whose answers are not sent yet. */
   readonly inFlight: number;
   /** Rises with each frame of any of the host's streams; 0 before the second, which proves that the host has it. */
@@ -47,9 +49,10 @@ export class HostLoad {
   }
 
   /**
-   * Takes the place of the idle stream that has been silent longest, if there is none left, first of one without a
-   * second frame: a hostile member can pass on how a host opens its streams and keep them open, but it has not their
-   * keys and sends no second one. Throws `TooManyStreamsError` if none is idle.
+   * If no place is left, takes that of an idle stream: of the peer that has most of them, first one without a second
+   * frame, and then the one that has been silent longest. A hostile member can pass on how a host opens its streams and
+   * keep them open, but they come from it, and it has not the keys for another frame. Throws `TooManyStreamsError` if
+   * none is idle.
    */
   join(stream: HostStream): void {
     if (this.#streams.size >= MAX_STREAMS_OF_HOST) this.#makeRoom();
@@ -69,6 +72,9 @@ export class HostLoad {
     const reason = new TooManyStreamsError(this.#hostId);
     const idle = [...this.#streams].filter(({ inFlight }) => inFlight === 0);
     if (idle.length === 0) throw reason;
-    idle.reduce((one, other) => (other.lastFrame < one.lastFrame ? other : one)).crowdOut(reason);
+    const byPeer = Map.groupBy(this.#streams, ({ peer }) => peer);
+    const crowd = ({ peer }: HostStream): number => byPeer.get(peer)!.length;
+    const [first] = idle.toSorted((one, other) => crowd(other) - crowd(one) || one.lastFrame - other.lastFrame);
+    first!.crowdOut(reason);
   }
 }

@@ -123,7 +123,7 @@ describe('a hostile scheduler', () => {
 
 test('a hostile scheduler has a member retire all keys of before a removal at once, and no others', () => {
   const domain = new TestDomain({ members: 3 });
-  const idOf = () => domain.hsms[0]!.keyring()!.active.id;
+  const idOf = () => domain.hsms[0]!.state!.domainKeys.at(-1)!.id;
   const retirement = (...ids: string[]): Change => ({ name: 'RetireDomainKeys', body: { ids } });
   const [first, second] = [idOf(), (domain.rotate(), idOf())];
   const refused = (...ids: string[]) => refusalOf(() => domain.prepare(retirement(...ids), [domain.scheduler]));

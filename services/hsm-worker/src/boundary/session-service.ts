@@ -93,10 +93,10 @@ export class SessionService {
   }
 
   /**
-   * Sends the first message of an accepted stream; sealed frames follow as commands finish. Throws
-   * `SessionRefusedError` or `ProtocolVersionError`.
+   * Sends the first message of an accepted stream; sealed frames follow as commands finish. `peer`: the network that it
+   * comes from. Throws `SessionRefusedError` or `ProtocolVersionError`.
    */
-  async openStream(open: Uint8Array, send: (message: Uint8Array) => void): Promise<OpenStream> {
+  async openStream(open: Uint8Array, send: (message: Uint8Array) => void, peer = ''): Promise<OpenStream> {
     const session = await this.#sessions.accept(open);
     const { maxInFlight, events } = this.#options;
     const { hostId } = session;
@@ -105,6 +105,7 @@ export class SessionService {
     return new MemberStream(session, {
       executor: this.#executor,
       load,
+      peer,
       send,
       onSigned: (request) => events.signedRequest(request),
     });

@@ -31,6 +31,7 @@ export interface StreamDeps {
   readonly executor: Executor;
   /** The host's load, which its other streams share. */
   readonly load: HostLoad;
+  readonly peer: string;
   /** Takes a sealed frame. */
   readonly send: (frame: Uint8Array) => void;
   readonly onSigned: (request: SignedRequest) => void;
@@ -68,6 +69,10 @@ export class MemberStream implements CommandSource, HostStream {
 
   get host(): HostLoad {
     return this.#deps.load;
+  }
+
+  get peer(): string {
+    return this.#deps.peer;
   }
 
   get closed(): boolean {

@@ -67,8 +67,8 @@ export function openDomainToken(token: DomainToken, identity: Identity): DomainS
 
 /**
  * The same, if every other member of the token finds the same in it. A member's wrapped key is closed to all others, so
- * each is made again. Throws `DomainError`: `cannot-open`, or `forged` with the names of those who could not open it. A
- * step for each member.
+ * each is made again. Throws `DomainError`: `cannot-open`, or `forged` with the names of those for whom it is sealed
+ * otherwise. A step for each member.
  */
 export function* openForAll(token: DomainToken, identity: Identity): Steps<DomainSecrets> {
   const { secrets, dkek } = opened(token, identity);

@@ -74,7 +74,7 @@ export function wrapDkek(
   }
 }
 
-/** The scalar is one of P-384 but for a chance of 2^-190, in which `setPrivateKey` throws (FIPS 186-5, A.2.2). */
+/** The scalar is one of P-384 but for a chance of 2^-194, in which `setPrivateKey` throws (FIPS 186-5, A.2.2). */
 function randomnessFrom(
   dkek: Uint8Array,
   { memberId, agreementKey, encapsulationKey }: Member,
