@@ -11,6 +11,8 @@ import { z } from 'zod';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
 const TIMEOUT_MS = 5_000;
+/** Of what makes a wrapped key for each member: for 250, a busy worker takes 5 s. */
+const WRAPPING_TIMEOUT_MS = 15_000;
 /** A new member takes its time to verify a chain of many years. */
 const INSTALL_TIMEOUT_MS = 30_000;
 
@@ -53,13 +55,13 @@ export function startGrpcWorker(address: string, { credentials, domain, schedule
       const request = current === undefined ? { proposal } : { proposal, current };
       const call = await signed('PrepareDomainToken', ...Object.values(request));
       const { token } = await refusable(
-        unary(client, Hsm.service.PrepareDomainToken, { ...request, call }, TIMEOUT_MS),
+        unary(client, Hsm.service.PrepareDomainToken, { ...request, call }, WRAPPING_TIMEOUT_MS),
       );
       return token ?? Buffer.alloc(0);
     },
     async check(token) {
       const request = { token: Buffer.from(token), call: await signed('CheckDomainToken', token) };
-      const { check } = await refusable(unary(client, Hsm.service.CheckDomainToken, request, TIMEOUT_MS));
+      const { check } = await refusable(unary(client, Hsm.service.CheckDomainToken, request, WRAPPING_TIMEOUT_MS));
       return check ?? NOTHING;
     },
     async install(tokens) {

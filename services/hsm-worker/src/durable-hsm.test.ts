@@ -97,6 +97,42 @@ test('no session says that a member has a token which its disk refused; one that
   expect(await generationOfSession()).toBe(2);
 });
 
+test('a session does not wait until a token is checked, which changes nothing', async () => {
+  await using world = await newMember();
+  const { domain, hsm, member } = world;
+  let isSigned = false;
+  Object.assign(hsm, {
+    *checking() {
+      for (let step = 0; step < 10_000 && !isSigned; step++) yield;
+      return Buffer.from(isSigned ? 'after it' : 'before it');
+    },
+  });
+  const checked = member.check(domain.tokens.at(-1)!);
+  await member.signWhenDurable(Buffer.from('generation 1'));
+  isSigned = true;
+  expect((await checked).toString()).toBe('after it');
+});
+
+test('between the wrapped keys of two members, everything else has its turn', async () => {
+  await using world = await newMember();
+  const { domain, hsm, member } = world;
+  const proposal = domain.propose(rotation);
+  const members = domain.hsms.length;
+  expect([...hsm.preparing(proposal, domain.tokens.at(-1))]).toHaveLength(members);
+  const token = hsm.prepare(proposal, domain.tokens.at(-1));
+  expect([...domain.hsms[1]!.checking(token)]).toHaveLength(members);
+
+  let turns = 0;
+  let isOver = false;
+  const checked = member.check(token).finally(() => (isOver = true));
+  while (!isOver) {
+    await setImmediate();
+    turns++;
+  }
+  await checked;
+  expect(turns).toBeGreaterThanOrEqual(members);
+});
+
 test('a token that the disk refused is given out when it is asked for again, and is on the disk then', async () => {
   await using world = await newMember();
   const { domain, member } = world;

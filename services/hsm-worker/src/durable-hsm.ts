@@ -38,7 +38,8 @@ export class DurableHsm {
   async signWhenDurable(message: Uint8Array): Promise<Uint8Array> {
     const { hsm } = this.#options;
     const { generation } = hsm.describe();
-    await this.#changing;
+    // Not for what installs nothing: where there are hundreds of members, to check a token takes seconds.
+    if (this.#remembered.generation < generation) await this.#changing;
     if (this.#remembered.generation < generation) throw new Error('the newest domain token is not on disk');
     return hsm.signMessage(message);
   }
