@@ -25,8 +25,8 @@ export interface Founding {
 }
 
 /**
- * `quorum` people for every change but a rotation, which destroys nothing, admits nobody, and is made once in ten
- * minutes at most if one person signs it. A domain-manager alone may also retire what nothing is sealed under any more.
+ * `quorum` people for every change but a rotation, which destroys nothing, admits nobody, and is made once in an hour
+ * at most if one person signs it. A domain-manager alone may also retire what nothing is sealed under any more.
  */
 export function defaultRules(quorum: number): Rule[] {
   const people = [{ role: 'operator' as const, minimum: quorum }];

@@ -186,6 +186,31 @@ describe('proposals', () => {
     expect(world.clock.now() - from).toBeLessThan(120_000);
   });
 
+  test('proposals that wait for a member that is away cost no round more than one does', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    let surveys = 0;
+    for (const worker of world.workers) {
+      const describe = worker.describe.bind(worker);
+      worker.describe = async () => (surveys++, describe());
+    }
+    const countedRound = async () => {
+      surveys = 0;
+      await round.run();
+      return surveys;
+    };
+    world.workers[1]!.down = true;
+    const changes: Change[] = [20, 30, 40, 50].map((backupHorizonMs) => ({
+      name: 'ModifyRules',
+      body: { rules: testRules, backupHorizonMs },
+    }));
+    const [first, ...others] = changes.map((change) => signed(command(replica, change, 'hsm-2'), [alice, bob]));
+    await proposals.propose(first!);
+    const withOne = await countedRound();
+    for (const other of others) await proposals.propose(other);
+    expect(await countedRound()).toBe(withOne);
+  });
+
   test('a worker that says it is another keeps that one from nothing that it is told', async () => {
     const replica = await foundedReplica();
     const { proposals, round, tokens } = replica;

@@ -102,19 +102,23 @@ export class Round {
       if (standing.standing !== 'ready' || this.#hasLeft(standing.change, stored)) continue;
       if (this.#wasJustRefused(stored)) continue;
       const proposal = { command: stored.command, signatures: [...stored.signatures] };
+      const { generation } = tokens;
+      let hasLeft = false;
       try {
         const { change } = standing;
         if (change.name !== 'LeaveDomain')
           await executeProposal(change, proposal, { views: this.#views, tokens, events });
-        else if (await executeLeave(change.body.memberId, proposal, { views: this.#views, events })) {
-          await store.setDone(stored.proposalId);
+        else {
+          hasLeft = await executeLeave(change.body.memberId, proposal, { views: this.#views, events });
+          if (hasLeft) await store.setDone(stored.proposalId);
         }
       } catch (error) {
         if (!(error instanceof ProposalFailedError)) throw error;
         this.#refused.set(stored.proposalId, { at: clock.now(), signatures: stored.signatures.length });
         if (!this.#mayBeAway(standing.change)) await store.setFailure(stored.proposalId, error.message);
       }
-      await this.#surveyAndDistribute();
+      // It may take half a minute, and 64 proposals may wait for a member that is away.
+      if (hasLeft || tokens.generation > generation) await this.#surveyAndDistribute();
     }
   }
 
