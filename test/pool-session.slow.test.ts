@@ -116,6 +116,16 @@ describe('the session of a pool', () => {
     expect(frontend.problems).toEqual(['Error: the channel ended soon after it was opened']);
   });
 
+  test('is heard every second by a worker that it asks nothing: whom a worker hears least gives way to others', async () => {
+    await using frontend = await startTwoWorkers(answering(1), answering(2));
+    const { workers, domain } = frontend;
+    for (let second = 0; second < 3; second++) {
+      const frames = workers.map((worker) => worker.frames);
+      domain.clock.advance(1000);
+      await until(() => workers.every((worker, i) => worker.frames === frames[i]! + 1));
+    }
+  });
+
   test('keeps its session when another worker lags behind', async () => {
     const domain = new FakeDomain([host]);
     const laggard = domain.copy();

@@ -46,6 +46,11 @@ const MAX_REMAINING_MS = 2 ** 31;
 const PING_AFTER_MS = 500;
 /** ... and given up after this long: a frozen process keeps its connection open. */
 const DEAD_AFTER_MS = 1000;
+/**
+ * A channel with nothing to say writes an empty frame so often. A worker ends the most silent of a host's streams when
+ * they are too many, and a hostile member can make them many, but write on none.
+ */
+const SILENT_MS = 1000;
 
 /** One stream of sealed frames to one worker. All commands of one event-loop turn travel in one frame. */
 export class Channel {
@@ -73,6 +78,7 @@ export class Channel {
   #memberOf: DomainState | undefined;
   #heardAt: number;
   #pingedAt: number | undefined;
+  #writtenAt = 0;
 
   constructor(stream: FrameStream, { member, layout, keys }: OpenedStream, options: ChannelOptions) {
     this.session = options.session;
@@ -169,6 +175,7 @@ export class Channel {
     this.#queue = this.#queue.filter((run) => !run.settled);
     this.#endIfDrained();
     if (this.#unanswered.size > 0) this.#watch(now);
+    else if (!this.#closed && !this.#blocked && now - this.#writtenAt >= SILENT_MS) this.#write([]);
   }
 
   #break(): void {
@@ -207,6 +214,7 @@ export class Channel {
   }
 
   #write(entries: readonly RequestEntry[]): void {
+    this.#writtenAt = this.#clock.now();
     // A full buffer delays the next batch, not this one, whose commands the pool bounds.
     const plain = this.#layout.encodeRequests(this.#signed(entries));
     this.#blocked = !this.#stream.write({ body: this.#sealer.seal(plain) });
