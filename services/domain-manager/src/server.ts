@@ -159,7 +159,7 @@ function isOurs({ code }: RejectedError): boolean {
 function rejectionOf(error: unknown): RejectedError {
   if (error instanceof RejectedError) return error;
   if (error instanceof TokenLogError) return new RejectedError(status.DATA_LOSS, error.message);
-  if (error instanceof UnconfirmedError) return new RejectedError(status.ABORTED, `try again later: ${error.message}`);
+  if (error instanceof UnconfirmedError) return new RejectedError(status.ABORTED, `${error.message}: try again`);
   if (error instanceof Error && error.message.startsWith('WRONGTYPE')) {
     return new RejectedError(
       status.DATA_LOSS,

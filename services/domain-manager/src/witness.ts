@@ -26,8 +26,8 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * Asks other members than the token's maker until one opens it. Anyone can verify a token, whatever is sealed in it;
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
  * worker's own description only decides who is asked; what counts is a member's signature. Throws TokenLogError if all
- * that answer refuse it, and UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and
- * nobody else in reach can tell, or if one proves that it holds a token which the store lost. If none is in reach, as
+ * that answer refuse it, or if one signs that it holds a token which the store lost, and UnconfirmedError if one that
+ * is reachable does not answer, or lacks the newest keys and nobody else in reach can tell. If none is in reach, as
  * when every worker is lost, it does not wait.
  */
 export async function assertOthersOpen({ state, token }: Head, { before, views, events }: WitnessDeps): Promise<void> {
@@ -48,7 +48,7 @@ export async function assertOthersOpen({ state, token }: Head, { before, views, 
       confirmed = true;
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
-      if (error instanceof HeldTokenError) throw new UnconfirmedError(error.message, { cause: error });
+      if (error instanceof HeldTokenError) throw new TokenLogError(error.message, { cause: error });
       if (error instanceof WorkerRefusedError || error instanceof DomainError) {
         refusals.push(`${description.memberId}: ${error.message}`);
       } else unanswered = error;

@@ -89,5 +89,5 @@ test('a signature once made is valid for ever (golden vectors)', () => {
   verifyCheck(check.signed, [check.member], { ...place, domain: check.domain, hash: check.hash });
   const held = golden('domain-token-held');
   const refused = () => verifyCheck(held.signed, [held.member], { ...place, domain: held.domain });
-  expect(refused).toThrow('hsm-2 proves that it holds another domain token 9');
+  expect(refused).toThrow('hsm-2 signs that it holds another domain token 9');
 });

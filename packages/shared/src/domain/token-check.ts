@@ -48,16 +48,17 @@ export function placeOf({ state, hash, previousHash }: DomainToken): Place {
 export function isOffChain(held: Pick<Place, 'generation' | 'hash'>, newest: Place): boolean {
   const behind = newest.generation - held.generation;
   if (behind > 1) return false;
-  const expected = [newest.hash, newest.previousHash][behind];
+  // Before the first token there is none: generation 0, without a hash.
+  const expected = [newest.hash, newest.previousHash ?? Buffer.of()][behind];
   return expected === undefined || Buffer.compare(held.hash, expected) !== 0;
 }
 
-/** A member proved that it holds another token. */
+/** A member signed that it holds another token. */
 export class HeldTokenError extends DomainError {
   constructor(memberId: string, generation: number) {
     super(
       'forked',
-      `${memberId} proves that it holds another domain token ${generation}, which the store has lost: restore the store, or, if that member lies, remove it from the domain`,
+      `${memberId} signs that it holds another domain token ${generation}, which the store has lost: restore the store, or, if that member lies, remove it from the domain`,
     );
   }
 }

@@ -69,8 +69,8 @@ describe('a member', () => {
       verifyCheck(hsm.check(to), members, { domain: 'test', ...placeOf(parseToken(to)) });
     for (const hsm of [third, restarted]) {
       answer(hsm, token)();
-      expect(answer(hsm, fork)).toThrow('hsm-3 proves that it holds another domain token 2');
-      expect(answer(hsm, domain.tokens[0]!)).toThrow('hsm-3 proves that it holds another domain token 2');
+      expect(answer(hsm, fork)).toThrow('hsm-3 signs that it holds another domain token 2');
+      expect(answer(hsm, domain.tokens[0]!)).toThrow('hsm-3 signs that it holds another domain token 2');
     }
     first.install([token]);
     domain.tokens.push(token);

@@ -242,7 +242,8 @@ export class Hsm {
     const { memberId } = this;
     const { domain } = parsed.state;
     const sign = (message: Uint8Array): Buffer => this.#identity.sign(message);
-    const known = this.#wasMember ? this.#verified : undefined;
+    // Nobody has verified the token yet, and what this signs must be about this HSM's own domain.
+    const known = this.#wasMember && domain === this.#options.anchor.domain ? this.#verified : undefined;
     if (known !== undefined && isOffChain({ generation: known.state.generation, hash: known.hash }, placeOf(parsed))) {
       return signHeld({ domain, memberId, generation: known.state.generation, tokenHash: known.hash }, sign);
     }
