@@ -79,6 +79,20 @@ test('a domain-manager that always has a further token is refused at the first t
   await expect(liar.client.fetchChain(domain.anchor)).rejects.toThrow(DomainError);
 });
 
+test('a state goes with the tokens that lead to it, though the next look shows another chain', async () => {
+  const chains = [domain.tokens.slice(0, 1), domain.tokens];
+  let at = -1;
+  const changing = (after: number) => {
+    if (after === 0) at++;
+    return chains[at]!.slice(after);
+  };
+  await using liar = await startLiar(harmless, harmless, 'collecting', changing);
+  for (const { length } of chains) {
+    const { tokens, domain: shown } = await liar.client.getChain(domain.anchor);
+    expect([tokens.length, shown.state.generation]).toEqual([length, length]);
+  }
+});
+
 test('of a proposal as many digits are asked for as nobody makes another one for', async () => {
   await using liar = await startLiar(harmless, harmless);
   const id = proposalId(harmless);

@@ -81,11 +81,14 @@ export class DomainManagerClient implements Disposable {
   }
 
   async getDomain(anchor: TrustAnchor): Promise<VerifiedDomain> {
-    const domain = await this.findDomain(anchor);
-    if (domain === undefined) {
-      throw new CliError(`the domain '${anchor.domain}' does not exist yet. Found it with: keyfleet domain create`);
-    }
-    return domain;
+    return (await this.getChain(anchor)).domain;
+  }
+
+  /** The tokens and the state that these very ones lead to: asked twice, a domain-manager may show two chains. */
+  async getChain(anchor: TrustAnchor): Promise<Chain & { readonly domain: VerifiedDomain }> {
+    const { tokens, domain } = await this.fetchChain(anchor);
+    if (domain !== undefined) return { tokens, domain };
+    throw new CliError(`the domain '${anchor.domain}' does not exist yet. Found it with: keyfleet domain create`);
   }
 
   async propose(proposal: Proposal): Promise<ProposalView> {

@@ -18,8 +18,8 @@ export const recover = verb({
   async run(args, terminal) {
     using domain = openDomain(args);
     const { client, anchor } = domain;
-    const { state } = await client.getDomain(anchor);
-    const { tokens } = await client.fetchChain(anchor);
+    const { tokens, domain: newest } = await client.getChain(anchor);
+    const { state } = newest;
     const { proposal, standing, reason } = await client.getProposal(args.id);
     const change = parseDomainChange(proposal.command);
     const text = explainDomainChange(change);

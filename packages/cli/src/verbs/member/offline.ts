@@ -93,8 +93,8 @@ export const checkOffline = verb({
   args: { ...managerOptions, ...anchorOptions, ...offlineMemberOptions },
   async run(args, terminal) {
     using domain = openDomain(args);
-    const { tokens } = await domain.client.fetchChain(domain.anchor);
-    const { state } = await domain.client.getDomain(domain.anchor);
+    const { tokens, domain: newest } = await domain.client.getChain(domain.anchor);
+    const { state } = newest;
     const member = await loadOfflineMember(args, domain.anchor, terminal);
     const publicPart = publicPartOf(member);
     const { memberId } = publicPart;
