@@ -179,6 +179,24 @@ test('a stream that finds only busy ones is refused, with the reason', async () 
   });
 });
 
+test.each([
+  ['without a second frame', { peer: 'b', lastFrame: 0 }],
+  ['of the address that has most', { peer: 'a', lastFrame: 5 }],
+  ['silent longest', { peer: 'a', lastFrame: 1 }],
+])('of two that are idle, the one %s gives way', (_which, loser) => {
+  const load = new HostLoad('frontend-1', 100);
+  const crowded: object[] = [];
+  const join = (stream: { peer: string; lastFrame: number }, inFlight = 0) =>
+    load.join({ ...stream, inFlight, crowdOut: () => void crowded.push(stream) });
+  const winner =
+    loser.lastFrame === 1 ? { peer: 'a', lastFrame: 2 } : { peer: loser.peer === 'a' ? 'b' : 'a', lastFrame: 4 };
+  join(winner);
+  join(loser);
+  for (let i = 2; i < MAX_STREAMS_OF_HOST; i++) join({ peer: 'a', lastFrame: 9 }, 1);
+  join({ peer: 'a', lastFrame: 0 });
+  expect(crowded).toEqual([loser]);
+});
+
 test('a stream with a command under way keeps its place', () => {
   const load = new HostLoad('frontend-1', 100);
   const crowded: number[] = [];

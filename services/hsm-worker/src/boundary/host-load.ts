@@ -49,10 +49,10 @@ export class HostLoad {
   }
 
   /**
-   * If no place is left, takes that of an idle stream: of the peer that has most of them, first one without a second
-   * frame, and then the one that has been silent longest. A hostile member can pass on how a host opens its streams and
-   * keep them open, but they come from it, and it has not the keys for another frame. Throws `TooManyStreamsError` if
-   * none is idle.
+   * If no place is left, takes that of an idle stream: first of one without a second frame, then of the peer that has
+   * most streams, then of the one that has been silent longest. A hostile member can pass on how a host opens its
+   * streams and keep them open, but it has not the keys for another frame, and they come from it. Throws
+   * `TooManyStreamsError` if none is idle.
    */
   join(stream: HostStream): void {
     if (this.#streams.size >= MAX_STREAMS_OF_HOST) this.#makeRoom();
@@ -74,7 +74,10 @@ export class HostLoad {
     if (idle.length === 0) throw reason;
     const byPeer = Map.groupBy(this.#streams, ({ peer }) => peer);
     const crowd = ({ peer }: HostStream): number => byPeer.get(peer)!.length;
-    const [first] = idle.toSorted((one, other) => crowd(other) - crowd(one) || one.lastFrame - other.lastFrame);
+    const isProven = ({ lastFrame }: HostStream): number => Number(lastFrame > 0);
+    const [first] = idle.toSorted(
+      (one, other) => isProven(one) - isProven(other) || crowd(other) - crowd(one) || one.lastFrame - other.lastFrame,
+    );
     first!.crowdOut(reason);
   }
 }
