@@ -1,12 +1,10 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AwsCredentials } from '../../tools/aws-files.ts';
-import { found } from './support/topology/found.ts';
+import { type Founded, startFounded } from './support/topology/found.ts';
 import { lastingConnections } from './support/topology/kept.ts';
 import { presentingOthers, taking } from './support/topology/presented.ts';
 import { assertNoneFails } from './support/topology/sdk-load.ts';
-import { Topology } from './support/topology/topology.ts';
 
 // The authority of the namespace is given another key: "Another authority" of docs/kubernetes.md, under a load of the
 // AWS SDK, with its retries as they are by default.
@@ -14,17 +12,13 @@ import { Topology } from './support/topology/topology.ts';
 /** Services look every two seconds, Redis and NATS every ten, and a Sentinel starts again. */
 const READ = { timeout: 60_000 };
 
-let topology: Topology;
-let credentials: AwsCredentials;
-beforeAll(async () => {
-  topology = await Topology.start();
-  credentials = await found(topology);
-});
+let topology: Founded;
+beforeAll(async () => void (topology = await startFounded()));
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
 /** Customers elsewhere have nothing to do with this authority. */
 const noneFails = (what: string, meanwhile: () => Promise<unknown>) =>
-  assertNoneFails(what, { topology, credentials, secret: 'public-tls' }, meanwhile);
+  assertNoneFails(what, topology, meanwhile, 'public-tls');
 const operator = () => topology.objects.secrets.get('operator-tls')!;
 
 test('the authority has another key, and nobody trusts the one before; no call fails, no connection ends', async () => {

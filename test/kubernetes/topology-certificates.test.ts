@@ -1,11 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AwsCredentials } from '../../tools/aws-files.ts';
-import { found } from './support/topology/found.ts';
+import { type Founded, startFounded } from './support/topology/found.ts';
 import { lastingConnections } from './support/topology/kept.ts';
 import { presentingOthers } from './support/topology/presented.ts';
 import { assertNoneFails } from './support/topology/sdk-load.ts';
-import { Topology } from './support/topology/topology.ts';
 
 // cert-manager renews certificates: kubelet exchanges the mounted files under a load of the AWS SDK, with its retries
 // as they are by default.
@@ -15,12 +13,8 @@ const SHORT_MS = 120_000;
 /** Services look every two seconds, Redis and NATS every ten, and a Sentinel starts again. */
 const READ_MS = 60_000;
 
-let topology: Topology;
-let credentials: AwsCredentials;
-beforeAll(async () => {
-  topology = await Topology.start();
-  credentials = await found(topology);
-});
+let topology: Founded;
+beforeAll(async () => void (topology = await startFounded()));
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
 test('certificates and their authority are renewed, and nobody needs those before, which end; no call fails, no connection to Redis or NATS ends', async () => {
@@ -46,8 +40,7 @@ test('certificates and their authority are renewed, and nobody needs those befor
     await noneFails(`${app} starts anew`, () => topology.rollingRestart(app));
 }, 1_200_000);
 
-const noneFails = (what: string, meanwhile: () => Promise<unknown>) =>
-  assertNoneFails(what, { topology, credentials }, meanwhile);
+const noneFails = (what: string, meanwhile: () => Promise<unknown>) => assertNoneFails(what, topology, meanwhile);
 
 async function areRead(): Promise<void> {
   topology.refreshVolumes();

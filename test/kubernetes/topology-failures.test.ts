@@ -1,12 +1,10 @@
 import { plannedArrows } from '@keyfleet/test-support/manifests';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AwsCredentials } from '../../tools/aws-files.ts';
-import { found } from './support/topology/found.ts';
+import { type Founded, startFounded } from './support/topology/found.ts';
 import type { Pod } from './support/topology/pod.ts';
 import { bodyOf } from './support/topology/probes.ts';
 import { type Outcome, outcomesOf, report, SdkLoad } from './support/topology/sdk-load.ts';
-import { Topology } from './support/topology/topology.ts';
 
 // What a customer of the AWS SDK, with its retries as they are by default, sees of losses, and that no key is lost that
 // was made; docs/kubernetes.md has the figures. A load throws when a key is lost.
@@ -20,12 +18,8 @@ const ZONE = 'topology.kubernetes.io/zone';
 /** From the end of a failure until everything is answered again. */
 const HEALED_MS = 60_000;
 
-let topology: Topology;
-let credentials: AwsCredentials;
-beforeAll(async () => {
-  topology = await Topology.start();
-  credentials = await found(topology);
-});
+let topology: Founded;
+beforeAll(async () => void (topology = await startFounded()));
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
 const kinds = ['frontend', 'hsm-worker', 'domain-manager', 'nats', 'redis'];
@@ -34,7 +28,7 @@ test.each(kinds)(
   'one %s that is killed and away for a while costs seconds, and no key',
   async (kind) => {
     const lost = await importantOne(kind);
-    await using load = await SdkLoad.start(topology, credentials);
+    await using load = await SdkLoad.start(topology);
     await delay(WARM_MS);
     lost.kill();
     await delay(LOST_MS);
@@ -53,7 +47,7 @@ test('a zone that is lost with the master of Redis costs seconds, and no key', a
   expect(spread).toEqual(spread.map(() => expect.objectContaining({ maxSkew: 1, topologyKey: ZONE }) as unknown));
   const zone = await importantZone();
   const others = topology.pods().filter((pod) => !zone.includes(pod));
-  await using load = await SdkLoad.start(topology, credentials);
+  await using load = await SdkLoad.start(topology);
   await delay(WARM_MS);
   {
     // Nobody is told that a connection has ended.
@@ -70,7 +64,7 @@ test('a zone that is lost with the master of Redis costs seconds, and no key', a
 
 test('every Redis that is killed at once comes back as its last master had it, not as the first Pod, which missed that', async () => {
   const all = topology.pods('redis');
-  await using load = await SdkLoad.start(topology, credentials);
+  await using load = await SdkLoad.start(topology);
   topology.pod('redis-0').kill();
   await delay(LOST_MS);
   for (const pod of all) pod.kill();
@@ -88,7 +82,7 @@ test.each([...pairs])(
   'a partition between %s heals, and costs no key',
   async (pair) => {
     const [one = '', other = ''] = pair.split(' and ');
-    await using load = await SdkLoad.start(topology, credentials);
+    await using load = await SdkLoad.start(topology);
     await delay(WARM_MS);
     {
       await using _ = await topology.partition(topology.pods(one), topology.pods(other));
@@ -134,7 +128,7 @@ async function whatFrontendsLack(): Promise<string> {
 
 async function errorsNow(): Promise<readonly string[]> {
   try {
-    await using load = await SdkLoad.start(topology, credentials);
+    await using load = await SdkLoad.start(topology);
     // Long enough for every frontend to be asked.
     await delay(HEALTHY_MS);
     return outcomesOf(await load.stop()).flatMap(({ errors }: Outcome) => errors);

@@ -1,21 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AwsCredentials } from '../../tools/aws-files.ts';
-import { found } from './support/topology/found.ts';
+import { type Founded, startFounded } from './support/topology/found.ts';
 import { assertNoneFails } from './support/topology/sdk-load.ts';
-import { Topology } from './support/topology/topology.ts';
 
 // "Passwords" of docs/kubernetes.md under a load of the AWS SDK, with its retries as they are by default.
 
-let topology: Topology;
-let credentials: AwsCredentials;
-beforeAll(async () => {
-  topology = await Topology.start();
-  credentials = await found(topology);
-});
+let topology: Founded;
+beforeAll(async () => void (topology = await startFounded()));
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
-const noneFails = (what: string, meanwhile: () => Promise<unknown>) =>
-  assertNoneFails(what, { topology, credentials }, meanwhile);
+const noneFails = (what: string, meanwhile: () => Promise<unknown>) => assertNoneFails(what, topology, meanwhile);
 
 test('Redis has other passwords, those before are wrong, and no call fails', async () => {
   const { laptop, objects } = topology;

@@ -2,11 +2,9 @@ import { CreateKeyCommand, DecryptCommand, EncryptCommand, KMSClient } from '@aw
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AwsCredentials } from '../../tools/aws-files.ts';
-import { found } from './support/topology/found.ts';
+import { type Founded, startFounded } from './support/topology/found.ts';
 import type { Pod } from './support/topology/pod.ts';
 import { outcomesOf, SdkLoad } from './support/topology/sdk-load.ts';
-import { Topology } from './support/topology/topology.ts';
 
 // Lost volumes of Redis, and the commands of docs/kubernetes.md for them as they stand.
 
@@ -15,12 +13,8 @@ const READ = { timeout: 60_000 };
 const GRACE_MS = 60_000;
 const Plaintext = Buffer.from('what a customer keeps');
 
-let topology: Topology;
-let credentials: AwsCredentials;
-beforeAll(async () => {
-  topology = await Topology.start();
-  credentials = await found(topology);
-});
+let topology: Founded;
+beforeAll(async () => void (topology = await startFounded()));
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
 test('when all of Redis was down and its master is lost with its volume, the one that has most becomes the master', async () => {
@@ -67,7 +61,7 @@ test('a master that comes back at once without its volume empties no other: one 
 test('a backup that was taken under a load gives every key back to a Redis that has lost its volumes', async () => {
   const { laptop } = topology;
   const ciphertexts = await makeKeys();
-  await using load = await SdkLoad.start(topology, credentials);
+  await using load = await SdkLoad.start(topology);
   await laptop.runDocumented('keyfleet backup');
   await load.stop();
   const later = await makeKeys(1);
@@ -108,7 +102,7 @@ function opens(ciphertexts: readonly Uint8Array[]): Promise<void> {
 }
 
 async function isServed(): Promise<void> {
-  await using load = await SdkLoad.start(topology, credentials);
+  await using load = await SdkLoad.start(topology);
   const outcomes = outcomesOf(await load.stop());
   expect(outcomes.flatMap(({ errors }) => errors)).toEqual([]);
 }
@@ -119,7 +113,12 @@ async function withClient<Result>(use: (kms: KMSClient) => Promise<Result>): Pro
   const ca = topology.objects.secrets.get('edge-tls')!['ca.crt']!;
   const httpsAgent = new Agent({ ca, servername: 'frontend.keyfleet.svc', keepAlive: true });
   const endpoint = `https://${frontend!.address}:8900`;
-  const kms = new KMSClient({ endpoint, region: 'us-east-1', credentials, requestHandler: { httpsAgent } });
+  const kms = new KMSClient({
+    endpoint,
+    region: 'us-east-1',
+    credentials: topology.credentials,
+    requestHandler: { httpsAgent },
+  });
   try {
     return await use(kms);
   } finally {

@@ -2,11 +2,9 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AwsCredentials } from '../../tools/aws-files.ts';
-import { found } from './support/topology/found.ts';
+import { type Founded, startFounded } from './support/topology/found.ts';
 import type { Laptop } from './support/topology/laptop.ts';
 import { outcomesOf, report, SdkLoad } from './support/topology/sdk-load.ts';
-import { Topology } from './support/topology/topology.ts';
 import { writeWorkerCount } from './support/worker-count.ts';
 
 // "Workers: more, fewer, lost" of docs/kubernetes.md, its commands as they stand, under a load of the AWS SDK. The
@@ -16,21 +14,19 @@ const ADDED = 'hsm-worker-3';
 const ALONE_MS = 2_000;
 const IDENTITY = '/var/lib/keyfleet/identity.pub.json';
 
-let topology: Topology;
+let topology: Founded;
 let laptop: Laptop;
-let credentials: AwsCredentials;
 let deploy: string;
 beforeAll(async () => {
-  topology = await Topology.start();
+  topology = await startFounded();
   ({ laptop } = topology);
-  credentials = await found(topology);
   deploy = join(laptop.directory, 'deploy');
   cpSync(join(import.meta.dirname, '../../deploy'), deploy, { recursive: true });
 });
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
 test('a worker is added by quorum, and no call fails meanwhile', async () => {
-  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100 });
+  await using load = await SdkLoad.start(topology, { pauseMs: 100 });
   writeWorkerCount(deploy, 4);
   await laptop.runDocumented('seal-key.json');
   const added = topology.pod(ADDED);
@@ -45,7 +41,7 @@ test('a worker is added by quorum, and no call fails meanwhile', async () => {
 test('it serves alone when the others are gone', async () => {
   const others = topology.pods('hsm-worker').filter(({ name }) => name !== ADDED);
   for (const pod of others) pod.kill();
-  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100 });
+  await using load = await SdkLoad.start(topology, { pauseMs: 100 });
   await delay(ALONE_MS);
   await noneFailed(load, 'the added worker alone');
   for (const pod of others) pod.release();
@@ -53,7 +49,7 @@ test('it serves alone when the others are gone', async () => {
 }, 300_000);
 
 test('it is removed by quorum and leaves, its volume is deleted, and no call fails meanwhile', async () => {
-  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100 });
+  await using load = await SdkLoad.start(topology, { pauseMs: 100 });
   for (const proposed of ['member remove', 'member leave']) {
     await laptop.runDocumented(proposed);
     await laptop.runDocumented('domain approve');

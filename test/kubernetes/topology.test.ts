@@ -2,13 +2,11 @@ import { plannedArrows } from '@keyfleet/test-support/manifests';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AwsCredentials } from '../../tools/aws-files.ts';
 import { until } from '../../tools/readiness.ts';
-import { found } from './support/topology/found.ts';
+import { type Founded, startFounded } from './support/topology/found.ts';
 import { reachableFrom } from './support/topology/reachable.ts';
 import { outcomesOf, SdkLoad } from './support/topology/sdk-load.ts';
 import { mebibytes, usageOf } from './support/topology/usage.ts';
-import { Topology } from './support/topology/topology.ts';
 
 // The overlay prod as processes, each Pod in a network namespace of its own, TLS everywhere. The tests build on each
 // other.
@@ -17,23 +15,19 @@ import { Topology } from './support/topology/topology.ts';
 const ARROWS_MS = 60_000;
 const LOAD_MS = 20_000;
 
-let topology: Topology;
-let credentials: AwsCredentials;
+let topology: Founded;
 let made: readonly string[];
 const arrows = Object.entries(plannedArrows()).flatMap(([arrow, ports]) => ports.map((port) => `${arrow}:${port}`));
 const betweenPods = arrows.filter((arrow) => !arrow.startsWith('anyone ')).toSorted();
 
-beforeAll(async () => {
-  topology = await Topology.start();
-  credentials = await found(topology);
-});
+beforeAll(async () => void (topology = await startFounded()));
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
 test.each([
   ['in the cluster', 'edge-tls'],
   ['elsewhere, who trusts what everybody does', 'public-tls'],
 ])('a customer %s is served through the Service of the frontends', async (_where, secret) => {
-  await using load = await SdkLoad.start(topology, credentials, { secret });
+  await using load = await SdkLoad.start(topology, { secret });
   const outcomes = outcomesOf(await load.stop());
   expect(outcomes.map(({ errors }) => errors)).toEqual(outcomes.map(() => []));
 });
@@ -64,7 +58,7 @@ test('what they connected to are these arrows, and none tried anything else', ()
 });
 
 test('each container stays within the memory that its manifest asks for, at a load', async () => {
-  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 0, each: 4 });
+  await using load = await SdkLoad.start(topology, { pauseMs: 0, each: 4 });
   const usages = await usageOf(topology, () => delay(LOAD_MS));
   const calls = await load.stop();
   expect(calls.flatMap(({ error }) => error ?? [])).toEqual([]);

@@ -9,12 +9,28 @@ import { until } from '../../../../tools/readiness.ts';
 import type { AwsCredentials } from '../../../../tools/aws-files.ts';
 import type { Pod } from './pod.ts';
 import { portForward } from './port-forward.ts';
-import type { Topology } from './topology.ts';
+import { Topology } from './topology.ts';
 
 const IDENTITY = '/var/lib/keyfleet/identity.pub.json';
 
-/** Everything is ready, and there is an account, whose administrator's credentials are answered. */
-export async function found(topology: Topology): Promise<AwsCredentials> {
+/** A topology with a domain and an account. */
+export interface Founded extends Topology {
+  /** Of the account's administrator. */
+  readonly credentials: AwsCredentials;
+}
+
+/** Resolves when everything is ready. */
+export async function startFounded(): Promise<Founded> {
+  const topology = await Topology.start();
+  try {
+    return Object.assign(topology, { credentials: await found(topology) });
+  } catch (error) {
+    await topology[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function found(topology: Topology): Promise<AwsCredentials> {
   for (const name of ['redis', 'nats', 'domain-manager']) await topology.awaitReady(name);
   await foundDomain(topology);
   for (const { name } of topology.workloads) await topology.awaitReady(name);

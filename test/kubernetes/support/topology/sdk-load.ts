@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { AwsCredentials } from '../../../../tools/aws-files.ts';
 import { insideNetwork } from './container.ts';
-import type { Topology } from './topology.ts';
+import type { Founded } from './found.ts';
 
 export interface Call {
   readonly operation: string;
@@ -29,17 +28,13 @@ export class SdkLoad implements AsyncDisposable {
    * Resolves when the first calls were answered. `each`: how many clients make each kind of call; `secret`: of the
    * certificate that is for the name by which they reach the frontends.
    */
-  static async start(
-    topology: Topology,
-    credentials: AwsCredentials,
-    { pauseMs = 20, each = 1, secret = 'edge-tls' } = {},
-  ): Promise<SdkLoad> {
+  static async start(topology: Founded, { pauseMs = 20, each = 1, secret = 'edge-tls' } = {}): Promise<SdkLoad> {
     const namespace = await topology.customer();
     const { secrets, certManager } = topology.objects;
     const ca = join(topology.directory, `${secret}-ca.crt`);
     writeFileSync(ca, secrets.get(secret)!['ca.crt'] ?? certManager.publicAuthority);
     const inside = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"';
-    const { accessKeyId, secretAccessKey } = credentials;
+    const { accessKeyId, secretAccessKey } = topology.credentials;
     const program = [process.execPath, join(import.meta.dirname, 'sdk-calls.ts')];
     const args = [`https://${certManager.nameIn(secret)}`, accessKeyId, secretAccessKey, `${pauseMs}`, `${each}`];
     const child = spawn(
@@ -97,21 +92,16 @@ export interface Outcome {
 /** Makes calls meanwhile, of which none may fail; `secret` as `SdkLoad` has it. */
 export async function assertNoneFails(
   what: string,
-  { topology, credentials, secret = 'edge-tls' }: Loaded,
+  topology: Founded,
   meanwhile: () => Promise<unknown>,
+  secret = 'edge-tls',
 ): Promise<void> {
-  await using load = await SdkLoad.start(topology, credentials, { pauseMs: 100, secret });
+  await using load = await SdkLoad.start(topology, { pauseMs: 100, secret });
   await meanwhile();
   const outcomes = outcomesOf(await load.stop());
   report(what, outcomes);
   const errors = outcomes.flatMap((outcome) => outcome.errors);
   if (errors.length > 0) throw new Error(`${what}: ${errors.join('; ')}`);
-}
-
-interface Loaded {
-  readonly topology: Topology;
-  readonly credentials: AwsCredentials;
-  readonly secret?: string;
 }
 
 export function outcomesOf(calls: readonly Call[]): Outcome[] {
