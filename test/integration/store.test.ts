@@ -140,19 +140,22 @@ describe('the Redis store behind a cache', () => {
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 
-/** What resealing finds, where frontends use the record keys from `oldest` to `newest`. */
+/** What resealing finds, where frontends use the record keys from 1 to 2, or those that `uses` says. */
 function newSealedRecords(
   client: RedisClient,
-  { domainState = () => new FakeDomain().state, oldest = 1, newest = 1, acknowledged = new Acknowledged() } = {},
+  {
+    domainState = () => new FakeDomain().state,
+    uses = async (number: number, _token: Uint8Array) => number <= 2,
+    acknowledged = new Acknowledged(),
+  } = {},
 ): RedisSealedRecords {
   const calls = new RedisCalls({ client, writes: writesOf(client) });
-  const recordKeys = { uses: async (number: number) => number >= oldest && number <= newest };
   return new RedisSealedRecords({
     calls,
     macs: testMacs(),
     keys: new RecordWrites(calls, clock),
     acknowledged,
-    recordKeys,
+    recordKeys: { uses },
     domainState,
   });
 }
@@ -342,7 +345,7 @@ describe('records', () => {
     const [hsm, domain] = [new FakeHsm(), new FakeDomain()];
     const before = domain.active;
     const named = domain.rotate(0, { afterRemoval: true });
-    const records = newSealedRecords(client, { domainState: () => domain.state, newest: 2 });
+    const records = newSealedRecords(client, { domainState: () => domain.state });
     const sealed = async (number: number, namedId: string, sealsUnder: string) => {
       hsm.sealsUnder = sealsUnder;
       const owner = { accessKeyId: `keyfleet-record-key-${number}/${namedId}`, principal: 'keyfleet:frontends' };
@@ -363,9 +366,23 @@ describe('records', () => {
   test('resealing carries no record key along that no frontend uses, and such a one holds up nothing', async () => {
     const names = [1, 2, 3, 9].map((number) => `kf:secret:{record-key-${number}}`);
     for (const name of names) await client.set(name, 'a token');
-    const records = newSealedRecords(client, { oldest: 2, newest: 3 });
+    const records = newSealedRecords(client, { uses: async (number) => number === 2 || number === 3 });
     const found = await records.load(names);
     expect(found.map(({ name }) => name)).toEqual([names[1], names[2]]);
+  });
+
+  test('of a record key that very value is resealed that was found to be in use', async () => {
+    const [name, genuine, planted] = ['kf:secret:{record-key-1}', Buffer.from('genuine'), Buffer.from('planted')];
+    const load = async (stored: Buffer, then: Buffer) => {
+      await client.set(name, stored);
+      const uses = async (_number: number, token: Uint8Array) => {
+        await client.set(name, then);
+        return genuine.equals(token);
+      };
+      return newSealedRecords(client, { uses }).load([name]);
+    };
+    expect(await load(planted, genuine)).toEqual([]);
+    expect(await load(genuine, planted)).toMatchObject([{ name, tokens: [genuine] }]);
   });
 
   test('a secret of the fleet that stands in a foreign place is not resealed there', async () => {

@@ -135,9 +135,8 @@ export class RedisSealedRecords implements SealedRecords {
 
   async #loadSecret(name: string, secret: string): Promise<SealedRecord | undefined> {
     const { calls, domainState } = this.#deps;
-    if (!(await this.#isUsed(secret))) return undefined;
     const sealed = await calls.read((client) => client.getBuffer(name));
-    if (sealed === null) return undefined;
+    if (sealed === null || !(await this.#isUsed(secret, sealed))) return undefined;
     // Evaluated when the new token is there; by then the state has its domain key.
     const replace = async ([token]: readonly Uint8Array[]) => {
       assertSealedAsNamed(domainState(), secret, sealed);
@@ -148,11 +147,12 @@ export class RedisSealedRecords implements SealedRecords {
 
   /**
    * Resealing carries no record key along that nobody uses: one that was dropped, or that somebody put there. It ends
-   * with the domain key that it is sealed under, and holds up nothing.
+   * with the domain key that it is sealed under, and holds up nothing. Judged is what will be resealed, because whoever
+   * writes Redis may show another to each who reads.
    */
-  async #isUsed(secret: string): Promise<boolean> {
+  async #isUsed(secret: string, sealed: Uint8Array): Promise<boolean> {
     const number = recordKeyNumberOf(secret);
-    return number === undefined || this.#deps.recordKeys.uses(number);
+    return number === undefined || this.#deps.recordKeys.uses(number, sealed);
   }
 
   async #replaceValue(name: string, before: string | Buffer, after: AuthenticRecord | Buffer): Promise<boolean> {

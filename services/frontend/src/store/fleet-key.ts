@@ -59,6 +59,15 @@ export class FleetKey {
     return this.#known() ?? this.#loading.run(() => this.#open(deadline));
   }
 
+  /** Whether this token holds the same key: the one that was opened, or what resealing made of it. */
+  async isIn(token: Uint8Array, deadline: number): Promise<boolean> {
+    const key = await this.load(deadline);
+    const own = this.#opened?.token ?? Buffer.of();
+    if (Buffer.from(own).equals(token)) return true;
+    // What names another domain key was made in another generation.
+    return accessKeyIdOf(own) === accessKeyIdOf(token) && key.equals(await this.#keyIn(token, deadline));
+  }
+
   #known(): KeyObject | undefined {
     const opened = this.#opened;
     const { state } = this.#deps.domain;
@@ -69,20 +78,26 @@ export class FleetKey {
   }
 
   async #open(deadline: number): Promise<KeyObject> {
-    const { secrets, hsm, domain } = this.#deps;
-    const { name, info } = this.#name;
+    const { secrets, domain } = this.#deps;
+    const { name } = this.#name;
     const token = (await secrets.findSecret(name)) ?? (await this.#make(deadline));
     const { state } = domain;
     assertSealedAsNamed(state, name, token);
     this.#deps.assertOurs?.(token, false);
-    const domainKeyId = namedDomainKey(name, token);
-    const sealedFor = domainKeyId === undefined ? this.#sealedFor() : this.#sealedFor(domainKeyId);
-    const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
-    const key = Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32));
+    const key = await this.#keyIn(token, deadline);
+    this.#opened = { key, token, judgedBy: state };
+    return key;
+  }
+
+  async #keyIn(token: Uint8Array, deadline: number): Promise<KeyObject> {
+    const { name, info } = this.#name;
+    const sealedFor = this.#sealedFor(namedDomainKey(name, token));
+    const { secretAccessKey } = await this.#deps.hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
+    const bytes = Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32));
     secretAccessKey.fill(0);
-    this.#opened = { key: createSecretKey(key), token, judgedBy: state };
-    key.fill(0);
-    return this.#opened.key;
+    const key = createSecretKey(bytes);
+    bytes.fill(0);
+    return key;
   }
 
   /** The credential names the domain key that seals it, which is unknown until the first one is made. */

@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { FleetKey, type FleetKeyName, madeIn } from './fleet-key.ts';
-import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
+import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { noRecordKeyFloor, type RecordKeyFloor } from './record-key-floor.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
@@ -110,11 +111,22 @@ export class FleetRecordKeys implements RecordKeys {
     return this.#looking.run(() => this.#look());
   }
 
-  /** Whether what is stored under this number is in use: not dropped, and not put there by somebody. */
-  async uses(number: number): Promise<boolean> {
+  /**
+   * Whether this token, which was read under the number, holds the record key that is used here: not one that was
+   * dropped, or that somebody put there. Throws DamagedRecordError if no HSM can tell.
+   */
+  async uses(number: number, token: Uint8Array): Promise<boolean> {
     const { oldest, newest } = await this.look();
     if (number < oldest || number > newest) return false;
-    return number < newest || (await this.#isOf(this.#seen?.madeIn ?? 0, newest));
+    try {
+      return await this.#keyOf(number).isIn(token, this.#deadline());
+    } catch (cause) {
+      if (!(cause instanceof HsmRefusedError) && !(cause instanceof FormatError)) throw cause;
+      throw new DamagedRecordError(
+        `record key ${number} does not open: restore kf:secret:{${recordKeyName(number).name}} from a backup`,
+        { cause },
+      );
+    }
   }
 
   /** Makes the next key, from then on the newest for everyone who looks. */
@@ -263,14 +275,22 @@ export class FleetRecordKeys implements RecordKeys {
 
   /** Concurrent callers wait for the same command. */
   #open(number: number): KeyObject | Promise<KeyObject> {
-    const opening =
+    return this.#keyOf(number).load(this.#deadline());
+  }
+
+  #keyOf(number: number): FleetKey {
+    const key =
       this.#opened.get(number) ??
       new FleetKey(recordKeyName(number), {
         ...this.#deps,
         assertOurs: (token, isNew) => this.#assertOurs(number, token, isNew),
       });
-    this.#opened.set(number, opening);
-    return opening.load(this.#deps.clock.now() + COMMAND_TIMEOUT_MS);
+    this.#opened.set(number, key);
+    return key;
+  }
+
+  #deadline(): number {
+    return this.#deps.clock.now() + COMMAND_TIMEOUT_MS;
   }
 }
 
