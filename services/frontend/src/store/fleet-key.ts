@@ -68,6 +68,11 @@ export class FleetKey {
     return accessKeyIdOf(own) === accessKeyIdOf(token) && key.equals(await this.#keyIn(token, deadline));
   }
 
+  /** The one that was opened; undefined until then. */
+  get token(): Uint8Array | undefined {
+    return this.#opened?.token;
+  }
+
   #known(): KeyObject | undefined {
     const opened = this.#opened;
     const { state } = this.#deps.domain;

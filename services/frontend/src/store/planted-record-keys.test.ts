@@ -65,4 +65,18 @@ describe('a former frontend that had record keys made in advance, and writes Red
     secrets.findSecret = find;
     expect((await frontend.newest()).number).toBe(2);
   });
+
+  test('does not choose which generation is told of the key that is made', async () => {
+    const find = secrets.findSecret.bind(secrets);
+    const showing = async (name: string) => ((await find(name)) === undefined ? undefined : keptToken(name));
+    const racing = Object.assign(secrets, { findSecret: showing });
+    expect(await open(racing).makeNext()).toEqual({ number: 2, madeIn: 2 });
+  });
+
+  test('does not slip one in between what the command found and what it makes', async () => {
+    const rotating = open();
+    expect(await rotating.look()).toMatchObject({ newest: 1 });
+    await secrets.insertSecret('record-key-2', await keptToken('record-key-2'));
+    await expect(rotating.makeNext()).rejects.toThrow('Remove kf:secret:{record-key-2}');
+  });
 });

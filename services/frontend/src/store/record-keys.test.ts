@@ -92,9 +92,7 @@ test('a record key that a former frontend had made in advance is not used, once 
     void (await secrets.insertSecret(`record-key-${number}`, (await kept.findSecret(`record-key-${number}`))!));
 
   hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
-  expect(await rotating.isSinceRemoval(1)).toBe(false);
-  await rotating.makeNext();
-  expect(await rotating.isSinceRemoval(2)).toBe(true);
+  expect(await rotating.makeNext()).toEqual({ number: 2, madeIn: 2 });
   await plant(3);
   time.ms += LOOK_AGAIN_MS;
   expect((await keys.newest()).number).toBe(2);
@@ -292,13 +290,30 @@ test('a frontend that was away during two rotations continues with a record key 
   expect(await away.look()).toMatchObject({ oldest: 3, newest: 4 });
 });
 
+test('a frontend that was away follows no oldest record key that Redis shows in two ways', async () => {
+  const { secrets, hsm, domain, keys, time } = await twoFrontends();
+  const made = async () => {
+    const sealedFor = { accessKeyId: `keyfleet-record-key-7/${domain.active}`, principal: 'keyfleet:frontends' };
+    return (await hsm.execute('GenerateCredential', sealedFor)).token;
+  };
+  const early = await made();
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  const late = await made();
+  const find = secrets.findSecret.bind(secrets);
+  let reads = 0;
+  const showing = async (name: string) => (name !== 'record-key-7' ? find(name) : ++reads === 2 ? late : early);
+  Object.assign(secrets, { findSecret: showing, oldestRecordKey: 7 });
+  time.ms += LOOK_AGAIN_MS;
+  await expect(keys.look()).rejects.toThrow('record key 7 is said to be the oldest');
+});
+
 test('a record key that a member which has not heard of a removal sealed is none from after it', async () => {
   const { secrets, hsm, domain, rotating } = await twoFrontends();
   const id = domain.rotate(0, { afterRemoval: true });
   const sealedFor = { accessKeyId: `keyfleet-record-key-2/${id}`, principal: 'keyfleet:frontends' };
   const { token } = await hsm.execute('GenerateCredential', sealedFor);
   await secrets.insertSecret('record-key-2', token);
-  expect(await rotating.isSinceRemoval(2)).toBe(false);
+  expect(await rotating.look()).toMatchObject({ newest: 1 });
 });
 
 test('a record key from an unknowing member is not opened in the place of the oldest one, nor used any more by who opened it before it knew', async () => {

@@ -129,9 +129,12 @@ export class FleetRecordKeys implements RecordKeys {
     }
   }
 
-  /** Makes the next key, from then on the newest for everyone who looks. */
+  /**
+   * Makes the next key, from then on the newest for everyone who looks. It comes after the newest that was seen, which
+   * the caller may have judged: no other is followed here.
+   */
   async makeNext(): Promise<MadeRecordKey> {
-    const { oldest, newest } = await this.look();
+    const { oldest, newest } = this.#seen ?? (await this.look());
     const number = newest + 1;
     if (await this.#isStored(number)) throw isPlanted(number);
     await this.#open(number);
@@ -236,14 +239,9 @@ export class FleetRecordKeys implements RecordKeys {
    */
   async #leapTo(oldest: number, { newest, madeIn: seenMadeIn }: Seen): Promise<Seen> {
     const madeIn = await this.#madeIn(oldest);
-    const isOurs = madeIn > 0 && madeIn >= seenMadeIn && (await this.isSinceRemoval(oldest));
+    const isOurs = madeIn > 0 && madeIn >= seenMadeIn && madeIn >= this.#lastRemoval();
     if (!isOurs) throw isPlantedAsOldest(oldest, newest);
     return { oldest, newest: oldest, madeIn };
-  }
-
-  /** Whether the key was made after the last removal of a member or frontend, so that no former one knows it. */
-  async isSinceRemoval(number: number): Promise<boolean> {
-    return (await this.#madeIn(number)) >= this.#lastRemoval();
   }
 
   /** The generation of the last removal of a member or frontend; 0 if there was none. */
@@ -251,10 +249,13 @@ export class FleetRecordKeys implements RecordKeys {
     return newestAfterRemoval(this.#state())?.createdGeneration ?? 0;
   }
 
-  /** 0 if it is not stored, or nobody knows. */
+  /**
+   * As the token tells that was opened here: whoever writes Redis may show another by now. 0 if it is not stored, or
+   * nobody knows.
+   */
   async #madeIn(number: number): Promise<number> {
     const { name } = recordKeyName(number);
-    const token = await this.#deps.secrets.findSecret(name);
+    const token = this.#opened.get(number)?.token ?? (await this.#deps.secrets.findSecret(name));
     return token === undefined ? 0 : madeIn(this.#state(), name, token);
   }
 
