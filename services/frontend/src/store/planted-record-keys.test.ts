@@ -73,6 +73,21 @@ describe('a former frontend that had record keys made in advance, and writes Red
     expect(await open(racing).makeNext()).toEqual({ number: 2, madeIn: 2 });
   });
 
+  test.each(['who makes the next key', 'a frontend that starts with what it knew'])(
+    'does not show %s another in the place of the key before',
+    async (which) => {
+      const known = await open().makeNext();
+      const atWork = open(secrets, known);
+      await (which === 'who makes the next key' ? atWork : open(secrets, known)).makeNext();
+      expect(await atWork.look()).toMatchObject({ newest: 3 });
+      const find = secrets.findSecret.bind(secrets);
+      secrets.findSecret = async (name) => (name === 'record-key-2' ? keptToken(name) : find(name));
+      await expect(atWork.find(2)).rejects.toThrow('record key 2 is another');
+      secrets.findSecret = find;
+      expect(await atWork.find(2)).toBeDefined();
+    },
+  );
+
   test('does not slip one in between what the command found and what it makes', async () => {
     const rotating = open();
     expect(await rotating.look()).toMatchObject({ newest: 1 });

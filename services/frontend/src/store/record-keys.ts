@@ -5,7 +5,7 @@ import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { FleetKey, type FleetKeyName, madeIn } from './fleet-key.ts';
 import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
-import { noRecordKeyFloor, type RecordKeyFloor } from './record-key-floor.ts';
+import { type FollowedKeys, noRecordKeyFloor, type RecordKeyFloor } from './record-key-floor.ts';
 import { DamagedRecordError, type FleetSecretStore } from './store.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
@@ -69,6 +69,8 @@ export interface MadeRecordKey {
 interface Seen extends RecordKeyRange {
   /** The generation in which the newest key was made, as far as it was ever known: domain keys are dropped. */
   readonly madeIn: number;
+  /** The same of older keys that were the newest here, by number. */
+  readonly earlier: ReadonlyMap<number, number>;
 }
 
 /**
@@ -79,7 +81,7 @@ interface Seen extends RecordKeyRange {
 export class FleetRecordKeys implements RecordKeys {
   readonly #deps: FleetRecordKeysDeps;
   readonly #now: Clock;
-  readonly #looking = new SingleFlight<RecordKeyRange>();
+  readonly #looking = new SingleFlight<Seen>();
   #opened = new Map<number, FleetKey>();
   #seen: Seen | undefined;
   #lookedAt = -Infinity;
@@ -107,7 +109,7 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   /** The range of keys that exist now. */
-  look(): Promise<RecordKeyRange> {
+  look(): Promise<Seen> {
     return this.#looking.run(() => this.#look());
   }
 
@@ -134,12 +136,12 @@ export class FleetRecordKeys implements RecordKeys {
    * the caller may have judged: no other is followed here.
    */
   async makeNext(): Promise<MadeRecordKey> {
-    const { oldest, newest } = this.#seen ?? (await this.look());
-    const number = newest + 1;
+    const seen = this.#seen ?? (await this.look());
+    const number = seen.newest + 1;
     if (await this.#isStored(number)) throw isPlanted(number);
     await this.#open(number);
     const generation = await this.#madeIn(number);
-    this.#seen = { oldest, newest: number, madeIn: generation };
+    this.#seen = withNext(seen, generation);
     return { number, madeIn: generation };
   }
 
@@ -157,7 +159,7 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   /** What is seen, or wrong, while another store is accepted may be of the one before: then it looks again. */
-  async #look(): Promise<RecordKeyRange> {
+  async #look(): Promise<Seen> {
     const accepted = this.#accepted;
     const isOfThisStore = (): boolean => this.#accepted === accepted;
     try {
@@ -192,20 +194,16 @@ export class FleetRecordKeys implements RecordKeys {
     const { lowest } = this.#floor;
     if (lowest !== undefined) {
       if (lowest.newest >= oldest) await this.#assertStillThere(lowest);
-      return { oldest: lowest.oldest, newest: lowest.newest, madeIn: lowest.madeIn };
+      return { oldest: lowest.oldest, newest: lowest.newest, madeIn: lowest.madeIn, earlier: new Map() };
     }
     if (oldest > 1 && !(await this.#isStored(oldest))) throw isMissing(oldest);
-    return { oldest, newest: oldest, madeIn: 0 };
+    return { oldest, newest: oldest, madeIn: 0, earlier: new Map() };
   }
 
   /** Under the same number there may be another by now, which somebody made before he left. */
-  async #assertStillThere({ newest, madeIn }: Seen): Promise<void> {
+  async #assertStillThere({ newest, madeIn }: FollowedKeys): Promise<void> {
     if (!(await this.#isStored(newest))) throw isLost(newest);
-    if (!(await this.#isOf(madeIn, newest))) throw isReplaced(newest);
-  }
-
-  async #isOf(madeIn: number, number: number): Promise<boolean> {
-    return (await this.#madeIn(number)) === this.#asFarAsKnown(madeIn);
+    if ((await this.#madeIn(newest)) !== this.#asFarAsKnown(madeIn)) throw isReplaced(newest);
   }
 
   /** 0 once its domain key was dropped. */
@@ -216,10 +214,11 @@ export class FleetRecordKeys implements RecordKeys {
   /** What is opened is what was seen: whoever writes Redis may show one token and then another. */
   #assertOurs(number: number, token: Uint8Array, isNew: boolean): void {
     if (this.#seen === undefined) return;
-    const { newest, madeIn: seenMadeIn } = this.#seen;
+    const { newest, earlier } = this.#seen;
+    const seenMadeIn = number === newest ? this.#seen.madeIn : (earlier.get(number) ?? 0);
     const generation = madeIn(this.#state(), recordKeyName(number).name, token);
     if (number > newest && generation < this.#lastRemoval()) throw isNew ? isFromBefore(number) : isPlanted(number);
-    const isOther = number === newest && seenMadeIn > 0 && generation !== this.#asFarAsKnown(seenMadeIn);
+    const isOther = seenMadeIn > 0 && generation !== this.#asFarAsKnown(seenMadeIn);
     if (isOther) throw isReplaced(number);
   }
 
@@ -228,9 +227,8 @@ export class FleetRecordKeys implements RecordKeys {
    * older than the newest. When one was made whose domain key was dropped, nobody knows.
    */
   async #followed(seen: Seen): Promise<Seen> {
-    const newest = seen.newest + 1;
-    const madeIn = await this.#madeIn(newest);
-    return madeIn === 0 || madeIn < seen.madeIn ? seen : this.#followed({ ...seen, newest, madeIn });
+    const madeIn = await this.#madeIn(seen.newest + 1);
+    return madeIn === 0 || madeIn < seen.madeIn ? seen : this.#followed(withNext(seen, madeIn));
   }
 
   /**
@@ -241,7 +239,7 @@ export class FleetRecordKeys implements RecordKeys {
     const madeIn = await this.#madeIn(oldest);
     const isOurs = madeIn > 0 && madeIn >= seenMadeIn && madeIn >= this.#lastRemoval();
     if (!isOurs) throw isPlantedAsOldest(oldest, newest);
-    return { oldest, newest: oldest, madeIn };
+    return { oldest, newest: oldest, madeIn, earlier: new Map() };
   }
 
   /** The generation of the last removal of a member or frontend; 0 if there was none. */
@@ -293,6 +291,10 @@ export class FleetRecordKeys implements RecordKeys {
   #deadline(): number {
     return this.#deps.clock.now() + COMMAND_TIMEOUT_MS;
   }
+}
+
+function withNext({ oldest, newest, madeIn, earlier }: Seen, madeInNext: number): Seen {
+  return { oldest, newest: newest + 1, madeIn: madeInNext, earlier: new Map([...earlier, [newest, madeIn]]) };
 }
 
 function isPlanted(number: number): DamagedRecordError {
