@@ -94,6 +94,8 @@ test('only the thread of noble signatures is a thread of the boundary', () => {
 
 test('the boundary makes text of public bytes only: no secret is a string', () => {
   expect(filesWith(/\.toString\([^)]|\bTextDecoder\b|\bStringDecoder\b/, boundary)).toEqual([
+    // The hash of a domain token.
+    `${boundary}domain/check-token.ts`,
     // The id of a new domain key.
     `${boundary}domain/domain-secrets.ts`,
     // The hash of a greeting.

@@ -97,7 +97,7 @@ test('no session says that a member has a token which its disk refused; one that
   expect(await generationOfSession()).toBe(2);
 });
 
-test('a session does not wait until a token is checked, which changes nothing', async () => {
+test('neither a session nor a change waits until a token is checked, which changes nothing', async () => {
   await using world = await newMember();
   const { domain, hsm, member } = world;
   let isSigned = false;
@@ -109,8 +109,18 @@ test('a session does not wait until a token is checked, which changes nothing', 
   });
   const checked = member.check(domain.tokens.at(-1)!);
   await member.signWhenDurable(Buffer.from('generation 1'));
+  await member.prepare(domain.propose(rotation), domain.tokens.at(-1));
   isSigned = true;
   expect((await checked).toString()).toBe('after it');
+});
+
+test('a token is checked after the changes that were asked for before it', async () => {
+  await using world = await newMember();
+  const { domain, member } = world;
+  const token = domain.rotate();
+  const next = domain.prepare(rotation, domain.people, domain.hsms[1]);
+  const [, checked] = await Promise.all([member.install([token]), member.check(next)]);
+  expect(checked.length).toBeGreaterThan(0);
 });
 
 test('between the wrapped keys of two members, everything else has its turn', async () => {

@@ -17,6 +17,7 @@ export interface DurableHsmOptions {
 export class DurableHsm {
   readonly #options: DurableHsmOptions;
   #changing: Promise<unknown> = Promise.resolve();
+  #checking: Promise<unknown> = Promise.resolve();
   /** What the HSM would be after a crash. */
   #remembered: HsmDescription;
   /** The last write failed: the disk may hold another identity. */
@@ -56,9 +57,17 @@ export class DurableHsm {
     });
   }
 
-  /** The HSM's signed statement that it can install the token. Throws `DomainError`. */
+  /**
+   * The HSM's signed statement that it can install the token. One at a time, after the changes that came before; those
+   * that come later do not wait for it. Throws `DomainError`.
+   */
   check(token: Uint8Array): Promise<Uint8Array> {
-    return this.#inTurn(() => inSteps(this.#options.hsm.checking(token)));
+    const checked = this.#checking.then(async () => {
+      await this.#changing;
+      return inSteps(this.#options.hsm.checking(token));
+    });
+    this.#checking = checked.catch(() => {});
+    return checked;
   }
 
   activate(generation: number): HsmDescription {

@@ -26,7 +26,7 @@ const memberSchema = memberV1.extend({ encapsulationKey: encapsulationKey.option
 export type Member = z.output<typeof memberSchema>;
 /** A member that may be admitted. */
 export type NewMember = z.output<typeof newMember>;
-const MAX_MEMBERS = 256;
+export const MAX_MEMBERS = 256;
 export const membersV1 = z.array(memberV1).max(MAX_MEMBERS);
 export const newMembers = z.array(newMember).max(MAX_MEMBERS);
 export const members = z.array(memberSchema).max(MAX_MEMBERS);

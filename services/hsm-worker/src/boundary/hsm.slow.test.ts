@@ -57,6 +57,23 @@ describe('a member', () => {
     expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
   });
 
+  test('makes the wrapped keys of a token again once, however often it is asked about that', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const token = domain.prepare(rotation);
+    const stepsOf = (hsm: Hsm, of: Buffer) => [...hsm.checking(of)].length;
+    expect([stepsOf(witness, token), stepsOf(witness, token)]).toEqual([3, 0]);
+    expect(witness.check(token)).toEqual(witness.check(token));
+    const another = domain.prepare(rotation, domain.people, domain.hsms[2]);
+    expect(stepsOf(witness, another)).toBe(3);
+    for (const hsm of [maker, witness]) hsm.install([token]);
+    expect(
+      refusalOf(() =>
+        verifyCheck(witness.check(another), [memberOf(witness)], { domain: 'test', ...placeOf(parseToken(another)) }),
+      ),
+    ).toBe('forked');
+  });
+
   test('confirms what it has installed, and says under its signature that it has another one', () => {
     const domain = new TestDomain({ members: 3 });
     const [first, second, third] = domain.hsms as [Hsm, Hsm, Hsm];

@@ -5,12 +5,12 @@ import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
-import { isOffChain, placeOf, signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
+import { checkToken } from './domain/check-token.ts';
 import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
-import { openDomainToken, openForAll } from './domain/domain-token.ts';
+import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followTokens, newestOf } from './domain/follow-tokens.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
@@ -69,6 +69,8 @@ export class Hsm {
   #wasMember = false;
   #installed: InstalledDomain | undefined;
   #prepared: PreparedToken;
+  /** See `Checker`; another one for each newest token. */
+  #confirmed = new Map<string, Buffer>();
 
   /**
    * Throws `DomainError` if the sealed identity does not open, belongs to another HSM, or holds a token that conflicts
@@ -210,6 +212,7 @@ export class Hsm {
     const after = serves ? this.#opened(newest, verified, this.#heldBefore(parsed)) : undefined;
     this.#installed = after;
     this.#verified = verified;
+    this.#confirmed = new Map();
     this.#prepared.forgetUpTo(verified.state.generation);
     if (after !== undefined) this.#wasMember = true;
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
@@ -236,27 +239,19 @@ export class Hsm {
     return atOnce(this.checking(token));
   }
 
-  /** `check` in steps. */
-  *checking(token: Uint8Array): Steps<Buffer> {
-    const parsed = parseToken(token);
-    const { memberId } = this;
-    const { domain } = parsed.state;
-    const sign = (message: Uint8Array): Buffer => this.#identity.sign(message);
-    // Nobody has verified the token yet, and what this signs must be about this HSM's own domain.
-    const known = this.#wasMember && domain === this.#options.anchor.domain ? this.#verified : undefined;
-    if (known !== undefined && isOffChain({ generation: known.state.generation, hash: known.hash }, placeOf(parsed))) {
-      return signHeld({ domain, memberId, generation: known.state.generation, tokenHash: known.hash }, sign);
-    }
-    const check = { domain, memberId, tokenHash: parsed.hash };
-    if (known !== undefined && this.#isMemberOf(known) && parsed.hash.equals(known.hash)) return signCheck(check, sign);
-    if (this.#installed === undefined && this.#isMemberOf(this.#verified)) throw noDomain();
-    const verified = this.#follow([parsed]);
-    assertSameToken(parsed, verified);
-    assertNotFromFuture(verified, this.#options.clock.now());
-    const held = this.#installed?.secrets;
-    const received = yield* openForAll(parsed, this.#identity);
-    if (held !== undefined) assertSameKeys(held, received);
-    return signCheck(check, sign);
+  /** `check` in steps: of the state at the first one. */
+  checking(token: Uint8Array): Steps<Buffer> {
+    const { anchor, clock } = this.#options;
+    return checkToken(token, {
+      domain: anchor.domain,
+      identity: this.#identity,
+      held: this.#wasMember ? this.#verified : undefined,
+      isMember: this.#isMemberOf(this.#verified),
+      secrets: this.#installed?.secrets,
+      clock,
+      follow: (parsed) => this.#follow([parsed]),
+      confirmed: this.#confirmed,
+    });
   }
 
   #isMemberOf(domain: VerifiedDomain | undefined): boolean {
@@ -308,6 +303,7 @@ export class Hsm {
 
   #becomeFresh(identity: Identity): void {
     this.#identity = identity;
+    this.#confirmed = new Map();
     this.#verified = undefined;
     this.#wasMember = false;
     this.#installed = undefined;

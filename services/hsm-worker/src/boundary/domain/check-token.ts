@@ -1,0 +1,57 @@
+import type { Clock } from '@keyfleet/shared/clock';
+import { assertNotFromFuture } from '@keyfleet/shared/domain/chain';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { MAX_MEMBERS, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import { isOffChain, placeOf, signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
+import type { Identity } from '../identity.ts';
+import type { Steps } from '../steps.ts';
+import { assertSameKeys, type DomainSecrets } from './domain-secrets.ts';
+import { openForAll } from './domain-token.ts';
+import { assertSameToken } from './follow-tokens.ts';
+
+/** An HSM that is asked about a token, as it is at that time. */
+export interface Checker {
+  readonly domain: string;
+  readonly identity: Identity;
+  /** The newest token that it installed as a member. */
+  readonly held: VerifiedDomain | undefined;
+  /** Whether it is a member of the newest state that it knows. */
+  readonly isMember: boolean;
+  /** Undefined for who is no member, and for a member that has just started. */
+  readonly secrets: DomainSecrets | undefined;
+  readonly clock: Clock;
+  readonly follow: (token: DomainToken) => VerifiedDomain;
+  /** By the token's hash, what it signed of tokens that follow the newest: each check makes every wrapped key again. */
+  readonly confirmed: Map<string, Buffer>;
+}
+
+/** See `Hsm.check`. A step for each member of the token. */
+export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> {
+  const { domain, identity, held, isMember, secrets, clock, follow, confirmed } = checker;
+  const { memberId } = identity;
+  const parsed = parseToken(token);
+  const sign = (message: Uint8Array): Buffer => identity.sign(message);
+  const check = { domain, memberId, tokenHash: parsed.hash };
+  // Nobody has verified the token yet, and what this signs must be about its own domain.
+  if (held !== undefined && parsed.state.domain === domain) {
+    const { generation } = held.state;
+    if (isOffChain({ generation, hash: held.hash }, placeOf(parsed))) {
+      return signHeld({ domain, memberId, generation, tokenHash: held.hash }, sign);
+    }
+    if (isMember && parsed.hash.equals(held.hash)) return signCheck(check, sign);
+  }
+  if (isMember && secrets === undefined) throw new DomainError('no-domain', 'this HSM has no domain keys');
+  const verified = follow(parsed);
+  assertSameToken(parsed, verified);
+  assertNotFromFuture(verified, clock.now());
+  const id = parsed.hash.toString('hex');
+  const known = confirmed.get(id);
+  if (known !== undefined) return Buffer.from(known);
+  const received = yield* openForAll(parsed, identity);
+  if (secrets !== undefined) assertSameKeys(secrets, received);
+  const signed = signCheck(check, sign);
+  // Each member makes one token that follows the newest.
+  if (confirmed.size < MAX_MEMBERS) confirmed.set(id, signed);
+  return signed;
+}
