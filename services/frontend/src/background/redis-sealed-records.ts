@@ -133,26 +133,23 @@ export class RedisSealedRecords implements SealedRecords {
     return { name, tokens: stores.map(tokenOfStore), replace };
   }
 
+  /**
+   * Of record keys, and of those only the ones in use: one that was dropped, and whatever somebody put there under any
+   * name, is carried along by nobody. It ends with the domain key that it is sealed under, and holds up nothing. Judged
+   * is what will be resealed, because whoever writes Redis may show another to each who reads.
+   */
   async #loadSecret(name: string, secret: string): Promise<SealedRecord | undefined> {
-    const { calls, domainState } = this.#deps;
+    const { calls, domainState, recordKeys } = this.#deps;
+    const number = recordKeyNumberOf(secret);
+    if (number === undefined) return undefined;
     const sealed = await calls.read((client) => client.getBuffer(name));
-    if (sealed === null || !(await this.#isUsed(secret, sealed))) return undefined;
+    if (sealed === null || !(await recordKeys.uses(number, sealed))) return undefined;
     // Evaluated when the new token is there; by then the state has its domain key.
     const replace = async ([token]: readonly Uint8Array[]) => {
       assertSealedAsNamed(domainState(), secret, sealed);
       return this.#replaceValue(name, sealed, Buffer.from(token!));
     };
     return { name, tokens: [sealed], replace };
-  }
-
-  /**
-   * Resealing carries no record key along that nobody uses: one that was dropped, or that somebody put there. It ends
-   * with the domain key that it is sealed under, and holds up nothing. Judged is what will be resealed, because whoever
-   * writes Redis may show another to each who reads.
-   */
-  async #isUsed(secret: string, sealed: Uint8Array): Promise<boolean> {
-    const number = recordKeyNumberOf(secret);
-    return number === undefined || this.#deps.recordKeys.uses(number, sealed);
   }
 
   async #replaceValue(name: string, before: string | Buffer, after: AuthenticRecord | Buffer): Promise<boolean> {
