@@ -18,6 +18,7 @@ import { ACTIVATION_DELAY_MS } from './domain/installed-domain.ts';
 import { wrapDkek } from './domain/wrapped-dkek.ts';
 import { Hsm } from './hsm.ts';
 import { newSealKey } from './seal-key.ts';
+import { atOnce } from './steps.ts';
 
 describe('a member', () => {
   test('founds a domain whose members share one active domain key', () => {
@@ -72,6 +73,16 @@ describe('a member', () => {
         verifyCheck(witness.check(another), [memberOf(witness)], { domain: 'test', ...placeOf(parseToken(another)) }),
       ),
     ).toBe('forked');
+  });
+
+  test('confirms no token beside one that it installed while it checked that', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [, second, witness] = domain.hsms as [Hsm, Hsm, Hsm];
+    const fork = domain.prepare(rotation, domain.people, second);
+    const steps = witness.checking(fork);
+    steps.next();
+    witness.install([domain.prepare(rotation)]);
+    expect(refusalOf(() => atOnce(steps))).toBe('stale');
   });
 
   test('confirms what it has installed, and says under its signature that it has another one', () => {

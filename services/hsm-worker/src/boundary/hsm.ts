@@ -242,6 +242,7 @@ export class Hsm {
   /** `check` in steps: of the state at the first one. */
   checking(token: Uint8Array): Steps<Buffer> {
     const { anchor, clock } = this.#options;
+    const confirmed = this.#confirmed;
     return checkToken(token, {
       domain: anchor.domain,
       identity: this.#identity,
@@ -250,7 +251,8 @@ export class Hsm {
       secrets: this.#installed?.secrets,
       clock,
       follow: (parsed) => this.#follow([parsed]),
-      confirmed: this.#confirmed,
+      confirmed,
+      isUnchanged: () => this.#confirmed === confirmed,
     });
   }
 
