@@ -84,6 +84,21 @@ describe('the domain view', () => {
     expect(follower.problems).toEqual([]);
   });
 
+  test('says when a member has left, and only then', async () => {
+    const domain = new TestDomain();
+    await using manager = await ShowsTokens.start();
+    manager.tokens = domain.tokens;
+    await using follower = startView(domain, [manager]);
+    const heard: number[] = [];
+    follower.view.onRemoval(() => heard.push(follower.view.state!.generation));
+    domain.rotate();
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    domain.rotate();
+    follower.view.look();
+    await until(() => follower.view.state?.generation === 4);
+    expect(heard).toEqual([3]);
+  });
+
   test('knows nothing from a domain-manager that shows another domain of the same name', async () => {
     await using manager = await ShowsTokens.start();
     manager.tokens = new TestDomain().tokens;

@@ -62,6 +62,11 @@ export class BoundedCache<T> {
     return true;
   }
 
+  /** All of them, which counts as no use. */
+  values(): T[] {
+    return this.#ring.map(({ value }) => value);
+  }
+
   delete(name: string): void {
     const entry = this.#entries.get(name);
     if (entry !== undefined) this.#remove(entry);

@@ -47,7 +47,13 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
     notices,
     audit,
   });
-  const { pipeline, pipelineFor, performQuery } = newPipeline(assembly, { stores, hsm, audit, ...background });
+  const { pipeline, pipelineFor, performQuery } = newPipeline(assembly, {
+    domain,
+    stores,
+    hsm,
+    audit,
+    ...background,
+  });
   const readiness = () => readinessOf({ domain, pool, connections, stores, auditFile: audit.file, administrator });
   ready = () => isReady(readiness());
   resources.use(await startEdges(assembly, { pipeline, performQuery, readiness }));

@@ -1,6 +1,12 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertComesBy, assertNotFromFuture, follow, reaches } from '@keyfleet/shared/domain/chain';
-import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import {
+  type DomainState,
+  isMember,
+  type Member,
+  newestAfterRemoval,
+  type VerifiedDomain,
+} from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
@@ -45,6 +51,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   /** Of the tokens of the chain: indexed by generation - 1. */
   readonly #hashes: Uint8Array[] = [];
   #elsewhere: readonly Elsewhere[] = [];
+  readonly #onRemoval: (() => void)[] = [];
   /** A token that follows and verifies, and that this frontend could not take. */
   #untaken: { readonly generation: number; readonly why: string } | undefined;
 
@@ -88,6 +95,11 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return found.generation > generation
       ? `${memberId} has domain token ${found.generation}, but none after ${generation} can be found`
       : `${memberId} has another domain token ${found.generation} than the domain-managers show: the domain is forked`;
+  }
+
+  /** Called as soon as a member has left: nothing that it sends is taken any more. */
+  onRemoval(listener: () => void): void {
+    this.#onRemoval.push(listener);
   }
 
   get state(): DomainState | undefined {
@@ -151,6 +163,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       this.#verified = verified;
       this.#hashes.push(verified.hash);
       this.#elsewhere = this.#elsewhere.filter((one) => !this.#hasInChain(one));
+      const { state } = verified;
+      if (newestAfterRemoval(state)?.createdGeneration === state.generation) for (const hear of this.#onRemoval) hear();
     }
   }
 }

@@ -112,6 +112,21 @@ test('the secret of a resealed record is opened again', async () => {
   expect(state.openings).toBe(2);
 });
 
+test('after a removal a secret is opened again, also one that was being opened then', async () => {
+  const { credentials, find, state } = fixture();
+  const credential = (await find(1000))!;
+  const before = credential.openSigningKey(today, 1000);
+  credentials.forgetSigningKeys();
+  expect(credential.signingKey(today)).toBeUndefined();
+  state.opened = Buffer.from('what the others say');
+  const after = credential.openSigningKey(today, 1000);
+  expect((await before).equals(await after)).toBe(false);
+  expect(credential.signingKey(today)).toBe(await after);
+  credentials.forgetSigningKeys();
+  expect(await find(1000)).toBe(credential);
+  expect(credential.signingKey(today)).toBeUndefined();
+});
+
 test('a secret that cannot be opened now is tried again', async () => {
   const { find, state } = fixture();
   const credential = await find(1000);

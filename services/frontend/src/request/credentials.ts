@@ -89,6 +89,11 @@ export class Credentials {
     return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId);
   }
 
+  /** What one member answered counts only while it is a member: each secret is opened again by those that are left. */
+  forgetSigningKeys(): void {
+    for (const { credential } of this.#entries.values()) credential?.forgetSigningKeys();
+  }
+
   #isFresh({ credential, expiresAt }: Entry): boolean {
     const now = this.#deps.clock.now();
     return now < expiresAt || (credential !== undefined && now < expiresAt + this.#deps.extraMs());
@@ -210,19 +215,30 @@ export class Credential<I extends object = object> {
   /** Opens the secret once for everyone who then asks for `signingKey`. */
   openSigningKey(scope: CredentialScope, deadline: number): Promise<KeyObject> {
     const name = nameOf(scope);
-    const deriving = this.#derived(name, scope, deadline).finally(() => this.#deriving.delete(name));
+    const deriving = this.#derived(scope, deadline);
     this.#deriving.set(name, deriving);
-    return deriving;
+    const isCurrent = (): boolean => this.#deriving.get(name) === deriving;
+    return deriving
+      .then((key) => {
+        // Scopes are checked earlier, so only those of past days can accumulate.
+        if (isCurrent()) this.#signingKeys.set(name, key);
+        return key;
+      })
+      .finally(() => isCurrent() && this.#deriving.delete(name));
   }
 
-  async #derived(name: string, scope: CredentialScope, deadline: number): Promise<KeyObject> {
+  /** Those that are being derived are not kept, either. */
+  forgetSigningKeys(): void {
+    this.#signingKeys.clear();
+    this.#deriving.clear();
+  }
+
+  async #derived(scope: CredentialScope, deadline: number): Promise<KeyObject> {
     const opened = await this.#deps.openSecret(deadline);
     const secret = newSigningSecret(opened);
     opened.fill(0);
     const key = deriveSigningKey(secret, scope);
     secret.fill(0);
-    // Scopes are checked earlier, so only those of past days can accumulate.
-    this.#signingKeys.set(name, key);
     return key;
   }
 

@@ -10,6 +10,7 @@ import type { AccessKeyUses } from '../background/access-key-uses.ts';
 import type { LastUsages } from '../background/last-usages.ts';
 import { GrantTokens } from '../grants/grant-tokens.ts';
 import type { HsmClient } from '../hsm/client.ts';
+import type { DomainView } from '../hsm/domain-view.ts';
 import { newPerformQuery, type PerformQuery } from '../identities/perform-query.ts';
 import { SessionTokens } from '../identities/sts-session-token.ts';
 import { WebIdentities } from '../identities/web-identities.ts';
@@ -32,6 +33,7 @@ import { newPerform, type Perform } from './perform.ts';
 import { Pipeline, type PipelineDeps } from './pipeline.ts';
 
 export interface RequestDeps {
+  readonly domain: Pick<DomainView, 'onRemoval'>;
   readonly stores: Stores;
   readonly hsm: HsmClient;
   readonly audit: AuditTrail;
@@ -101,7 +103,7 @@ export function newPipeline(
 
 function newAuthenticator(
   { config, clock }: Assembly,
-  { stores, hsm, accessKeyUses }: RequestDeps,
+  { domain, stores, hsm, accessKeyUses }: RequestDeps,
   { sessionTokens }: Common,
 ): Authenticator {
   const { records, identities, feed } = stores;
@@ -114,12 +116,13 @@ function newAuthenticator(
     extraMs: () => (feed.servesLastKnown ? config.serveStale : 0),
     clock: monotonicClock,
   });
+  domain.onRemoval(() => credentials.forgetSigningKeys());
   return new Authenticator({ credentials, uses: accessKeyUses, clock, clockSkewMs: config.clockSkew });
 }
 
 function newKmsPerform(
   { config, clock, log, resources }: Assembly,
-  { stores, hsm, audit, lastUsages }: RequestDeps,
+  { domain, stores, hsm, audit, lastUsages }: RequestDeps,
   { policies, users, markers, rates }: Common,
 ): Perform {
   const { guard, cached, grants, keyStores } = stores;
@@ -128,6 +131,7 @@ function newKmsPerform(
     new XksHosts(externalKeyStores.proxies, { timeoutMs: externalKeyStores.timeout, onProblem: reportOf(log) }),
   );
   const proxies = new XksProxies({ hosts, hsm, clock });
+  domain.onRemoval(() => proxies.forgetSigningKeys());
   const clusters = new Clusters({ hsm });
   return newPerform({
     keys: cached,

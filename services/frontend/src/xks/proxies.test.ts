@@ -41,3 +41,27 @@ test('of the requests that waited for the signing key of a store, no more go to 
   expect(calls).toBe(256);
   expect(problems.filter((problem) => problem === 'throttled')).toHaveLength(1_000 - 256);
 });
+
+test('after a removal the secret of a proxy is opened again', async () => {
+  let opened = 0;
+  const execute = () => Promise.resolve({ secretAccessKey: Buffer.alloc(43, String(opened++)) });
+  const signed: string[] = [];
+  const proxies = new XksProxies({
+    clock: { now: () => Date.UTC(2026, 10, 27) },
+    hsm: { execute } as object as XksProxiesDeps['hsm'],
+    hosts: {
+      call: ({ headers }) => {
+        signed.push(headers['authorization'] as string);
+        return Promise.reject(new XksError('key-disabled'));
+      },
+    },
+  });
+  const use = () =>
+    expect(proxies.use(proxy, 'encrypt', { externalKeyId: 'k', members: {}, purpose })).rejects.toThrow(XksError);
+  await use();
+  await use();
+  expect({ opened, signatures: new Set(signed).size }).toEqual({ opened: 1, signatures: 1 });
+  proxies.forgetSigningKeys();
+  await use();
+  expect({ opened, signatures: new Set(signed).size }).toEqual({ opened: 2, signatures: 2 });
+});

@@ -51,7 +51,7 @@ export class XksProxies {
   readonly #deps: XksProxiesDeps;
   readonly #breakers = new Breakers(monotonicClock);
   /** By the proxy object in the record that was read. Each is good for one day, and the secret is not kept. */
-  readonly #signingKeys = new WeakMap<XksProxy, SigningKeyOfDay>();
+  #signingKeys = new WeakMap<XksProxy, SigningKeyOfDay>();
 
   constructor(deps: XksProxiesDeps) {
     this.#deps = deps;
@@ -120,6 +120,11 @@ export class XksProxies {
     this.#signingKeys.set(proxy.xks, { date: scope.date, key });
     key.catch(() => this.#signingKeys.delete(proxy.xks));
     return key;
+  }
+
+  /** As `Credentials.forgetSigningKeys`. */
+  forgetSigningKeys(): void {
+    this.#signingKeys = new WeakMap();
   }
 
   async #openSigningKey(proxy: ProxyOf, scope: CredentialScope, deadline: number): Promise<KeyObject> {
