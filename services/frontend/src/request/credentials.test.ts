@@ -118,6 +118,8 @@ test('after a removal a secret is opened again, also one that was being opened t
   const before = credential.openSigningKey(today, 1000);
   credentials.forgetSigningKeys();
   expect(credential.signingKey(today)).toBeUndefined();
+  await before;
+  expect(credential.signingKey(today)).toBeUndefined();
   state.opened = Buffer.from('what the others say');
   const after = credential.openSigningKey(today, 1000);
   expect((await before).equals(await after)).toBe(false);
