@@ -55,7 +55,7 @@ export async function storedRecordKeys(redis: RedisClient, state: DomainState): 
   const secrets = new RedisFleetSecrets(await openCalls(redis));
   const refuse = (): Promise<never> => Promise.reject(new Error('no HSM is asked here'));
   const hsm = { execute: refuse, executeEverywhere: refuse };
-  const range = await new FleetRecordKeys({ secrets, hsm, domain: { state }, clock: systemClock }).look();
+  const range = await new FleetRecordKeys({ secrets, hsm, domain: { state }, clock: systemClock }).shown();
   await assertNoneBeyond(redis, range.newest);
   return range;
 }

@@ -56,7 +56,15 @@ export class FleetKey {
 
   /** 32 bytes. A promise only until the key is loaded. */
   load(deadline: number): KeyObject | Promise<KeyObject> {
-    return this.#known() ?? this.#loading.run(() => this.#open(deadline));
+    return this.#known() ?? this.#loading.run(() => this.#openStored(deadline));
+  }
+
+  /** Opens this very token, which is stored, and which the caller has judged. */
+  async open(token: Uint8Array, deadline: number): Promise<KeyObject> {
+    const { state } = this.#deps.domain;
+    const key = await this.#keyIn(token, deadline);
+    this.#opened = { key, token, judgedBy: state };
+    return key;
   }
 
   /** Whether this token holds the same key: the one that was opened, or what resealing made of it. */
@@ -82,16 +90,13 @@ export class FleetKey {
     return this.#opened?.key;
   }
 
-  async #open(deadline: number): Promise<KeyObject> {
+  async #openStored(deadline: number): Promise<KeyObject> {
     const { secrets, domain } = this.#deps;
     const { name } = this.#name;
     const token = (await secrets.findSecret(name)) ?? (await this.#make(deadline));
-    const { state } = domain;
-    assertSealedAsNamed(state, name, token);
+    assertSealedAsNamed(domain.state, name, token);
     this.#deps.assertOurs?.(token, false);
-    const key = await this.#keyIn(token, deadline);
-    this.#opened = { key, token, judgedBy: state };
-    return key;
+    return this.open(token, deadline);
   }
 
   async #keyIn(token: Uint8Array, deadline: number): Promise<KeyObject> {

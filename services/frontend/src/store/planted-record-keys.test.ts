@@ -55,15 +55,14 @@ describe('a former frontend that had record keys made in advance, and writes Red
   test.each(['a frontend at work', 'one that starts'])('does not show one and have %s open another', async (which) => {
     const atWork = open();
     await atWork.newest();
-    await open().makeNext();
+    const rotating = open();
+    await rotating.makeNext();
+    const genuine = (await rotating.newest()).key;
     now += LOOK_AGAIN_MS;
-    const find = secrets.findSecret.bind(secrets);
     const frontend = which === 'one that starts' ? open() : atWork;
     await frontend.look();
     secrets.findSecret = keptToken;
-    await expect((async () => frontend.newest())()).rejects.toThrow('record key 2 is another');
-    secrets.findSecret = find;
-    expect((await frontend.newest()).number).toBe(2);
+    expect((await frontend.newest()).key.equals(genuine)).toBe(true);
   });
 
   test('does not choose which generation is told of the key that is made', async () => {
@@ -73,20 +72,27 @@ describe('a former frontend that had record keys made in advance, and writes Red
     expect(await open(racing).makeNext()).toEqual({ number: 2, madeIn: 2 });
   });
 
-  test.each(['who makes the next key', 'a frontend that starts with what it knew'])(
-    'does not show %s another in the place of the key before',
-    async (which) => {
-      const known = await open().makeNext();
-      const atWork = open(secrets, known);
-      await (which === 'who makes the next key' ? atWork : open(secrets, known)).makeNext();
-      expect(await atWork.look()).toMatchObject({ newest: 3 });
-      const find = secrets.findSecret.bind(secrets);
-      secrets.findSecret = async (name) => (name === 'record-key-2' ? keptToken(name) : find(name));
-      await expect(atWork.find(2)).rejects.toThrow('record key 2 is another');
-      secrets.findSecret = find;
-      expect(await atWork.find(2)).toBeDefined();
-    },
-  );
+  test('does not show who makes the next key another in the place of the key before', async () => {
+    const rotating = open();
+    const known = await rotating.makeNext();
+    const genuine = (await rotating.newest()).key;
+    const atWork = open(secrets, known);
+    await atWork.makeNext();
+    secrets.findSecret = keptToken;
+    expect((await atWork.find(2))?.equals(genuine)).toBe(true);
+  });
+
+  test('does not show a frontend that starts with what it knew another in the place of the key before', async () => {
+    const known = await open().makeNext();
+    await open(secrets, known).makeNext();
+    const atWork = open(secrets, known);
+    expect(await atWork.look()).toMatchObject({ newest: 3 });
+    const find = secrets.findSecret.bind(secrets);
+    secrets.findSecret = async (name) => (name === 'record-key-2' ? keptToken(name) : find(name));
+    await expect(atWork.find(2)).rejects.toThrow('record key 2 is another');
+    secrets.findSecret = find;
+    expect(await atWork.find(2)).toBeDefined();
+  });
 
   test('does not slip one in between what the command found and what it makes', async () => {
     const rotating = open();

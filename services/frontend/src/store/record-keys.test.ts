@@ -1,4 +1,5 @@
-import { mkdtempDisposable } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -8,6 +9,7 @@ import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
 import { MemoryStore } from './memory-store.ts';
 import { DamagedRecordError } from './store.ts';
+import { HsmUnavailableError } from '../hsm/commands.ts';
 import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 
@@ -167,6 +169,83 @@ test('a frontend that starts with its disk makes no record key in the place of o
   accepting.forget(['store-a']);
   expect((await accepting.newest()).number).toBe(1);
   expect((await (await startWith(lossy, disk.path)).newest()).number).toBe(1);
+});
+
+/** As anybody can write it who has read the id of the active domain key: only its header is well-formed. */
+async function withRubbish(number: number, token: Uint8Array): Promise<Buffer> {
+  const rubbish = Buffer.from(token);
+  Buffer.from(`record-key-${number}`).copy(rubbish, rubbish.indexOf('record-key-'));
+  return Buffer.concat([rubbish.subarray(0, -16), randomBytes(16)]);
+}
+
+test.each([
+  ['at work', 'before a removal'],
+  ['at work', 'after one'],
+  ['that starts', 'before a removal'],
+  ['that starts', 'after one'],
+])('a frontend %s follows no record key that nobody made, %s, and writes none down', async (which, when) => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  const { secrets, domain, time } = fleet;
+  const atWork = await startWith(fleet, disk.path);
+  await atWork.newest();
+  const written = async () => readFile(join(disk.path, 'record-key-floor.json'), 'utf8');
+  const before = await written();
+  const planted = await withRubbish(2, (await secrets.findSecret('record-key-1'))!);
+  if (when === 'after one') domain.rotate(0, { afterRemoval: true });
+  const find = secrets.findSecret.bind(secrets);
+  secrets.findSecret = async (name) => (name === 'record-key-2' ? planted : find(name));
+  time.ms += LOOK_AGAIN_MS;
+  const frontend = which === 'at work' ? atWork : await startWith(fleet, disk.path);
+  const refused = 'record key 2 does not open. If nobody replaced the record key, remove kf:secret:{record-key-2}';
+  await expect((async () => frontend.newest())()).rejects.toThrow(refused);
+  await expect(frontend.find(2)).rejects.toThrow(DamagedRecordError);
+  expect(await written()).toBe(before);
+
+  secrets.findSecret = find;
+  for (const one of [frontend, await startWith(fleet, disk.path)]) expect((await one.newest()).number).toBe(1);
+  expect(await secrets.findSecret('record-key-2')).toBeUndefined();
+});
+
+test('the first record key is written down only if it opens', async () => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  const secrets = new MemoryStore();
+  await secrets.insertSecret('record-key-1', await withRubbish(1, (await fleet.secrets.findSecret('record-key-1'))!));
+  await expect((await startWith({ ...fleet, secrets }, disk.path)).look()).rejects.toThrow(
+    'record key 1 does not open',
+  );
+  expect((await (await startWith({ ...fleet, secrets: new MemoryStore() }, disk.path)).newest()).number).toBe(1);
+});
+
+test('a record key that is taken away or changed while a frontend opens it is not made anew', async () => {
+  const { secrets, keys, rotating, time } = await twoFrontends();
+  await rotating.makeNext();
+  const find = secrets.findSecret.bind(secrets);
+  let shown = 0;
+  secrets.findSecret = async (name) => (name === 'record-key-2' && shown++ > 0 ? undefined : find(name));
+  time.ms += LOOK_AGAIN_MS;
+  await expect((async () => keys.newest())()).rejects.toThrow('record key 2 does not open');
+  secrets.findSecret = find;
+  expect((await keys.newest()).number).toBe(2);
+});
+
+test('a next record key from before a removal is followed, by who looks only after it', async () => {
+  const { domain, keys, rotating, time } = await twoFrontends();
+  await rotating.makeNext();
+  domain.rotate(0, { afterRemoval: true });
+  time.ms += LOOK_AGAIN_MS;
+  expect((await keys.newest()).number).toBe(2);
+});
+
+test('while no HSM opens it, a next record key is not followed', async () => {
+  const { hsm, keys, rotating, time } = await twoFrontends();
+  await rotating.makeNext();
+  hsm.failure = new HsmUnavailableError('timed-out');
+  time.ms += LOOK_AGAIN_MS;
+  await expect((async () => keys.newest())()).rejects.toBe(hsm.failure);
+  hsm.failure = undefined;
+  expect((await keys.newest()).number).toBe(2);
 });
 
 test('an acceptance of another store holds though it comes while a frontend looks', async () => {

@@ -6,7 +6,16 @@ import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { FleetKey, type FleetKeyName, madeIn } from './fleet-key.ts';
 import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { type FollowedKeys, noRecordKeyFloor, type RecordKeyFloor } from './record-key-floor.ts';
-import { DamagedRecordError, type FleetSecretStore } from './store.ts';
+import {
+  doesNotOpen,
+  isFromBefore,
+  isLost,
+  isMissing,
+  isPlanted,
+  isPlantedAsOldest,
+  isReplaced,
+} from './record-key-problems.ts';
+import type { FleetSecretStore } from './store.ts';
 
 const COMMAND_TIMEOUT_MS = 5_000;
 /** The longest time for which a record is still written under a key that is no longer the newest. */
@@ -108,9 +117,14 @@ export class FleetRecordKeys implements RecordKeys {
     return number < oldest || number > newest ? undefined : (await this.#load(number)).key;
   }
 
-  /** The range of keys that exist now. */
+  /** The range of keys that exist now, of which the newest was opened here. */
   look(): Promise<Seen> {
     return this.#looking.run(() => this.#look());
+  }
+
+  /** As the store shows it: no key is opened. */
+  shown(): Promise<RecordKeyRange> {
+    return this.#seenNow();
   }
 
   /**
@@ -123,11 +137,8 @@ export class FleetRecordKeys implements RecordKeys {
     try {
       return await this.#keyOf(number).isIn(token, this.#deadline());
     } catch (cause) {
-      if (!(cause instanceof HsmRefusedError) && !(cause instanceof FormatError)) throw cause;
-      throw new DamagedRecordError(
-        `record key ${number} does not open: restore kf:secret:{${recordKeyName(number).name}} from a backup`,
-        { cause },
-      );
+      if (!isRefusal(cause)) throw cause;
+      throw doesNotOpen(number, cause);
     }
   }
 
@@ -166,6 +177,7 @@ export class FleetRecordKeys implements RecordKeys {
       if (accepted !== undefined) await this.#floor.forget(accepted);
       const at = this.#now.now();
       const seen = await this.#seenNow();
+      if (isOfThisStore() && seen.newest !== this.#seen?.newest) await this.#assertOpens(seen);
       const isProven = seen.madeIn > 0 && seen.madeIn >= this.#lastRemoval();
       if (isProven && isOfThisStore()) await this.#floor.raise(seen);
       if (isOfThisStore()) {
@@ -177,6 +189,22 @@ export class FleetRecordKeys implements RecordKeys {
       if (isOfThisStore()) throw error;
     }
     return this.#look();
+  }
+
+  /** The header of a token is plain: anybody can write one, with the id of the active domain key. */
+  async #assertOpens({ newest, madeIn: seenMadeIn }: Seen): Promise<void> {
+    const key = this.#keyOf(newest);
+    const { name } = recordKeyName(newest);
+    const generation = this.#asFarAsKnown(seenMadeIn);
+    if (generation === 0 || key.token !== undefined) return;
+    const token = await this.#deps.secrets.findSecret(name);
+    if (token === undefined || madeIn(this.#state(), name, token) !== generation) throw doesNotOpen(newest);
+    try {
+      await key.open(token, this.#deadline());
+    } catch (cause) {
+      if (!isRefusal(cause)) throw cause;
+      throw doesNotOpen(newest, cause);
+    }
   }
 
   async #seenNow(): Promise<Seen> {
@@ -297,44 +325,6 @@ function withNext({ oldest, newest, madeIn, earlier }: Seen, madeInNext: number)
   return { oldest, newest: newest + 1, madeIn: madeInNext, earlier: new Map([...earlier, [newest, madeIn]]) };
 }
 
-function isPlanted(number: number): DamagedRecordError {
-  const { name } = recordKeyName(number);
-  return new DamagedRecordError(
-    `nothing shows that record key ${number} was made after record key ${number - 1}: somebody put it there. Remove kf:secret:{${name}}, and run the command again.`,
-  );
-}
-
-/** An HSM that has not heard of the removal made it. */
-function isFromBefore(number: number): DamagedRecordError {
-  return new DamagedRecordError(
-    `the hsm-worker that made record key ${number} has not followed the last removal yet, so it was not stored. Run the command again.`,
-  );
-}
-
-/** As a former frontend may have it, with access to Redis. */
-function isPlantedAsOldest(number: number, known: number): DamagedRecordError {
-  const { name } = recordKeyName(number);
-  return new DamagedRecordError(
-    `record key ${number} is said to be the oldest, and nothing shows that it was made after record key ${known}: somebody put it there. Restore kf:record-keys from a backup, and remove kf:secret:{${name}} (docs/recovery.md).`,
-  );
-}
-
-function isReplaced(number: number): DamagedRecordError {
-  const { name } = recordKeyName(number);
-  return new DamagedRecordError(
-    `record key ${number} is another than this frontend used before: restore kf:secret:{${name}} from a backup; if operators accepted another store, remove record-key-floor.json (docs/recovery.md)`,
-  );
-}
-
-function isLost(number: number): DamagedRecordError {
-  const { name } = recordKeyName(number);
-  return new DamagedRecordError(
-    `record key ${number} is missing, and this frontend used it before: restore kf:secret:{${name}} from a backup; if operators accepted an older store, remove record-key-floor.json (docs/recovery.md)`,
-  );
-}
-
-function isMissing(number: number): DamagedRecordError {
-  return new DamagedRecordError(
-    `record key ${number} is missing, and older ones were dropped: restore kf:secret:{${recordKeyName(number).name}} from a backup (docs/recovery.md)`,
-  );
+function isRefusal(cause: unknown): boolean {
+  return cause instanceof HsmRefusedError || cause instanceof FormatError;
 }
