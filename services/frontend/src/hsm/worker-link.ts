@@ -30,8 +30,8 @@ export interface WorkerLinkOptions {
 
 const FIRST_BACKOFF_MS = 50;
 const LAST_BACKOFF_MS = 2000;
-/** After a channel that ended sooner the next one is not opened at once. */
-const SOON_MS = 10_000;
+/** After a channel that ended sooner the next one is not opened at once. A removal may end one that is seconds old. */
+const SOON_MS = LAST_BACKOFF_MS;
 const ENDED_SOON = 'the channel ended soon after it was opened';
 
 /** Keeps one channel to one worker: reopens it when it ends, and under a new session when the old one is half over. */
@@ -68,6 +68,8 @@ export class WorkerLink {
 
   #connect(): void {
     if (this.#stop.signal.aborted) return;
+    // What failed before it counts no more: after a removal the next one is needed at once.
+    if (this.#channel !== undefined && this.#hasLasted()) this.#failures = 0;
     this.#connecting ??= this.#connectUntilDone().finally(() => (this.#connecting = undefined));
   }
 
@@ -83,6 +85,11 @@ export class WorkerLink {
         this.#failed(error);
       }
     }
+  }
+
+  /** Of the channel in use, or the last one. */
+  #hasLasted(): boolean {
+    return this.#options.clock.now() - this.#usedSince >= SOON_MS;
   }
 
   #failed(error: unknown): void {
@@ -107,7 +114,7 @@ export class WorkerLink {
       if (wasCurrent) this.#channel = undefined;
       events.onClosed(channel, unanswered);
       if (!wasCurrent) return;
-      if (clock.now() - this.#usedSince >= SOON_MS) this.#failures = 0;
+      if (this.#hasLasted()) this.#failures = 0;
       else this.#failed(new Error(ENDED_SOON));
       this.#connect();
     };
