@@ -129,6 +129,19 @@ test('after a removal a secret is opened again, also one that was being opened t
   expect(credential.signingKey(today)).toBeUndefined();
 });
 
+test('after a removal a record is read again, which may be resealed, unless the store is away', async () => {
+  const { credentials, find, state } = fixture();
+  const credential = await find(1000);
+  credentials.forgetSigningKeys();
+  state.extraMs = 30_000;
+  expect(await find(1000)).toBe(credential);
+  state.extraMs = 0;
+  state.stored.set(record.accessKeyId, { ...record, token: new Uint8Array([2]) });
+  const resealed = await find(1000);
+  expect(resealed).not.toBe(credential);
+  expect([await find(1000), state.lookups]).toEqual([resealed, 2]);
+});
+
 test('a secret that cannot be opened now is tried again', async () => {
   const { find, state } = fixture();
   const credential = await find(1000);

@@ -40,6 +40,8 @@ interface Entry {
   readonly credential: Found;
   readonly record: AccessKeyRecord | undefined;
   readonly expiresAt: number;
+  /** How many removals were known. */
+  readonly removals: number;
 }
 
 interface KnownSession extends Pick<OpenedSession, 'isAccepted'> {
@@ -67,6 +69,7 @@ export class Credentials {
   readonly #deps: CredentialsDeps;
   readonly #entries = new BoundedCache<Entry>({ maxWeight: MAX_CREDENTIALS });
   readonly #loading = new Map<string, Promise<Found>>();
+  #removals = 0;
   readonly #sessions = new BoundedCache<KnownSession>({
     maxWeight: MAX_SESSION_BYTES,
     // What the token says is kept, too, once as content and once in the caller that it makes.
@@ -89,14 +92,20 @@ export class Credentials {
     return this.#loading.get(accessKeyId) ?? this.#load(accessKeyId);
   }
 
-  /** What one member answered counts only while it is a member: each secret is opened again by those that are left. */
+  /**
+   * What one member answered counts only while it is a member: each secret is opened again by those that are left, out
+   * of the record as it is then, for after a removal it is resealed and its domain key retired.
+   */
   forgetSigningKeys(): void {
+    this.#removals++;
     for (const { credential } of this.#entries.values()) credential?.forgetSigningKeys();
   }
 
-  #isFresh({ credential, expiresAt }: Entry): boolean {
+  #isFresh({ credential, expiresAt, removals }: Entry): boolean {
     const now = this.#deps.clock.now();
-    return now < expiresAt || (credential !== undefined && now < expiresAt + this.#deps.extraMs());
+    if (removals === this.#removals && now < expiresAt) return true;
+    const extraMs = credential === undefined ? 0 : this.#deps.extraMs();
+    return extraMs > 0 && now < expiresAt + extraMs;
   }
 
   #findSession(accessKeyId: string, token: string, deadline: number): Found | Promise<Found> {
@@ -157,7 +166,8 @@ export class Credentials {
 
   #remember(accessKeyId: string, credential: Found, record?: AccessKeyRecord): Found {
     const lifetime = credential === undefined ? NOT_FOUND_MS : FOUND_MS;
-    this.#entries.set(accessKeyId, { credential, record, expiresAt: this.#deps.clock.now() + lifetime });
+    const expiresAt = this.#deps.clock.now() + lifetime;
+    this.#entries.set(accessKeyId, { credential, record, expiresAt, removals: this.#removals });
     return credential;
   }
 }
