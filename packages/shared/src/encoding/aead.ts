@@ -30,6 +30,11 @@ export function seal({ key, iv, associatedData }: SealingKey, plaintext: Uint8Ar
   return [ciphertext, cipher.getAuthTag()];
 }
 
+/** What `open` takes, of a ciphertext that ends in its tag. */
+export function splitTag(sealed: Uint8Array): { ciphertext: Uint8Array; tag: Uint8Array } {
+  return { ciphertext: sealed.subarray(0, -tagLength), tag: sealed.subarray(-tagLength) };
+}
+
 /**
  * Returns the plaintext. Throws `CannotOpenError` unless key, IV, associated data, ciphertext and tag belong together.
  */

@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
-import { ivLength, open, tagLength } from '@keyfleet/shared/encoding/aead';
+import { ivLength, open, splitTag } from '@keyfleet/shared/encoding/aead';
 import { isSignatureOfOffLoop, signBytesOffLoop } from '@keyfleet/shared/domain/signature';
 import type { Member } from '@keyfleet/shared/domain/state';
 import { agree, type EphemeralKey, newAgreementKey } from '@keyfleet/shared/hsm/ephemeral-keys';
@@ -146,8 +146,7 @@ export async function verifiedMember(
 
 function openSessionKey(sealed: Uint8Array, key: KeyObject): KeyObject {
   // The transport key encrypts one message only, hence the constant IV.
-  const parts = { ciphertext: sealed.subarray(0, -tagLength), tag: sealed.subarray(-tagLength) };
-  const plain = open({ key, iv: Buffer.alloc(ivLength) }, parts);
+  const plain = open({ key, iv: Buffer.alloc(ivLength) }, splitTag(sealed));
   const sessionKey = createSecretKey(plain);
   plain.fill(0);
   return sessionKey;

@@ -1,4 +1,4 @@
-import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shared/encoding/aead';
+import { CannotOpenError, ivLength, open, seal, splitTag } from '@keyfleet/shared/encoding/aead';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
@@ -100,8 +100,7 @@ function opened(token: DomainToken, identity: Identity): { secrets: DomainSecret
   let plaintext: Buffer | undefined;
   try {
     dkek = unwrapDkek(token, identity);
-    const [ciphertext, tag] = [token.sealed.subarray(0, -tagLength), token.sealed.subarray(-tagLength)];
-    plaintext = open({ key: dkek, iv: token.iv, associatedData: token.header }, { ciphertext, tag });
+    plaintext = open({ key: dkek, iv: token.iv, associatedData: token.header }, splitTag(token.sealed));
     const secrets = decodeSecrets(plaintext);
     const { domainKeys } = token.state;
     const complete = secrets.domainKeys.length === domainKeys.length;

@@ -1,5 +1,5 @@
 import { createECDH, createSecretKey, hash, hkdfSync, type KeyObject } from 'node:crypto';
-import { CannotOpenError, ivLength, open, seal, tagLength } from '@keyfleet/shared/encoding/aead';
+import { CannotOpenError, ivLength, open, seal, splitTag } from '@keyfleet/shared/encoding/aead';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { encodedPoint, pointOf } from '@keyfleet/shared/domain/signature';
 import {
@@ -108,8 +108,7 @@ export function unwrapDkek({ wrappedKeys, state }: DomainToken, identity: Identi
           { agreed, encapsulated: wrapped.encapsulated && identity.decapsulate(wrapped.encapsulated) },
           context,
         );
-  const [ciphertext, tag] = [wrapped.sealed.subarray(0, -tagLength), wrapped.sealed.subarray(-tagLength)];
-  return open({ key, iv: wrapped.iv, associatedData: context }, { ciphertext, tag });
+  return open({ key, iv: wrapped.iv, associatedData: context }, splitTag(wrapped.sealed));
 }
 
 function contextOf(wrapped: WrappedKey, identity: Identity, { version, domain, generation }: DomainState): Buffer {
