@@ -17,15 +17,16 @@ import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 
 const clock = { now: Date.now };
 const domain = 'test';
 const anna = { operatorId: 'anna', privateKey: generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey };
 
-async function accept(client: RedisClient, inPlaceOf?: string): Promise<void> {
+async function accept(client: RedisClient, inPlaceOf?: string, acceptedAt = Date.now()): Promise<void> {
   const present = await readStoreIdentity(client, domain);
-  await acceptStore(client, domain, { present, inPlaceOf, signer: anna });
+  await acceptStore(client, domain, { present, inPlaceOf, acceptedAt, signer: anna });
 }
 
 describe('a store', () => {
@@ -43,6 +44,7 @@ describe('a store', () => {
       domain,
       clients: [client, writer],
       writes,
+      clock,
       generation: () => generation,
       operators: () => [{ operatorId: 'anna', role: 'operator', signingKey: encodedPublicKey(anna.privateKey) }],
       keepsWrites: true,
@@ -146,6 +148,39 @@ describe('a store', () => {
     await service.client.hset(storeAt(domain), { id: 'other', follows: id });
     await service.refused();
     expect(service.said).toEqual([expect.stringContaining('it is another store (other) than before')]);
+  });
+
+  test('that was accepted before the service began with the one before is another store: the acceptance is an old one', async () => {
+    const before = await redis.client.hgetall(storeAt(domain));
+    await accept(redis.client, undefined, Date.now() - 3_600_000);
+    const accepted = await redis.client.hgetall(storeAt(domain));
+    const show = (store: Record<string, string>) =>
+      redis.client.multi().del(storeAt(domain)).hset(storeAt(domain), store).exec();
+    await show(before);
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    await show(accepted);
+    await service.refused();
+    const dated = new Date(Number(accepted['acceptedAt'])).toISOString();
+    expect(service.said).toEqual([
+      expect.stringContaining(`than before (${before['id']}), and its acceptance is dated ${dated}.`),
+    ]);
+    await accept(redis.client, before['id']);
+    await expect.poll(() => service.guard.problem).toBeUndefined();
+    expect(service.said.at(-1)).toBe('accepted');
+  });
+
+  test('with a date that nobody signed is another store', async () => {
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    await accept(service.client, undefined, Date.now() - 3_600_000);
+    await service.refused();
+    for (const acceptedAt of [String(Date.now()), 'never', '9'.repeat(40)]) {
+      await service.client.hset(storeAt(domain), { acceptedAt });
+      await setTimeout(1_200);
+      expect(() => service.guard.assertFit()).toThrow(StoreRefusedError);
+    }
+    expect(service.said).not.toContain('accepted');
   });
 
   test('that lacks domain tokens which were verified is refused by who starts now, too', async () => {

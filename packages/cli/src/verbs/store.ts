@@ -51,7 +51,7 @@ export const accept = verb({
     );
     const durability = await checkDurability(redis, 'strict');
     const writes = new DurableWrites(redis, () => durability);
-    const acceptance = { present: seen, inPlaceOf, signer };
+    const acceptance = { present: seen, inPlaceOf, acceptedAt: Date.now(), signer };
     if ((await writes.write(storeAt(domain), (client) => acceptStore(client, domain, acceptance))) !== 1) {
       throw new CliError('somebody else accepted a store at the same time. See: keyfleet doctor');
     }

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { encodedPublicKey } from '../domain/signature.ts';
 import type { Operator } from '../domain/state.ts';
-import { isAcceptedBy, MAX_FOLLOWED, signAcceptance } from './store-acceptance.ts';
+import { isAcceptedBy, isTimely, MAX_FOLLOWED, signAcceptance } from './store-acceptance.ts';
 
 const signerOf = (operatorId: string) => {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
@@ -13,7 +13,7 @@ const operators: Operator[] = [
   { operatorId: 'anna', role: 'operator', signingKey: anna.signingKey },
   { operatorId: 'frontend-1', role: 'service-host', signingKey: frontend.signingKey },
 ];
-const acceptance = { domain: 'test', id: 'new', follows: ['old', 'older'] };
+const acceptance = { domain: 'test', id: 'new', follows: ['old', 'older'], acceptedAt: 1_800_000_000_000 };
 
 test('an operator accepts a store in place of those before', () => {
   expect(isAcceptedBy(operators, acceptance, signAcceptance(acceptance, anna))).toBe(true);
@@ -32,9 +32,19 @@ test('an acceptance holds for this domain, this store and those before it alone'
   for (const other of [
     { domain: 'other' },
     { id: 'other' },
+    { acceptedAt: acceptance.acceptedAt + 1 },
     { follows: ['old'] },
     { follows: ['old,older'] },
     { follows: many },
   ])
     expect(isAcceptedBy(operators, { ...acceptance, ...other }, signed)).toBe(false);
+});
+
+test('it is timely if it was signed while the service knew the store before, give or take ten minutes for clocks', () => {
+  const [at, minute] = [acceptance.acceptedAt, 60_000];
+  expect(isTimely(acceptance, at - 365 * 24 * 60 * minute, at + 1)).toBe(true);
+  expect(isTimely(acceptance, at + 10 * minute, at + 10 * minute)).toBe(true);
+  expect(isTimely(acceptance, at + 10 * minute + 1, at + 11 * minute)).toBe(false);
+  expect(isTimely(acceptance, at - 20 * minute, at - 10 * minute)).toBe(true);
+  expect(isTimely(acceptance, at - 20 * minute, at - 10 * minute - 1)).toBe(false);
 });

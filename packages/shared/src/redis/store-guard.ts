@@ -1,8 +1,9 @@
+import type { Clock } from '../clock.ts';
 import type { Operator } from '../domain/state.ts';
 import { SingleFlight } from '../single-flight.ts';
 import type { RedisClient } from './connect.ts';
 import type { DurableWrites } from './durable-writes.ts';
-import { isAcceptedBy } from './store-acceptance.ts';
+import { isAcceptedBy, isTimely } from './store-acceptance.ts';
 import { giveIdentity, raiseMark, readStoreIdentity, type StoreIdentity } from './store-identity.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -17,6 +18,8 @@ interface Known {
   readonly id: string;
   /** The highest mark acknowledged to this service. */
   readonly mark: number;
+  /** When this service first saw it. */
+  readonly since: number;
 }
 
 export interface StoreGuardOptions {
@@ -24,6 +27,7 @@ export interface StoreGuardOptions {
   /** Every connection to the store. Routine looks use the first. */
   readonly clients: readonly RedisClient[];
   readonly writes: DurableWrites;
+  readonly clock: Clock;
   /** The newest generation of the domain that this service has verified; 0 while there is none. */
   readonly generation: () => number;
   /** The operators of that generation, one of whom must have signed that another store is accepted. */
@@ -111,9 +115,9 @@ export class StoreGuard implements Disposable {
     if (this.#problem !== undefined || !this.#wrote || this.#known === undefined) return;
     this.#wrote = false;
     const { domain, writes } = this.#options;
-    const { id } = this.#known;
+    const { id, since } = this.#known;
     const mark = Number(await writes.write(domain, (client) => raiseMark(client, domain, id)));
-    if (this.#known?.id === id) this.#known = { id, mark: Math.max(mark, this.#known.mark) };
+    if (this.#known?.id === id) this.#known = { id, mark: Math.max(mark, this.#known.mark), since };
   }
 
   /** A look that began on a lost connection decides nothing. */
@@ -136,21 +140,25 @@ export class StoreGuard implements Disposable {
   }
 
   #judge(seen: StoreIdentity, known: Known | undefined, floor: number): void {
-    const accepted = known !== undefined && seen.id !== known.id && this.#isAccepted(seen, known);
+    const now = this.#options.clock.now();
+    const succeeds = known !== undefined && seen.id !== known.id && this.#succeeds(seen, known);
+    const accepted = succeeds && isTimely(seen, known.since, now);
     if (accepted) {
-      this.#known = { id: seen.id, mark: 0 };
+      this.#known = { id: seen.id, mark: 0, since: now };
       this.#options.onAccepted(seen.follows);
-    } else if (this.#known === undefined && seen.id !== '') this.#known = { id: seen.id, mark: 0 };
+    } else if (this.#known === undefined && seen.id !== '') this.#known = { id: seen.id, mark: 0, since: now };
+    const untimely = succeeds ? `, and its acceptance is dated ${new Date(seen.acceptedAt).toISOString()}` : '';
     const trouble = accepted ? undefined : troubleWith(seen, known, floor);
     const before = this.#problem?.message;
-    this.#problem = trouble === undefined ? undefined : new StoreRefusedError(`Redis: ${trouble}. ${RUNBOOK}`);
+    this.#problem =
+      trouble === undefined ? undefined : new StoreRefusedError(`Redis: ${trouble}${untimely}. ${RUNBOOK}`);
     if (this.#problem !== undefined && this.#problem.message !== before) this.#options.onRefused(this.#problem);
   }
 
-  #isAccepted(seen: StoreIdentity, known: Known): boolean {
+  #succeeds(seen: StoreIdentity, known: Known): boolean {
     const { domain, operators } = this.#options;
-    const { id, follows } = seen;
-    return follows.includes(known.id) && isAcceptedBy(operators(), { domain, id, follows }, seen);
+    const { id, follows, acceptedAt } = seen;
+    return follows.includes(known.id) && isAcceptedBy(operators(), { domain, id, follows, acceptedAt }, seen);
   }
 }
 

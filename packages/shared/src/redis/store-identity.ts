@@ -10,6 +10,8 @@ export interface StoreIdentity extends AcceptanceSignature {
   readonly id: string;
   /** The stores that this one succeeds, by the operators' decision, which an operator signed. */
   readonly follows: readonly string[];
+  /** When that was; 0 if nobody did. */
+  readonly acceptedAt: number;
   /** Counts up with writes: an older copy of the store has a lower one. */
   readonly mark: number;
   /** The number of domain tokens in it. */
@@ -17,14 +19,15 @@ export interface StoreIdentity extends AcceptanceSignature {
 }
 
 export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
-  const [[id, follows, mark, acceptedBy, signature], generation] = await Promise.all([
-    client.hmget(storeAt(domain), 'id', 'follows', 'mark', 'acceptedBy', 'signature'),
+  const [[id, follows, mark, acceptedAt, acceptedBy, signature], generation] = await Promise.all([
+    client.hmget(storeAt(domain), 'id', 'follows', 'mark', 'acceptedAt', 'acceptedBy', 'signature'),
     client.llen(tokensAt(domain)),
   ]);
   return {
     id: id ?? '',
     follows: idsOf(follows ?? ''),
     mark: Number(mark ?? 0),
+    acceptedAt: dateOf(acceptedAt ?? ''),
     generation,
     acceptedBy: acceptedBy ?? '',
     signature: signature ?? '',
@@ -32,12 +35,12 @@ export async function readStoreIdentity(client: RedisClient, domain: string): Pr
 }
 
 /**
- * KEYS: store. ARGV: id, the ids that it follows, the id that it must have, the operator, the signature. 0: somebody
- * else changed it.
+ * KEYS: store. ARGV: id, the ids that it follows, the id that it must have, when, the operator, the signature. 0:
+ * somebody else changed it.
  */
 const ACCEPT = `
 if (redis.call('HGET', KEYS[1], 'id') or '') ~= ARGV[3] then return 0 end
-redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2], 'acceptedBy', ARGV[4], 'signature', ARGV[5])
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2], 'acceptedAt', ARGV[4], 'acceptedBy', ARGV[5], 'signature', ARGV[6])
 return 1`;
 
 /** KEYS: store. ARGV: the id that it must have. */
@@ -50,6 +53,7 @@ export interface Acceptance {
   readonly present: Pick<StoreIdentity, 'id' | 'follows'>;
   /** A store that the present one, as from a backup that is older, does not know. */
   readonly inPlaceOf?: string | undefined;
+  readonly acceptedAt: number;
   readonly signer: Signer;
 }
 
@@ -60,13 +64,14 @@ export interface Acceptance {
 export function acceptStore(
   client: RedisCommands,
   domain: string,
-  { present, inPlaceOf = '', signer }: Acceptance,
+  { present, inPlaceOf = '', acceptedAt, signer }: Acceptance,
 ): unknown {
   const known = [...present.follows, present.id].filter((one) => one !== inPlaceOf);
   const follows = [...known, inPlaceOf].filter((one) => one !== '').slice(-MAX_FOLLOWED);
   const id = randomUUID();
-  const { acceptedBy, signature } = signAcceptance({ domain, id, follows }, signer);
-  return client.eval(ACCEPT, 1, storeAt(domain), id, follows.join(','), present.id, acceptedBy, signature);
+  const { acceptedBy, signature } = signAcceptance({ domain, id, follows, acceptedAt }, signer);
+  const signed = [acceptedAt, acceptedBy, signature];
+  return client.eval(ACCEPT, 1, storeAt(domain), id, follows.join(','), present.id, ...signed);
 }
 
 /** For a store from before stores had one. */
@@ -77,6 +82,11 @@ export function giveIdentity(client: RedisCommands, domain: string): unknown {
 /** Returns the new mark, or 0 if it is another store. */
 export function raiseMark(client: RedisCommands, domain: string, id: string): unknown {
   return client.eval(RAISE_MARK, 1, storeAt(domain), id);
+}
+
+/** Anyone who reaches Redis may have written it. */
+function dateOf(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 
 function idsOf(text: string): readonly string[] {

@@ -36,6 +36,7 @@ export async function startStore(
       domain,
       clients: [redis],
       writes,
+      clock,
       // Lost tokens are stored again, if it is the same store.
       generation: () => 0,
       operators,

@@ -126,7 +126,7 @@ interface Guarded {
 }
 
 function startGuard(
-  { config, events, resources }: Assembly,
+  { config, clock, events, resources }: Assembly,
   { connections, writes, domain, onAccepted }: Guarded,
 ): StoreGuard {
   return resources.use(
@@ -134,6 +134,7 @@ function startGuard(
       domain: domain.name,
       clients: [connections.client, connections.writer],
       writes,
+      clock,
       generation: () => domain.state?.generation ?? 0,
       operators: () => domain.state?.operators ?? [],
       keepsWrites: config.redis.durability === 'strict',
