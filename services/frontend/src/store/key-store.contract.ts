@@ -1,19 +1,10 @@
-import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { newKeyId } from '@keyfleet/shared/ids';
-import { type DueKey, dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { KmsKey } from '../keys/kms-key.ts';
-import {
-  type Alias,
-  type AliasStore,
-  ConflictError,
-  type DueStore,
-  type KeyStore,
-  type LastUsage,
-  type LastUsageStore,
-} from './store.ts';
+import { type Alias, type AliasStore, ConflictError, type DueStore, type KeyStore } from './store.ts';
 
-type Store = KeyStore & AliasStore & DueStore & LastUsageStore;
+type Store = KeyStore & AliasStore & DueStore;
 
 export const scope = { accountId: '111122223333', region: 'us-east-1' };
 let madeAt = 1_700_000_000_000;
@@ -200,93 +191,6 @@ export function keyStoreContract(open: () => Promise<Store & Partial<AsyncDispos
       expect(await store.countKeys(scope, 1000)).toBe(4);
       expect(await store.listKeys({ ...scope, accountId: '999999999999' }, 2)).toEqual({ items: [] });
     });
-  });
-
-  describe('keys with a date', () => {
-    const date = Date.UTC(2100, 0, 1);
-    const dueOf = async (key: KmsKey, until: number): Promise<readonly DueKey[]> => {
-      const { items } = await store.listDue(dueShardOf(key), until, { limit: 100 });
-      return items.filter(({ keyId }) => keyId === key.keyId);
-    };
-
-    test('a key is due from the date of its deletion or rotation on, and not before', async () => {
-      const automaticRotation = { periodInDays: 90, nextDate: date };
-      const deleted = newKey({ state: 'PendingDeletion', deletionDate: date, automaticRotation });
-      const rotated = newKey({ automaticRotation });
-      for (const key of [deleted, rotated]) {
-        await store.insertKey(key);
-        expect(await dueOf(key, date - 1)).toEqual([]);
-        const [due, ...more] = await dueOf(key, date);
-        expect(due).toMatchObject({ ...scope, keyId: key.keyId });
-        expect(more).toEqual([]);
-      }
-    });
-
-    test('a key that is disabled or has no date is never due, and is again when it is enabled', async () => {
-      const automaticRotation = { periodInDays: 90, nextDate: date };
-      const key = newKey({ state: 'Disabled', automaticRotation });
-      for (const one of [key, newKey()]) {
-        await store.insertKey(one);
-        expect(await dueOf(one, date * 2)).toEqual([]);
-      }
-      await store.updateKey({ ...key, state: 'Enabled' });
-      expect(await dueOf(key, date)).toHaveLength(1);
-    });
-
-    test('however often the date of a key changes, it has one entry', async () => {
-      let key = newKey({ automaticRotation: { periodInDays: 90, nextDate: date } });
-      await store.insertKey(key);
-      for (let day = 1; day <= 20; day++) {
-        const automaticRotation = { periodInDays: 90, nextDate: date + (day % 3) };
-        key = await store.updateKey({ ...key, automaticRotation });
-        if (day % 5 === 0) key = await store.updateKey(key);
-      }
-      expect(await dueOf(key, date + 1)).toEqual([]);
-      const [entry, ...more] = await dueOf(key, date + 2);
-      expect([entry?.keyId, more]).toEqual([key.keyId, []]);
-      key = await store.updateKey({ ...key, automaticRotation: undefined });
-      expect(await dueOf(key, date + 9)).toEqual([]);
-      await store.removeDue(entry!);
-    });
-
-    test('a failed change of a key leaves no entry behind, and removes none', async () => {
-      const key = newKey({ automaticRotation: { periodInDays: 90, nextDate: date } });
-      await store.insertKey(key);
-      const changes = Array.from({ length: 6 }, () => store.updateKey(key));
-      expect((await Promise.allSettled(changes)).filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
-      expect(await dueOf(key, date)).toHaveLength(1);
-    });
-
-    test('removing the entry of a date removes none that another wrote for the same date meanwhile', async () => {
-      const automaticRotation = { periodInDays: 90, nextDate: date };
-      const key = newKey({ automaticRotation });
-      await store.insertKey(key);
-      const [seen] = await dueOf(key, date);
-      const disabled = await store.updateKey({ ...key, state: 'Disabled' });
-      await store.updateKey({ ...disabled, state: 'Enabled' });
-      await store.removeDue(seen!);
-      expect(await dueOf(key, date)).toHaveLength(1);
-    });
-
-    test('a store says what time it is', async () => {
-      expect(Math.abs((await store.now()) - Date.now())).toBeLessThan(60_000);
-    });
-
-    test('a list continues where a page ended', async () => {
-      const all = Array.from({ length: 40 }, () => newKey({ state: 'PendingDeletion', deletionDate: date }));
-      for (const key of all) await store.insertKey(key);
-      const found: string[] = [];
-      for (let shard = 0; shard < DUE_SHARDS; shard++) {
-        let after: string | undefined;
-        do {
-          const page = { limit: 1, ...(after !== undefined && { after }) };
-          const { items, next } = await store.listDue(shard, date, page);
-          found.push(...items.map(({ keyId }) => keyId));
-          after = next;
-        } while (after !== undefined);
-      }
-      expect(found.toSorted()).toEqual(all.map(({ keyId }) => keyId).toSorted());
-    });
 
     test('aliases that a deletion left behind are cleared away by the id of the key alone', async () => {
       const [gone, other] = [newKeyId(false), newKeyId(false)];
@@ -297,61 +201,10 @@ export function keyStoreContract(open: () => Promise<Store & Partial<AsyncDispos
       expect(await store.findAlias(scope, 'alias/a')).toBeUndefined();
     });
   });
-
-  describe('last usage', () => {
-    const usage = (usedAt: number): LastUsage => ({
-      operation: 'Encrypt',
-      usedAt,
-      requestId: `r${usedAt}`,
-      eventId: `e${usedAt}`,
-    });
-
-    test('the latest use of a key is kept, in whichever order they come', async () => {
-      const key = newKey();
-      await store.insertKey(key);
-      expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
-      for (const usedAt of [9, 1_700_000_000_010, 10]) await store.keepLastUsages([{ ...key, usage: usage(usedAt) }]);
-      expect(await store.findLastUsage(key.region, key.keyId)).toEqual(usage(1_700_000_000_010));
-      expect(await store.findLastUsage('eu-west-1', key.keyId)).toBeUndefined();
-    });
-
-    test('of many uses at once each goes to its key, but for those that are older or whose key is gone', async () => {
-      const keys = Array.from({ length: 5 }, () => newKey());
-      await Promise.all(keys.slice(1).map((key) => store.insertKey(key)));
-      await store.keepLastUsages([{ ...keys[1]!, usage: usage(7) }]);
-      await store.keepLastUsages(keys.map((key, i) => ({ ...key, usage: usage(i + 1) })));
-      const found = await Promise.all(keys.map(({ region, keyId }) => store.findLastUsage(region, keyId)));
-      expect(found).toEqual([undefined, usage(7), usage(3), usage(4), usage(5)]);
-      expect(await store.findKey(keys[0]!.region, keys[0]!.keyId)).toBeUndefined();
-      await store.keepLastUsages([]);
-    });
-
-    test('a use changes nothing else of the key, and a change of the key leaves it', async () => {
-      const key = newKey();
-      await store.insertKey(key);
-      await store.keepLastUsages([{ ...key, usage: usage(1) }]);
-      expect(await store.findKey(key.region, key.keyId)).toEqual(asBytes(key));
-      await store.updateKey({ ...key, state: 'Disabled' });
-      expect(await store.findLastUsage(key.region, key.keyId)).toEqual(usage(1));
-    });
-
-    test('it goes with the key, and a use that is told too late brings nothing back', async () => {
-      const key = newKey();
-      await store.insertKey(key);
-      await store.keepLastUsages([{ ...key, usage: usage(1) }]);
-      await store.deleteKey(key, { id: 'a', text: '{}' });
-      await store.keepLastUsages([{ ...key, usage: usage(2) }]);
-      expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
-      expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
-      await store.forgetEvents(key, await store.claimEvents(key, { now: 1, until: 2 }));
-      await store.insertKey({ ...key, revision: 2 });
-      expect(await store.findLastUsage(key.region, key.keyId)).toBeUndefined();
-    });
-  });
 }
 
 /** Stores return bytes as any kind of Uint8Array. */
-function asBytes(key: KmsKey): object {
+export function asBytes(key: KmsKey): object {
   const bytes = (value: Uint8Array | undefined) =>
     value && expect.objectContaining({ length: value.length, 0: value[0] });
   const backingKeys = key.backingKeys.map((k) => ({ ...k, token: bytes(k.token), publicKey: bytes(k.publicKey) }));

@@ -1,6 +1,8 @@
 import { newKeyId } from '@keyfleet/shared/ids';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { dueStoreContract } from './due-store.contract.ts';
 import { keyStoreContract, newAlias, scope } from './key-store.contract.ts';
+import { lastUsageStoreContract } from './last-usage-store.contract.ts';
 import {
   type AccessKeyRecord,
   type AccessKeyUseStore,
@@ -31,6 +33,8 @@ export function newAccessKey(accessKeyId: string, accountId: string): AccessKeyR
 /** What every store must do; `open` returns an empty one. */
 export function storeContract(open: () => Promise<Store & Partial<AsyncDisposable>>): void {
   describe('keys of a store', () => keyStoreContract(open));
+  describe('keys of a store with a date', () => dueStoreContract(open));
+  describe('last usage in a store', () => lastUsageStoreContract(open));
 
   describe('aliases, identities and secrets of a store', () => {
     let store: Store & Partial<AsyncDisposable>;
