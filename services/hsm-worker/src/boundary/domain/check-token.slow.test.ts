@@ -1,0 +1,138 @@
+import {
+  memberOf,
+  refusalOf,
+  rotation,
+  sealedForNobody,
+  sealedNotFor,
+  TestDomain,
+  testSealKey,
+  withOtherKeys,
+  wrappedBy,
+} from '@keyfleet/test-support/domain';
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { parseToken, type WrappedKey } from '@keyfleet/shared/domain/token';
+import { placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
+import type { Hsm } from '../hsm.ts';
+import { atOnce } from '../steps.ts';
+import { wrapDkek } from './wrapped-dkek.ts';
+
+describe('a member that is asked about a token', () => {
+  test('another member opens a token before it is stored, and changes nothing by that', async () => {
+    const domain = new TestDomain();
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const token = domain.prepare(rotation);
+    const { installed } = witness;
+    witness.check(token);
+    expect(witness.installed).toBe(installed);
+    const rubbish = await sealedForNobody(token, (body) => domain.identities.get(maker.memberId)!.sign(body));
+    expect(refusalOf(() => witness.check(rubbish))).toBe('cannot-open');
+    expect(refusalOf(() => domain.newHsm('hsm-9').check(token))).toBe('skipped');
+    witness.install([token]);
+    maker.install([token]);
+    domain.tokens.push(token);
+    const stranger = domain.newHsm('hsm-9');
+    stranger.install(domain.tokens);
+    expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
+  });
+
+  test('makes the wrapped keys of a token again once, however often it is asked about that', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const token = domain.prepare(rotation);
+    const stepsOf = (hsm: Hsm, of: Buffer) => [...hsm.checking(of)].length;
+    expect([stepsOf(witness, token), stepsOf(witness, token)]).toEqual([3, 0]);
+    expect(witness.check(token)).toEqual(witness.check(token));
+    const another = domain.prepare(rotation, domain.people, domain.hsms[2]);
+    expect(stepsOf(witness, another)).toBe(3);
+    for (const hsm of [maker, witness]) hsm.install([token]);
+    expect(
+      refusalOf(() =>
+        verifyCheck(witness.check(another), [memberOf(witness)], { domain: 'test', ...placeOf(parseToken(another)) }),
+      ),
+    ).toBe('forked');
+  });
+
+  test('confirms no token beside one that it installed while it checked that', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [, second, witness] = domain.hsms as [Hsm, Hsm, Hsm];
+    const fork = domain.prepare(rotation, domain.people, second);
+    const steps = witness.checking(fork);
+    steps.next();
+    witness.install([domain.prepare(rotation)]);
+    expect(refusalOf(() => atOnce(steps))).toBe('stale');
+  });
+
+  test('confirms what it has installed, and says under its signature that it has another one', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [first, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
+    const fork = domain.prepare(rotation, domain.people, second);
+    const token = domain.prepare(rotation);
+    third.install([token]);
+    const restarted = domain.newHsm('hsm-3', third.sealedIdentity());
+    const members = [memberOf(third)];
+    const answer = (hsm: Hsm, to: Buffer) => () =>
+      verifyCheck(hsm.check(to), members, { domain: 'test', ...placeOf(parseToken(to)) });
+    for (const hsm of [third, restarted]) {
+      answer(hsm, token)();
+      expect(answer(hsm, fork)).toThrow('hsm-3 signs that it holds another domain token 2');
+      expect(answer(hsm, domain.tokens[0]!)).toThrow('hsm-3 signs that it holds another domain token 2');
+    }
+    first.install([token]);
+    domain.tokens.push(token);
+    // Whoever only asks to join holds nothing.
+    const newcomer = domain.newHsm('hsm-9');
+    newcomer.install(domain.tokens);
+    expect(refusalOf(() => newcomer.check(fork))).toBe('forked');
+  });
+
+  test('confirms no token that another member cannot open, nor one of which it cannot tell', () => {
+    const domain = new TestDomain({ members: 4 });
+    const owned = domain.identities.get('hsm-1')!;
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const token = domain.prepare(rotation);
+    witness.check(token);
+    for (const victims of [['hsm-4'], ['hsm-1', 'hsm-3']]) {
+      const hostile = sealedNotFor(victims, token, owned);
+      expect(() => witness.check(hostile)).toThrow(`the token is sealed for ${victims.join(', ')} otherwise`);
+      expect(
+        refusalOf(() => domain.newHsm('hsm-2', witness.sealedIdentity()).install([...domain.tokens, hostile])),
+      ).toBe('accepted');
+    }
+    // Each part is what the DKEK makes it: nobody else could check another that opens as well.
+    const parts: (Partial<WrappedKey> | ((made: WrappedKey) => Partial<WrappedKey>))[] = [
+      { iv: randomBytes(12) },
+      { ephemeralKey: maker.describe().agreementKey },
+      { encapsulated: randomBytes(1568) },
+      ({ sealed }) => ({ sealed: sealed.with(47, sealed[47]! ^ 1) }),
+    ];
+    for (const part of parts) {
+      const hostile = wrappedBy(token, owned, (dkek, member, state) => {
+        const made = wrapDkek(dkek, member, state);
+        return member.memberId === 'hsm-3' ? { ...made, ...(typeof part === 'function' ? part(made) : part) } : made;
+      });
+      expect(refusalOf(() => witness.check(hostile))).toBe('forged');
+    }
+  });
+
+  test('neither takes other keys under the ids of its own nor confirms them, not even after a restart', () => {
+    const domain = new TestDomain();
+    const [maker, member] = domain.hsms as [Hsm, Hsm];
+    const hostile = withOtherKeys(domain.prepare(rotation), domain.identities.get(maker.memberId)!);
+    expect(refusalOf(() => member.check(hostile))).toBe('forged');
+    expect(refusalOf(() => member.install([hostile]))).toBe('forged');
+    const restarted = domain.newHsm(member.memberId, member.sealedIdentity());
+    expect(refusalOf(() => restarted.check(hostile))).toBe('no-domain');
+    expect(refusalOf(() => restarted.install([...domain.tokens, hostile]))).toBe('forged');
+    expect(
+      refusalOf(() => restarted.install([hostile])),
+      'nothing to compare with',
+    ).toBe('no-domain');
+    // Nor when the token after it holds them, too.
+    domain.tokens.push(hostile);
+    const makingMore = domain.newHsm(maker.memberId, domain.identities.get(maker.memberId)!.seal(testSealKey));
+    makingMore.install(domain.tokens);
+    const next = domain.prepare(rotation, domain.people, makingMore);
+    expect(refusalOf(() => restarted.install([...domain.tokens, next]))).toBe('forged');
+  });
+});

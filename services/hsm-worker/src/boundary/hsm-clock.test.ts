@@ -1,0 +1,76 @@
+import { type Change, refusalOf, rotation, TestClock, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { SESSION_MS } from '@keyfleet/shared/hsm/session';
+import { Hsm } from './hsm.ts';
+
+const YEAR = 365 * 86_400_000;
+
+describe('a worker whose clock is wrong', () => {
+  /** The first member again, with its clock ahead of the others'. */
+  function ahead(domain: TestDomain, by: number): Hsm {
+    const clock = new TestClock();
+    clock.time = domain.clock.now() + by;
+    const sealedIdentity = domain.hsms[0]!.sealedIdentity();
+    const hsm = new Hsm({
+      memberId: 'hsm-1',
+      anchor: domain.anchor,
+      sealKey: testSealKey,
+      clock,
+      random: randomBytes,
+      sealedIdentity,
+    });
+    hsm.install(domain.tokens);
+    return hsm;
+  }
+
+  test('dates a token ahead, which no other member takes', () => {
+    const domain = new TestDomain();
+    const token = domain.prepare(rotation, domain.people, ahead(domain, 10 * YEAR));
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('from-the-future');
+    expect(domain.hsms[1]!.describe().generation).toBe(1);
+    domain.clock.advance(10 * YEAR - 600_000);
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
+  });
+
+  test('ends no session of the others by a rotation that it dates back', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [, b] = domain.hsms;
+    const old = b!.keyring()!.active.id;
+    const late = ahead(domain, 0);
+    domain.clock.advance(86_400_000);
+    domain.tokens.push(domain.prepare(rotation, domain.people, late));
+    b!.install(domain.tokens);
+    expect(b!.installed!.state.domainKeys[1]!.createdAt).toBe(b!.installed!.state.domainKeys[0]!.createdAt);
+    expect(b!.keyring()!.active.id).toBe(old);
+    expect(b!.installed!.takesSessionsUnder(old)).toBe(true);
+    domain.clock.advance(SESSION_MS + CHANGEOVER_MS - 1);
+    expect(b!.installed!.takesSessionsUnder(old)).toBe(true);
+    domain.clock.advance(1);
+    expect(b!.installed!.takesSessionsUnder(old)).toBe(false);
+  });
+
+  test('drops no domain key before its time', () => {
+    const domain = new TestDomain({ backupHorizonMs: 7 * 86_400_000 });
+    domain.rotate();
+    const old = domain.hsms[0]!.installed!.state.domainKeys[0]!.id;
+    const drop: Change = { name: 'DropDomainKeys', body: { ids: [old] } };
+    const token = domain.prepare(drop, domain.people, ahead(domain, 8 * 86_400_000));
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('from-the-future');
+    expect(domain.hsms[1]!.keyring()!.find(old)).toBeDefined();
+  });
+
+  test('prepares nothing while the newest token is from its future, and then does', () => {
+    const domain = new TestDomain();
+    domain.clock.advance(3_600_000);
+    domain.rotate();
+    const late = ahead(domain, -3_600_000);
+    expect(refusalOf(() => domain.prepare(rotation, domain.people, late))).toBe('from-the-future');
+    const slightlyLate = ahead(domain, -300_000);
+    const token = domain.prepare(rotation, domain.people, slightlyLate);
+    expect(parseToken(token).state.madeAt).toBe(domain.hsms[0]!.installed!.state.madeAt);
+    expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
+  });
+});
