@@ -240,10 +240,9 @@ export class Hsm {
   }
 
   /** `check` in steps: of the state at the first one. */
-  checking(token: Uint8Array): Steps<Buffer> {
+  *checking(token: Uint8Array): Steps<Buffer> {
     const { anchor, clock } = this.#options;
-    const confirmed = this.#confirmed;
-    return checkToken(token, {
+    return yield* checkToken(token, {
       domain: anchor.domain,
       identity: this.#identity,
       held: this.#wasMember ? this.#verified : undefined,
@@ -251,8 +250,7 @@ export class Hsm {
       secrets: this.#installed?.secrets,
       clock,
       follow: (parsed) => this.#follow([parsed]),
-      confirmed,
-      isUnchanged: () => this.#confirmed === confirmed,
+      confirmed: () => this.#confirmed,
     });
   }
 

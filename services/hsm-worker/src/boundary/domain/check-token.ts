@@ -22,15 +22,17 @@ export interface Checker {
   readonly secrets: DomainSecrets | undefined;
   readonly clock: Clock;
   readonly follow: (token: DomainToken) => VerifiedDomain;
-  /** By the token's hash, what it signed of tokens that follow the newest: each check makes every wrapped key again. */
-  readonly confirmed: Map<string, Buffer>;
-  /** Whether it has installed nothing since. */
-  readonly isUnchanged: () => boolean;
+  /**
+   * By the token's hash, what it signed of tokens that follow the newest: each check makes every wrapped key again.
+   * Another map once another token is installed.
+   */
+  readonly confirmed: () => Map<string, Buffer>;
 }
 
 /** See `Hsm.check`. A step for each member of the token. */
 export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> {
-  const { domain, identity, held, isMember, secrets, clock, follow, confirmed, isUnchanged } = checker;
+  const { domain, identity, held, isMember, secrets, clock, follow } = checker;
+  const confirmed = checker.confirmed();
   const { memberId } = identity;
   const parsed = parseToken(token);
   const sign = (message: Uint8Array): Buffer => identity.sign(message);
@@ -52,7 +54,9 @@ export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> 
   if (known !== undefined) return Buffer.from(known);
   const received = yield* openForAll(parsed, identity);
   if (secrets !== undefined) assertSameKeys(secrets, received);
-  if (!isUnchanged()) throw new DomainError('stale', 'another token was installed while this one was checked');
+  if (checker.confirmed() !== confirmed) {
+    throw new DomainError('stale', 'another token was installed while this one was checked');
+  }
   const signed = signCheck(check, sign);
   // Each member makes one token that follows the newest.
   if (confirmed.size < MAX_MEMBERS) confirmed.set(id, signed);
