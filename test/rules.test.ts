@@ -280,6 +280,15 @@ test('the code map of ARCHITECTURE names every folder of a service or package', 
   expect([...folders].filter((folder) => owners.test(folder) && !named.includes(folder))).toEqual([]);
 });
 
+test('the README of the boundary says where each of its files and folders belongs', () => {
+  const named = [...textOf(`${boundary}README.md`).matchAll(/^\| (`.*?) \| /gm)]
+    .flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+?)\/?`/g)])
+    .flatMap(([, pattern]) => globSync(pattern!, { cwd: join(root, boundary) }));
+  const first = (file: string) => file.slice(boundary.length).split('/')[0]!;
+  const there = new Set(production.filter((file) => file.startsWith(boundary)).map(first));
+  expect([...there].filter((name) => !named.includes(name))).toEqual([]);
+});
+
 test('every path that a document names is there', () => {
   const documents = globSync(['*.md', 'docs/**/*.md', 'bench/README.md', 'services/**/README.md'], {
     cwd: root,
