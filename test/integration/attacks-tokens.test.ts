@@ -1,8 +1,8 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
-import { CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
+import { CreateKeyCommand, EncryptCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { readFileSync } from 'node:fs';
@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const KEYS = 60;
+const workerMain = join(import.meta.dirname, '../support/hostile-worker.ts');
 
 test('a hostile member of three, whose tokens do not open, makes no key and destroys none in a rotation', async () => {
-  const workerMain = join(import.meta.dirname, '../support/hostile-worker.ts');
   await using cluster = await startTestCluster({ workers: 3, workerMain });
   const kms = kmsClient(cluster);
   const ids = await Promise.all(
@@ -23,9 +23,8 @@ test('a hostile member of three, whose tokens do not open, makes no key and dest
   await useAll();
 
   using client = new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials);
-  const { home, ports } = cluster;
-  const domain = ['--domain-manager', `127.0.0.1:${ports.domainManager}`, '--trust-anchor', home.trustAnchorFile];
-  await runKeyfleet('domain', 'rotate', ...domain, '--as', 'operator-1', '--key', home.keyFile('operator-1'));
+  const { domain, signer } = cliOptionsOf(cluster);
+  await runKeyfleet('domain', 'rotate', ...domain, ...signer);
   await eventually('resealing is proved', async () => {
     const { reseal } = await client.status();
     return reseal?.verified === true && (reseal.resealed ?? 0) > KEYS;
@@ -36,4 +35,30 @@ test('a hostile member of three, whose tokens do not open, makes no key and dest
   await useAll();
   expect(readFileSync(cluster.home.in('log', 'frontend.log'), 'utf8')).toContain('an HSM contradicts another');
   kms.destroy();
+});
+
+test('a hostile member that finds another secret in access keys shuts nobody out, and its word ends with its removal', async () => {
+  await using cluster = await startTestCluster({ workers: 2, workerMain });
+  const asOwner = () => kmsClient(cluster).send(new ListKeysCommand({}));
+  const { accessKeyId } = cluster.credentials;
+  // As test/support/hostile-worker.ts says.
+  const credentials = { accessKeyId, secretAccessKey: 'A'.repeat(40) };
+  const asLiar = () => kmsClient(cluster, { credentials }).send(new ListKeysCommand({}));
+  // Whom the hostile member tells its secret is served, as if it had told the right one. That costs the owner nothing.
+  for (let time = 0; time < 5; time++) {
+    await asLiar();
+    await asOwner();
+  }
+  const { domain, signer } = cliOptionsOf(cluster);
+  await asLiar();
+  const removal = await runKeyfleet('member', 'remove', cluster.home.workerNames[0]!, ...domain, ...signer);
+  expect(removal).toMatchObject({ exitCode: 0 });
+  const isRefused = () =>
+    asLiar().then(
+      () => false,
+      ({ name }: Error) => name === 'InvalidSignatureException',
+    );
+  // The frontend need not be told: after a minute it reads the access key's record again, which is resealed.
+  await eventually('the false secret is nobody’s', isRefused, 20_000);
+  await asOwner();
 });

@@ -72,6 +72,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     },
     extraMs: () => 0,
     openCredential: () => Promise.resolve({ secretAccessKey: Buffer.from(alice.secretAccessKey) }),
+    events: { contradicted() {} },
     clock,
   });
   const pipeline = new Pipeline({

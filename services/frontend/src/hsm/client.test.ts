@@ -80,6 +80,21 @@ test('a stored token under a domain key that the domain never had is damaged, an
   }
 });
 
+test('an access key is opened by one member, and by another only if the domain has one', async () => {
+  const { domain, active, commandsOf } = rotated();
+  const [input, deadline] = [
+    { accessKeyId: 'AKIA', principal: 'arn', token: tokenUnder(active) },
+    domain.clock.now() + 5000,
+  ];
+  const commands = commandsOf(new Workers([active]));
+  expect(await commands.openCredential(input, deadline, undefined)).toMatchObject({ memberId: 'hsm-1' });
+  await expect(commands.openCredential(input, deadline, 'hsm-2')).rejects.toMatchObject({ reason: 'nobody-else' });
+  const ofNobody = { ...input, token: tokenUnder('ab'.repeat(16)) };
+  await expect(commands.openCredential(ofNobody, deadline, undefined)).rejects.toMatchObject({
+    refusal: 'damaged-token',
+  });
+});
+
 test('a token under the domain key before is taken while members change over', async () => {
   const { old, active, sealedBy } = rotated();
   expect(await sealedBy(old)).toBe(old);

@@ -11,7 +11,7 @@ import {
   type MemberCommands,
 } from './commands.ts';
 import { ConfirmedOpening } from './opening.ts';
-import { ConfirmedSealing, type ConfirmedSealingDeps, type SealingCommand } from './sealing.ts';
+import { ConfirmedSealing, type ConfirmedSealingDeps, hasOneMember, type SealingCommand } from './sealing.ts';
 
 /** Each attempt asks a random worker from the pool; nothing that an earlier attempt made is stored. */
 const ATTEMPTS = 5;
@@ -30,12 +30,14 @@ export const FLEET_PRINCIPAL = 'keyfleet:frontends';
  */
 export class HsmClient implements HsmCommands {
   readonly #hsm: MemberCommands;
+  readonly #hasOneMember: () => boolean;
   readonly #fence: TokenFence;
   readonly #sealing: ConfirmedSealing;
   readonly #opening: ConfirmedOpening;
 
   constructor(deps: HsmClientDeps) {
     this.#hsm = deps.hsm;
+    this.#hasOneMember = () => hasOneMember(deps);
     this.#fence = new TokenFence(deps);
     this.#sealing = new ConfirmedSealing({ ...deps, hsm: this.#fenced() });
     this.#opening = new ConfirmedOpening(deps);
@@ -50,17 +52,33 @@ export class HsmClient implements HsmCommands {
     return areKnown ? this.#executeKnown(name, input, deadline) : this.#executeWithNew(name, input, deadline);
   }
 
+  /** What one member says that a secret is, other than `notBy`: whoever asks hears another if it matters. */
+  async openCredential(
+    input: InputOf<'OpenCredential'>,
+    deadline: number,
+    notBy: string | undefined,
+  ): Promise<OutputOf<'OpenCredential'> & { readonly memberId: string }> {
+    if (notBy !== undefined && this.#hasOneMember()) throw new HsmUnavailableError('nobody-else');
+    if (!this.#fence.knows(input.token)) await this.#assertOfDomain(input);
+    const others = notBy === undefined ? undefined : new Set([notBy]);
+    const { output, memberId } = await this.#hsm.executeByMember('OpenCredential', input, deadline, others);
+    return { ...output, memberId };
+  }
+
   executeEverywhere<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<void> {
     return this.#hsm.executeEverywhere(name, input, deadline);
   }
 
   async #executeWithNew<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
-    const { token, sourceToken, destinationToken } = input as TokenInput;
+    await this.#assertOfDomain(input as TokenInput);
+    return this.#executeKnown(name, input, deadline);
+  }
+
+  async #assertOfDomain({ token, sourceToken, destinationToken }: TokenInput): Promise<void> {
     for (const one of [token, sourceToken, destinationToken]) {
       if (one === undefined || this.#fence.knows(one) || (await this.#fence.isOfDomain(one))) continue;
       throw new HsmRefusedError('damaged-token');
     }
-    return this.#executeKnown(name, input, deadline);
   }
 
   async #executeKnown<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {

@@ -60,8 +60,8 @@ interface Signed extends Patience {
 }
 
 /**
- * Limits openings of a secret that no genuine signature has yet justified, per access key and peer. The burst suffices
- * for a caller that starts in every AWS Region at once.
+ * Limits attempts that have a secret opened (twice at most) without a genuine signature, per access key and peer. The
+ * burst suffices for a caller that starts in every AWS Region at once.
  */
 const USELESS_OPENINGS = { perSecond: 0.1, burst: 40 };
 
@@ -107,26 +107,34 @@ export class Authenticator {
 
   #withKey(signed: Signed, credential: Credential | undefined): Authenticated | Promise<Authenticated> {
     const key = credential === undefined ? this.#nobodysKey : credential.signingKey(signed.claim.scope);
-    if (key === undefined) return this.#open(signed, credential!);
+    if (key === undefined) return this.#open(signed, credential!, { isKnown: false });
     if (key instanceof Promise) return key.then((derived) => this.#judge(signed, credential, derived));
     return this.#judge(signed, credential, key);
   }
 
   /**
-   * Nobody has signed for this scope yet. Anyone who names an access key can make us open its secret, so the rate is
-   * limited.
+   * Nobody has signed for this scope yet, or the signature is wrong under the key that is known. No member's word alone
+   * makes it wrong, because a member may lie, so that another is asked. Anyone who names an access key can make us open
+   * its secret: the rate is limited.
    */
-  async #open(signed: Signed, credential: Credential): Promise<Authenticated> {
+  async #open(
+    signed: Signed,
+    credential: Credential,
+    { isKnown }: { readonly isKnown: boolean },
+  ): Promise<Authenticated> {
     const { request, claim, deadline } = signed;
     const namer = `${claim.accessKeyId} ${networkOf(request.sourceIpAddress)}`;
     if (!this.#openings.take(namer)) throw new KmsException('ThrottlingException', 'Rate exceeded');
+    const verifies = (key: KeyObject): boolean => this.#isGenuine(request, claim, key);
     let isUseless = false;
     try {
-      const key = await credential.openSigningKey(claim.scope, deadline);
-      return await this.#judge(signed, credential, key);
-    } catch (error) {
-      isUseless = error instanceof KmsException && error.code === 'InvalidSignatureException';
-      throw error;
+      isUseless = !isKnown && !verifies(await credential.openSigningKey(claim.scope, deadline));
+      if (isKnown || isUseless) {
+        const verdict = await credential.openElsewhere(claim.scope, deadline, verifies);
+        isUseless = verdict === 'wrong' || (isUseless && verdict === undefined);
+        if (verdict !== 'right') throw mismatch();
+      }
+      return await this.#accept(signed, credential);
     } finally {
       if (!isUseless) this.#openings.giveBack(namer);
     }
@@ -147,21 +155,26 @@ export class Authenticator {
   }
 
   #judge(
-    { request, claim, isPresigned: inQuery, recall }: Signed,
+    signed: Signed,
     credential: Credential | undefined,
     signingKey: KeyObject,
   ): Authenticated | Promise<Authenticated> {
+    const { request, claim } = signed;
     const isGenuine = this.#isGenuine(request, claim, signingKey);
-    // AWS's two texts differ in the final full stop.
-    const invalid =
-      claim.sessionToken === undefined && !request.headers.has('x-amz-security-token') ? `${INVALID}.` : INVALID;
-    if (credential === undefined) throw unrecognized(invalid);
-    if (!isGenuine) throw new KmsException('InvalidSignatureException', MISMATCH);
+    if (credential === undefined) throw unrecognized(signed);
+    if (isGenuine) return this.#accept(signed, credential);
+    if (!credential.isDoubtful(claim.scope)) throw mismatch();
+    return this.#open(signed, credential, { isKnown: true });
+  }
+
+  /** The signature is genuine. */
+  #accept(signed: Signed, credential: Credential): Authenticated | Promise<Authenticated> {
+    const { claim, isPresigned: inQuery, recall } = signed;
     if (credential.expiresAt !== undefined && credential.expiresAt <= this.#deps.clock.now()) {
       throw new KmsException('ExpiredTokenException', 'The security token included in the request is expired');
     }
     const authenticated = (caller: Caller | undefined): Authenticated => {
-      if (caller === undefined) throw unrecognized(invalid);
+      if (caller === undefined) throw unrecognized(signed);
       const { region, service } = claim.scope;
       // Temporary credentials belong to no stored access key.
       if (caller.session === undefined) this.#deps.uses?.note(caller.accessKeyId, service, region);
@@ -198,8 +211,14 @@ export const MISMATCH =
   'The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and ' +
   'signing method. Consult the service documentation for details.';
 
-function unrecognized(message: string): KmsException {
-  return new KmsException('UnrecognizedClientException', message);
+function mismatch(): KmsException {
+  return new KmsException('InvalidSignatureException', MISMATCH);
+}
+
+/** AWS's two texts differ in the final full stop. */
+function unrecognized({ request, claim }: Signed): KmsException {
+  const isTemporary = claim.sessionToken !== undefined || request.headers.has('x-amz-security-token');
+  return new KmsException('UnrecognizedClientException', isTemporary ? INVALID : `${INVALID}.`);
 }
 
 /** What an Authorization header says before its first `/`, which is the access key id if there is one. */

@@ -68,6 +68,7 @@ function fixture() {
       state.openings += 1;
       return Promise.resolve({ secretAccessKey: state.opened });
     },
+    events: { contradicted() {} },
     extraMs: () => state.extraMs,
     clock: { now: () => state.now },
   });

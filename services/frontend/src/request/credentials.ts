@@ -3,8 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { accountOfPrincipal } from '@keyfleet/shared/arn';
 import { BoundedCache } from '@keyfleet/shared/bounded-cache';
 import type { Clock } from '@keyfleet/shared/clock';
-import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { type CredentialScope, deriveSigningKey, newSigningSecret } from '@keyfleet/shared/sigv4';
+import { HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
+import type { ConfirmationEvents } from '../hsm/sealing.ts';
 import { identityArn, sessionCaller, userCaller } from '../identities/callers.ts';
 import type { Identities } from '../identities/identities.ts';
 import type { Recall } from '../store/last-known.ts';
@@ -53,7 +55,12 @@ interface CredentialsDeps {
   readonly accessKeys: Pick<IdentityStore, 'findAccessKey'>;
   readonly identities: Pick<Identities, 'ownerOf' | 'find'>;
   readonly sessionTokens: Pick<SessionTokens, 'open'>;
-  readonly openCredential: (input: InputOf<'OpenCredential'>, deadline: number) => Promise<OutputOf<'OpenCredential'>>;
+  readonly openCredential: (
+    input: InputOf<'OpenCredential'>,
+    deadline: number,
+    notBy: string | undefined,
+  ) => Promise<OpenedSecret>;
+  readonly events: Pick<ConfirmationEvents, 'contradicted'>;
   /** How much longer than usual a cached access key may be used; more than 0 while the store is away. */
   readonly extraMs: () => number;
   readonly partition: string;
@@ -139,8 +146,8 @@ export class Credentials {
       return this.#remember(accessKeyId, known.credential, record);
     const { principal, token } = record;
     const credential = new Credential({
-      openSecret: async (deadline) =>
-        (await this.#deps.openCredential({ accessKeyId, principal, token }, deadline)).secretAccessKey,
+      openSecret: (deadline, notBy) => this.#deps.openCredential({ accessKeyId, principal, token }, deadline, notBy),
+      events: this.#deps.events,
       identity: (recall) => this.#deps.identities.ownerOf(record, recall),
       callerOf: (identity) => userCaller(identity, identityArn(this.#deps.partition, identity.record), accessKeyId),
     });
@@ -155,7 +162,7 @@ export class Credentials {
       openSecret: async (deadline) => {
         const again = await this.#deps.sessionTokens.open(token, deadline);
         if (again === undefined) throw new Error('a session token that was opened no longer opens');
-        return Buffer.from(again.content.secretAccessKey);
+        return { secretAccessKey: Buffer.from(again.content.secretAccessKey) };
       },
       identity: (recall) => this.#deps.identities.find(accountId, content, recall),
       callerOf: (identity) => sessionCaller(identity, identityArn(this.#deps.partition, identity.record), content),
@@ -187,9 +194,25 @@ const MAX_SIGNING_KEYS = 256;
 
 type MaybeCaller = Caller | undefined;
 
+/** A secret access key, and the member that opened it; undefined: no member's word. */
+export interface OpenedSecret {
+  readonly secretAccessKey: Uint8Array;
+  readonly memberId?: string;
+}
+
+/** A signing key, and the member whose word alone it is; undefined: nobody can say otherwise. */
+interface Derived {
+  readonly key: KeyObject;
+  readonly saidBy: string | undefined;
+}
+
 interface CredentialDeps<I extends object> {
-  /** Opens the sealed secret access key. The caller owns the bytes and overwrites them. */
-  readonly openSecret: (deadline: number) => Promise<Uint8Array>;
+  /**
+   * Opens the sealed secret access key, by a member other than `notBy`. The caller owns the bytes and overwrites them.
+   */
+  readonly openSecret: (deadline: number, notBy: string | undefined) => Promise<OpenedSecret>;
+  /** Absent if no member opens the secret. */
+  readonly events?: Pick<ConfirmationEvents, 'contradicted'>;
   /**
    * The identity that it proves, as known now; the same object while nothing has changed. Undefined once it proves
    * none.
@@ -207,7 +230,7 @@ interface CredentialDeps<I extends object> {
 export class Credential<I extends object = object> {
   readonly expiresAt: number | undefined;
   readonly #deps: CredentialDeps<I>;
-  readonly #signingKeys = new BoundedCache<KeyObject>({ maxWeight: MAX_SIGNING_KEYS });
+  readonly #signingKeys = new BoundedCache<Derived>({ maxWeight: MAX_SIGNING_KEYS });
   readonly #deriving = new Map<string, Promise<KeyObject>>();
   #last: { readonly identity: I; readonly caller: Caller } | undefined;
 
@@ -219,22 +242,54 @@ export class Credential<I extends object = object> {
   /** A promise while it is being derived; undefined until first asked for. A client uses one scope all day. */
   signingKey(scope: CredentialScope): KeyObject | Promise<KeyObject> | undefined {
     const name = nameOf(scope);
-    return this.#signingKeys.get(name) ?? this.#deriving.get(name);
+    return this.#signingKeys.get(name)?.key ?? this.#deriving.get(name);
+  }
+
+  /** Whether the signing key is what one member alone says. */
+  isDoubtful(scope: CredentialScope): boolean {
+    return this.#signingKeys.peek(nameOf(scope))?.saidBy !== undefined;
   }
 
   /** Opens the secret once for everyone who then asks for `signingKey`. */
   openSigningKey(scope: CredentialScope, deadline: number): Promise<KeyObject> {
     const name = nameOf(scope);
-    const deriving = this.#derived(scope, deadline);
+    const deriving = this.#derived(scope, deadline).then((derived) => {
+      // Scopes are checked earlier, so only those of past days can accumulate.
+      if (this.#deriving.get(name) === deriving) this.#signingKeys.set(name, derived);
+      return derived.key;
+    });
     this.#deriving.set(name, deriving);
-    const isCurrent = (): boolean => this.#deriving.get(name) === deriving;
-    return deriving
-      .then((key) => {
-        // Scopes are checked earlier, so only those of past days can accumulate.
-        if (isCurrent()) this.#signingKeys.set(name, key);
-        return key;
-      })
-      .finally(() => isCurrent() && this.#deriving.delete(name));
+    return deriving.finally(() => this.#deriving.get(name) === deriving && this.#deriving.delete(name));
+  }
+
+  /**
+   * Asks another member what the signing key is, if one alone has said it, and says what the signature is under that.
+   * If the two agree, nobody is asked again; if not, the key under which a signature verified is kept. Undefined if
+   * nobody can be asked.
+   */
+  async openElsewhere(
+    scope: CredentialScope,
+    deadline: number,
+    verifies: (key: KeyObject) => boolean,
+  ): Promise<'right' | 'wrong' | undefined> {
+    const name = nameOf(scope);
+    const known = this.#signingKeys.peek(name);
+    if (known?.saidBy === undefined) return undefined;
+    try {
+      const other = await this.#derived(scope, deadline, known.saidBy);
+      const isAlike = other.key.equals(known.key);
+      const isRight = verifies(other.key);
+      if (!isAlike && other.saidBy !== undefined)
+        this.#deps.events?.contradicted('OpenCredential', known.saidBy, other.saidBy);
+      // Otherwise it was forgotten meanwhile, because a member has left.
+      if (this.#signingKeys.peek(name) === known && (isAlike || isRight))
+        this.#signingKeys.set(name, isAlike ? { key: other.key, saidBy: undefined } : other);
+      return isRight ? 'right' : 'wrong';
+    } catch (error) {
+      if (error instanceof HsmUnavailableError && error.reason === 'nobody-else') return undefined;
+      if (error instanceof HsmRefusedError) return 'wrong';
+      throw error;
+    }
   }
 
   /** Those that are being derived are not kept, either. */
@@ -243,13 +298,13 @@ export class Credential<I extends object = object> {
     this.#deriving.clear();
   }
 
-  async #derived(scope: CredentialScope, deadline: number): Promise<KeyObject> {
-    const opened = await this.#deps.openSecret(deadline);
-    const secret = newSigningSecret(opened);
-    opened.fill(0);
+  async #derived(scope: CredentialScope, deadline: number, notBy?: string): Promise<Derived> {
+    const { secretAccessKey, memberId: saidBy } = await this.#deps.openSecret(deadline, notBy);
+    const secret = newSigningSecret(secretAccessKey);
+    secretAccessKey.fill(0);
     const key = deriveSigningKey(secret, scope);
     secret.fill(0);
-    return key;
+    return { key, saidBy };
   }
 
   /** The identity with everything attached to it now. A promise only if that is not cached, which is rare. */

@@ -102,7 +102,7 @@ export function newPipeline(
 }
 
 function newAuthenticator(
-  { config, clock }: Assembly,
+  { config, clock, events }: Assembly,
   { domain, stores, hsm, accessKeyUses }: RequestDeps,
   { sessionTokens }: Common,
 ): Authenticator {
@@ -112,7 +112,8 @@ function newAuthenticator(
     identities,
     sessionTokens,
     partition: config.partition,
-    openCredential: (input, until) => hsm.execute('OpenCredential', input, until),
+    openCredential: (input, until, notBy) => hsm.openCredential(input, until, notBy),
+    events,
     extraMs: () => (feed.servesLastKnown ? config.serveStale : 0),
     clock: monotonicClock,
   });

@@ -32,7 +32,7 @@ export function newPathAuthenticator(
       read().fill(0);
       const credential = new Credential({
         // Read anew for each day, and not kept.
-        openSecret: async () => read(),
+        openSecret: async () => ({ secretAccessKey: read() }),
         identity: (recall) => identities.findUser(accountId, userName, recall),
         callerOf: (identity) => userCaller(identity, identityArn(partition, identity.record), accessKeyId),
       });
