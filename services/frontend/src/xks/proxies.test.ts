@@ -65,3 +65,27 @@ test('after a removal the secret of a proxy is opened again', async () => {
   await use();
   expect({ opened, signatures: new Set(signed).size }).toEqual({ opened: 2, signatures: 2 });
 });
+
+test('a proxy that does not take the signature has its secret opened again, perhaps by another member', async () => {
+  const secrets = ['a lie', 'right', 'never asked'];
+  const accepted = new Set<string>();
+  const proxies = new XksProxies({
+    clock: { now: () => Date.UTC(2026, 10, 27) },
+    hsm: {
+      execute: () => Promise.resolve({ secretAccessKey: Buffer.from(secrets.shift()!) }),
+    } as object as XksProxiesDeps['hsm'],
+    hosts: {
+      call: ({ headers }) => {
+        const error = secrets.length === 2 ? 'AuthenticationFailedException' : 'ThrottlingException';
+        if (secrets.length < 2) accepted.add(headers['authorization'] as string);
+        return Promise.resolve({ status: 401, body: Buffer.from(JSON.stringify({ errorName: error })) });
+      },
+    },
+  });
+  const problem = () =>
+    proxies
+      .use(proxy, 'encrypt', { externalKeyId: 'k', members: {}, purpose })
+      .catch((error: XksError) => error.problem);
+  expect([await problem(), await problem(), await problem()]).toEqual(['not-authenticated', 'throttled', 'throttled']);
+  expect({ accepted: accepted.size, left: secrets }).toEqual({ accepted: 1, left: ['never asked'] });
+});

@@ -95,7 +95,13 @@ export class XksProxies {
     const { refusal } = breaker;
     if (refusal !== undefined) throw new XksError(refusal === 'busy' ? 'throttled' : 'timed-out');
     const answer = await breaker.run(() => this.#send(proxy, { path, body, amzDate, signer }), isAway);
-    return parseAnswer(answers[api], answer) as z.output<(typeof answers)[A]>;
+    try {
+      return parseAnswer(answers[api], answer) as z.output<(typeof answers)[A]>;
+    } catch (error) {
+      // One member alone says what the secret is, and may lie.
+      if (error instanceof XksError && error.problem === 'not-authenticated') this.#signingKeys.delete(proxy.xks);
+      throw error;
+    }
   }
 
   #send({ xks }: ProxyOf, { path, body, amzDate, signer }: Sent): Promise<XksAnswer> {
