@@ -36,6 +36,20 @@ describe('the pool', () => {
     expect(new Set(await Promise.all(asked))).toEqual(new Set([2]));
   });
 
+  test('says when a worker connects, and when none did in time', async () => {
+    await using frontend = await startTwoWorkers(answering(1), answering(2));
+    const [worker] = frontend.workers;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    worker.mayOpen = promise;
+    worker.die();
+    await until(() => frontend.pool.ready === 1);
+    expect(await frontend.pool.connects(20)).toBe(false);
+    const waiting = [frontend.pool.connects(MINUTE_MS), frontend.pool.connects(MINUTE_MS)];
+    resolve();
+    expect(await Promise.all(waiting)).toEqual([true, true]);
+    expect(frontend.pool.ready).toBe(2);
+  });
+
   test('gives up a worker that is silent, though its connection stands', async () => {
     await using frontend = await startTwoWorkers(answering(1), answering(2));
     frontend.workers[0].frozen = true;

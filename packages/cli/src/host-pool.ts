@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { ConfirmationEvents } from '@keyfleet/frontend/hsm/sealing';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
@@ -57,10 +56,10 @@ async function openPoolAs(
     onProblem: () => {},
   });
   const wanted = Math.min(2, workers.length);
-  for (const startedAt = performance.now(); pool.ready < wanted; await delay(50)) {
-    const waited = performance.now() - startedAt;
-    if (pool.ready > 0 && waited >= SECOND_TIMEOUT_MS) break;
-    if (waited < READY_TIMEOUT_MS) continue;
+  for (const startedAt = performance.now(); pool.ready < wanted;) {
+    const patience = (pool.ready > 0 ? SECOND_TIMEOUT_MS : READY_TIMEOUT_MS) - (performance.now() - startedAt);
+    if (patience > 0 && (await pool.connects(patience))) continue;
+    if (pool.ready > 0) break;
     await pool[Symbol.asyncDispose]();
     throw new CliError(
       `no hsm-worker accepts a session of ${operatorId}: it must be a service host of the domain, with this key`,

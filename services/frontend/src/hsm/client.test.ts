@@ -33,6 +33,9 @@ class Workers implements MemberCommands {
     return { output, memberId: 'hsm-1' };
   }
   async executeEverywhere(): Promise<void> {}
+  async connects(): Promise<boolean> {
+    return false;
+  }
 }
 
 function tokenUnder(id: string): Buffer {

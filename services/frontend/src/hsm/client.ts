@@ -90,6 +90,7 @@ export class HsmClient implements HsmCommands {
 
   #fenced(): ConfirmedSealingDeps['hsm'] {
     return {
+      connects: (ms) => this.#hsm.connects(ms),
       executeByMember: async <N extends CommandName>(
         name: N,
         input: InputOf<N>,

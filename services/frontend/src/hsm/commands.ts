@@ -31,6 +31,8 @@ export interface MemberCommands extends HsmCommands {
     deadline: number,
     notBy?: ReadonlySet<string>,
   ): Promise<MemberAnswer<N>>;
+  /** Whether a member connects within `ms`, another one or one again. */
+  connects(ms: number): Promise<boolean>;
 }
 
 /** Why no HSM ran a command. */

@@ -7,7 +7,7 @@ import { ConfirmedOpening } from './opening.ts';
 const [RIGHT, WRONG, DENIED] = ['a'.repeat(40), 'b'.repeat(40), 'denied'];
 const input = { accessKeyId: 'keyfleet-record-key-1', principal: 'keyfleet:frontends', token: Buffer.from('token') };
 
-/** Members are asked in this order; each says what is in the token. `connects` after the first time nobody is left. */
+/** Members are asked in this order; each says what is in the token. `connects` once others are waited for. */
 function start(
   members: Record<string, string>,
   options: { workers?: number; domain?: string[]; connects?: Record<string, string> } = {},
@@ -21,16 +21,19 @@ function start(
     notBy: ReadonlySet<string> = new Set(),
   ): Promise<MemberAnswer<N>> => {
     const memberId = Object.keys(all).find((id) => !notBy.has(id));
-    if (memberId === undefined) {
-      Object.assign(all, options.connects);
-      throw new HsmUnavailableError('nobody-else');
-    }
+    if (memberId === undefined) throw new HsmUnavailableError('nobody-else');
     if (all[memberId] === DENIED) throw new HsmRefusedError('cannot-open', memberId);
     return { memberId, output: { secretAccessKey: Buffer.from(all[memberId]!) } as unknown as OutputOf<N> };
   };
+  const connects = async (): Promise<boolean> => {
+    const isNew = Object.keys(options.connects ?? {}).some((id) => !(id in all));
+    Object.assign(all, options.connects);
+    return isNew;
+  };
   const domain = (options.domain ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
   const opening = new ConfirmedOpening({
-    hsm: { executeByMember },
+    hsm: { executeByMember, connects },
+    clock: { now: () => 0 },
     domainState: () => ({ members: domain }) as unknown as DomainState,
     workers: options.workers ?? 3,
     events: {
@@ -39,7 +42,7 @@ function start(
       unconfirmed: (_name, only) => events.push(`only ${only}`),
     },
   });
-  return { events, open: async () => Buffer.from(await opening.execute(input, Date.now() + 5_000)).toString() };
+  return { events, open: async (deadline = 5_000) => Buffer.from(await opening.execute(input, deadline)).toString() };
 }
 
 test('a finding of two members is believed', async () => {
@@ -82,6 +85,12 @@ test('a member that connects first is not believed before the second has connect
   const { open, events } = start({ a: WRONG }, { connects: { b: RIGHT, c: RIGHT } });
   expect(await open()).toBe(RIGHT);
   expect(events).toEqual(['b contradicts a', 'confirmed']);
+});
+
+test('a lone member is not believed because the time is over before another can connect', async () => {
+  const { open, events } = start({ a: RIGHT });
+  await expect(open(300)).rejects.toThrow('timed out: no HSM answered');
+  expect(events).toEqual([]);
 });
 
 test('a lone member is believed, and that is said; where there never is another, nothing is said', async () => {

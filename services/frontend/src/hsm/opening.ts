@@ -2,12 +2,12 @@ import { monotonicClock } from '@keyfleet/shared/clock';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
 import {
+  anotherConnects,
   type ConfirmedSealingDeps,
   hasOneMember,
   isEqual,
   isMember,
   isNobodyElse,
-  mayAnotherConnect,
 } from './sealing.ts';
 
 /** What one member found in a token: a secret, or why it refused. */
@@ -34,7 +34,7 @@ export class ConfirmedOpening {
       const next = await this.#askAnother(input, asked, deadline);
       if (next === undefined) {
         // A frontend that starts is served by the fastest first.
-        if (await mayAnotherConnect(this.#deps, startedAt)) continue;
+        if (await anotherConnects(this.#deps, { startedAt, deadline })) continue;
         return this.#withoutSecond(found);
       }
       asked.add(next.memberId);

@@ -57,6 +57,8 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   readonly #links: readonly WorkerLink[];
   readonly #timer: NodeJS.Timeout;
   readonly #ready: Channel[] = [];
+  /** Told when a channel is ready. */
+  readonly #expecting = new Set<(isReady: true) => void>();
   #waiting: CommandRun[] = [];
   /** Where the previous command went. */
   #last: Channel | undefined;
@@ -114,6 +116,16 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
         this.#meter.record(name, error instanceof HsmRefusedError ? error.refusal : 'unavailable', startedAt);
         throw error;
       }
+    });
+  }
+
+  connects(ms: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(resolve, ms, false);
+    this.#expecting.add(resolve);
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#expecting.delete(resolve);
     });
   }
 
@@ -195,6 +207,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     this.#clusters.forget(channel.memberId);
     if (replaced !== undefined) this.#remove(replaced);
     this.#ready.push(channel);
+    for (const hear of this.#expecting) hear(true);
     this.#releaseWaiting();
   }
 

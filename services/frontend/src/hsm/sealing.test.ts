@@ -16,11 +16,13 @@ type Lie = <N extends CommandName>(name: N, output: OutputOf<N>) => object;
  */
 class Members implements MemberCommands {
   readonly asked: string[] = [];
+  /** How long others were waited for, in milliseconds. */
+  readonly waits: number[] = [];
   readonly #hsm = new LocalHsm();
   readonly #lies: Record<string, Lie | undefined>;
   readonly #connects: Readonly<Record<string, Lie | undefined>>;
 
-  /** `connects`: after the first time that nobody is left. */
+  /** `connects`: once others are waited for. */
   constructor(lies: Readonly<Record<string, Lie | undefined>>, connects: Readonly<Record<string, Lie | undefined>>) {
     this.#lies = { ...lies };
     this.#connects = connects;
@@ -35,10 +37,7 @@ class Members implements MemberCommands {
     notBy: ReadonlySet<string> = new Set(),
   ): Promise<MemberAnswer<N>> {
     const memberId = Object.keys(this.#lies).find((id) => !notBy.has(id));
-    if (memberId === undefined) {
-      Object.assign(this.#lies, this.#connects);
-      throw new HsmUnavailableError('nobody-else');
-    }
+    if (memberId === undefined) throw new HsmUnavailableError('nobody-else');
     this.asked.push(`${memberId} ${name}`);
     const lie = this.#lies[memberId];
     try {
@@ -49,6 +48,12 @@ class Members implements MemberCommands {
     }
   }
   async executeEverywhere(): Promise<void> {}
+  async connects(ms: number): Promise<boolean> {
+    this.waits.push(ms);
+    const isNew = Object.keys(this.#connects).some((id) => !(id in this.#lies));
+    Object.assign(this.#lies, this.#connects);
+    return isNew;
+  }
 }
 
 const honest = undefined;
@@ -69,6 +74,7 @@ function start(
   const commands = new ConfirmedSealing({
     hsm,
     domainState: () => ({ members }) as unknown as DomainState,
+    clock: { now: () => 0 },
     workers: options.workers ?? 3,
     events: {
       confirmed: () => events.push('confirmed'),
@@ -77,7 +83,12 @@ function start(
     },
   });
   const newKey = { keyId, account, keySpec: 'ECC_NIST_P256', keyUsage: 'SIGN_VERIFY' } as const;
-  return { hsm, events, commands, make: () => commands.execute('GenerateBackingKey', newKey, 0) };
+  return {
+    hsm,
+    events,
+    commands,
+    make: (deadline = 5_000) => commands.execute('GenerateBackingKey', newKey, deadline),
+  };
 }
 
 async function opens({ hsm }: ReturnType<typeof start>, token: Uint8Array): Promise<boolean> {
@@ -145,6 +156,19 @@ test('a new key is not refused for want of a second member in reach, but said to
   const frontend = start({ a: honest });
   await frontend.make();
   expect(frontend.events).toEqual(['only a: GenerateBackingKey']);
+  expect(frontend.hsm.waits).toEqual([expect.toSatisfy((ms: number) => ms > 0 && ms <= 1_000)]);
+});
+
+test('a second member is not waited for beyond the time of the command, and the lone one not believed for that', async () => {
+  for (const [deadline, waits] of [
+    [300, [300]],
+    [0, []],
+  ] as const) {
+    const frontend = start({ a: honest });
+    await expect(frontend.make(deadline)).rejects.toThrow('timed out: no HSM answered');
+    expect(frontend.hsm.waits).toEqual(waits);
+    expect(frontend.events).toEqual([]);
+  }
 });
 
 test.each([{ workers: 1 }, { members: ['a'] }])(

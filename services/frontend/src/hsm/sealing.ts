@@ -1,6 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { monotonicClock } from '@keyfleet/shared/clock';
+import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
@@ -8,7 +7,6 @@ import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCom
 
 /** How long an answer waits for another member to connect, as after a channel ended. */
 const SECOND_MEMBER_MS = 1_000;
-const LOOK_MS = 50;
 
 /** Commands whose output holds a newly sealed token. */
 export type SealingCommand = {
@@ -27,8 +25,9 @@ export interface ConfirmationEvents {
 }
 
 export interface ConfirmedSealingDeps {
-  readonly hsm: Pick<MemberCommands, 'executeByMember'>;
+  readonly hsm: Pick<MemberCommands, 'executeByMember' | 'connects'>;
   readonly domainState: () => DomainState | undefined;
+  readonly clock: Clock;
   /** How many hsm-workers this frontend is configured with, reachable or not. */
   readonly workers: number;
   readonly events: ConfirmationEvents;
@@ -81,7 +80,7 @@ export class ConfirmedSealing {
       const verdict = await this.#askAnother(name, sealed, { asked, deadline });
       if (verdict === undefined) {
         if (isDenied) return false;
-        if (name !== 'ResealToken' && (await mayAnotherConnect(this.#deps, startedAt))) continue;
+        if (name !== 'ResealToken' && (await anotherConnects(this.#deps, { startedAt, deadline }))) continue;
         return this.#mayStandAlone(name, maker);
       }
       asked.add(verdict.witness);
@@ -137,16 +136,20 @@ export function hasOneMember({ workers, domainState }: Pick<ConfirmedSealingDeps
 }
 
 /**
- * Waits, and is false once that was long enough since `startedAt`. A hostile member may choose to answer when the
- * channel to another has just ended, and have it end.
+ * Waits for a member to connect: false if none did within a second of `startedAt` (monotonic). A hostile member may
+ * choose to answer when the channel to another has just ended, and have it end. Throws HsmUnavailableError if the
+ * command's time is over sooner: to believe a lone member then would let it choose that moment, too.
  */
-export async function mayAnotherConnect(
-  deps: Pick<ConfirmedSealingDeps, 'workers' | 'domainState'>,
-  startedAt: number,
+export async function anotherConnects(
+  deps: Omit<ConfirmedSealingDeps, 'events'>,
+  { startedAt, deadline }: { readonly startedAt: number; readonly deadline: number },
 ): Promise<boolean> {
-  if (hasOneMember(deps) || monotonicClock.now() - startedAt >= SECOND_MEMBER_MS) return false;
-  await delay(LOOK_MS);
-  return true;
+  const patience = startedAt + SECOND_MEMBER_MS - monotonicClock.now();
+  if (hasOneMember(deps) || patience <= 0) return false;
+  const time = Math.min(patience, deadline - deps.clock.now());
+  if (time > 0 && (await deps.hsm.connects(time))) return true;
+  if (time < patience) throw new HsmUnavailableError('timed-out');
+  return false;
 }
 
 export function isNobodyElse(error: unknown): boolean {
