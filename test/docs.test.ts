@@ -1,7 +1,9 @@
+import { keyfleet } from '@keyfleet/cli/keyfleet';
 import { operations } from '@keyfleet/shared/api/registry';
 import { exceptions } from '@keyfleet/shared/errors/exceptions';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { production, root, textOf } from '@keyfleet/test-support/sources';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { generatedFiles } from '../tools/gen.ts';
 
@@ -24,4 +26,126 @@ test('docs/errors.md describes every exception, and none that is gone', () => {
 
 test.each(Object.entries(generatedFiles()))('%s is what `npm run gen` writes', (path, content) => {
   expect(readFileSync(join(import.meta.dirname, '..', path), 'utf8')).toBe(content);
+});
+
+/** Without line breaks, in which a name may be broken, and without the marks of comments. */
+function flowing(file: string): string {
+  return textOf(file)
+    .replaceAll(/\s*\n\s*(?:\*|\/\/|#)?\s+/g, ' ')
+    .replaceAll(/\s+/g, ' ');
+}
+
+const documents = globSync(['*.md', '{docs,bench,deploy,services}/**/*.md'], { cwd: root }).filter(
+  (file) => !file.includes('node_modules'),
+);
+
+test('docs/formats.md names every file of vectors, and none that is gone', () => {
+  const named = [...textOf('docs/formats.md').matchAll(/`([\w-]+\.json)`/g)].map(([, name]) => name!);
+  const there = globSync('test/vectors/kms/*.json', { cwd: root }).map((file) => basename(file));
+  // A frontend's floors are files of another kind.
+  expect(new Set(named.filter((name) => !name.endsWith('-floor.json')))).toEqual(new Set(there));
+});
+
+test('every link in a document leads somewhere', () => {
+  const anchorsOf = (file: string) =>
+    [...textOf(file).matchAll(/^#+ (.*)$/gm)].map(([, title]) =>
+      title!
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+  const broken = documents.flatMap((file) =>
+    [...textOf(file).matchAll(/\]\((?!\w+:)([^)\s]+)\)/g)]
+      .map(([, target]) => target!)
+      .filter((target) => {
+        const [path, anchor] = target.split('#');
+        const to = path === '' ? file : join(dirname(file), path!);
+        return !existsSync(join(root, to)) || (anchor !== undefined && !anchorsOf(to).includes(anchor));
+      })
+      .map((target) => `${file}: ${target}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+/** Documents, and what in the sources is for people: comments and messages. */
+const texts = new Map([
+  ...documents.filter((file) => file !== 'CHANGELOG.md').map((file) => [file, flowing(file)] as const),
+  ...[...production, ...globSync('deploy/**/*.yaml', { cwd: root })].map((file) => [file, flowing(file)] as const),
+]);
+
+test('every section of a document that a text names in quotes is there', () => {
+  const titlesOf = (file: string) =>
+    [...textOf(file).matchAll(/^#+ (.*)$|\*\*([^*]+)\*\*/gm)].map(([, h, b]) => h ?? b!);
+  const named = [...texts].flatMap(([file, text]) =>
+    [...text.matchAll(/\b((?:docs\/)?[\w-]+\.md)[`)]*(?:\]\([^)]*\))?, \(?"([^"]+)"/g)].map(([, to, title]) => {
+      const path = [join(dirname(file), to!), to!, join('docs', to!)].find((one) => existsSync(join(root, one)));
+      return {
+        says: `${file}: ${to}, "${title}"`,
+        isThere: path !== undefined && titlesOf(path).some((one) => one.startsWith(title!)),
+      };
+    }),
+  );
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter(({ isThere }) => !isThere).map(({ says }) => says)).toEqual([]);
+});
+
+test('every decision that a text names by its number is there', () => {
+  const there = globSync('docs/decisions/*.md', { cwd: root }).map((file) => Number(basename(file).slice(0, 4)));
+  const named = [...texts].flatMap(([file, text]) =>
+    [...text.matchAll(/\bdecisions?[ /](\d+)/gi)].map(([, number]) => ({ file, number: Number(number) })),
+  );
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter(({ number }) => !there.includes(number))).toEqual([]);
+});
+
+test('every document that the sources name is there', () => {
+  const named = [...texts].flatMap(([file, text]) =>
+    [...text.matchAll(/\bdocs\/[\w/-]+\.md\b/g)].map(([path]) => ({ file, path })),
+  );
+  expect(named.filter(({ path }) => !existsSync(join(root, path)))).toEqual([]);
+});
+
+/** What citty makes of a verb, or of a group of verbs. */
+interface Verb {
+  readonly args?: object;
+  readonly subCommands?: Readonly<Record<string, Verb | (() => Promise<Verb>)>>;
+}
+
+/** The options of each verb, by its name after `keyfleet`. */
+async function optionsOfVerbs(): Promise<Map<string, readonly string[]>> {
+  const terminal = { write: () => {}, note: () => {}, askSecret: () => expect.fail() };
+  const found = new Map<string, readonly string[]>();
+  const add = async ({ args = {}, subCommands }: Verb, name: readonly string[]): Promise<void> => {
+    if (subCommands === undefined) found.set(name.join(' '), Object.keys(args));
+    for (const [verb, load] of Object.entries(subCommands ?? {})) {
+      await add(typeof load === 'function' ? await load() : load, [...name, verb]);
+    }
+  };
+  await add(keyfleet(terminal) as Verb, []);
+  return found;
+}
+
+test('every verb and option of the command line that a text names is there', async () => {
+  const options = await optionsOfVerbs();
+  const groups = new Set([...options.keys()].map((name) => name.split(' ')[0]!));
+  const commandsIn = (file: string) =>
+    textOf(file)
+      // One command, or its name, on two lines.
+      .replaceAll(/\\\n\s*|(?<=\bkeyfleet [a-z]+)\n\s*/g, ' ')
+      .matchAll(/(?<![\w/@.-])keyfleet ([a-z][^\n`'"|;()#,]*)/g);
+  let count = 0;
+  const wrong: string[] = [];
+  for (const file of texts.keys()) {
+    for (const [command, said] of commandsIn(file)) {
+      const words = said!.trim().split(/[ .:]+/);
+      if (!groups.has(words[0]!)) continue;
+      count++;
+      const verb = [3, 2, 1].map((length) => words.slice(0, length).join(' ')).find((name) => options.has(name));
+      const known = verb === undefined ? [] : options.get(verb)!;
+      const given = words.filter((word) => word.startsWith('--')).map((word) => word.replaceAll(/^--|=.*/g, ''));
+      if (verb === undefined || given.some((option) => !known.includes(option))) wrong.push(`${file}: ${command}`);
+    }
+  }
+  expect(count).toBeGreaterThan(100);
+  expect(wrong).toEqual([]);
 });

@@ -6,8 +6,8 @@ import { domainName, encapsulationKey, entityId, sha256Hash } from '../domain/st
 import { bytes, defineFormat } from '../encoding/canonical.ts';
 
 /**
- * The messages of the authenticated session between a service host and the HSMs of a domain (docs/formats.md,
- * "Session"). After AWS KMS Cryptographic Details, "Internal communication security": ECDHE on P-384, ECDSA both ways,
+ * The messages of the authenticated session between a service host and the HSMs of a domain (docs/formats.md, "Host
+ * session"). After AWS KMS Cryptographic Details, "Internal communication security": ECDHE on P-384, ECDSA both ways,
  * and a session key that travels sealed under a domain key, so that any member can serve the session. The derivation of
  * a stream's keys is in stream-keys.ts.
  */

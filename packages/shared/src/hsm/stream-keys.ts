@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { bytes, defineFormat } from '../encoding/canonical.ts';
 import { sha256 } from './session.ts';
 
-/** The key schedule of sessions (docs/formats.md, "Session"). */
+/** The key schedule of sessions (docs/formats.md, "Host session"). */
 
 const StreamTranscript = defineFormat('keyfleet/session/stream/2', z.object({ open: bytes(), accept: bytes() }));
 
