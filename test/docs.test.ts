@@ -105,6 +105,17 @@ test('every document that the sources name is there', () => {
   expect(named.filter(({ path }) => !existsSync(join(root, path)))).toEqual([]);
 });
 
+test('every field of a configuration that a document names by its path is there', () => {
+  const fields = new Set([...document('configuration.md').matchAll(/^\| `([^`]+)` \|/gm)].map(([, field]) => field!));
+  const named = [...texts].flatMap(([file, text]) =>
+    [...text.matchAll(/`([a-zA-Z]+)((?:\[\])?\.[a-zA-Z.[\]]+)`/g)]
+      .filter(([, top]) => fields.has(top!))
+      .map(([, top, rest]) => ({ file, field: `${top}${rest}` })),
+  );
+  expect(named.length).toBeGreaterThan(50);
+  expect(named.filter(({ field }) => !fields.has(field))).toEqual([]);
+});
+
 /** What citty makes of a verb, or of a group of verbs. */
 interface Verb {
   readonly args?: object;
