@@ -1,14 +1,16 @@
 import { keyfleet } from '@keyfleet/cli/keyfleet';
 import { operations } from '@keyfleet/shared/api/registry';
 import { exceptions } from '@keyfleet/shared/errors/exceptions';
-import { production, root, textOf } from '@keyfleet/test-support/sources';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { codeOf, production, root, textOf } from '@keyfleet/test-support/sources';
+import { existsSync, globSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { generatedFiles } from '../tools/gen.ts';
 
+const boundary = 'services/hsm-worker/src/boundary/';
+
 function document(name: string): string {
-  return readFileSync(join(import.meta.dirname, '../docs', name), 'utf8');
+  return textOf(join('docs', name));
 }
 
 test('docs/api.md describes every operation, and none that is gone', () => {
@@ -25,7 +27,46 @@ test('docs/errors.md describes every exception, and none that is gone', () => {
 });
 
 test.each(Object.entries(generatedFiles()))('%s is what `npm run gen` writes', (path, content) => {
-  expect(readFileSync(join(import.meta.dirname, '..', path), 'utf8')).toBe(content);
+  expect(textOf(path)).toBe(content);
+});
+
+test('every name in code that the glossary gives is in the code', () => {
+  const names = [...textOf('docs/glossary.md').matchAll(/^\| [^|]+ \| `([\w]+)` \|/gm)].map(([, name]) => name!);
+  expect(names.length).toBeGreaterThan(20);
+  const code = production.map(codeOf).join('\n');
+  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(code))).toEqual([]);
+});
+
+test('the README lists every npm script', () => {
+  const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+  const readme = textOf('README.md');
+  const missing = Object.keys(scripts).filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(readme));
+  expect(missing).toEqual([]);
+});
+
+test('the README names every document', () => {
+  const toRead = globSync('{docs/*,*}.md', { cwd: root }).filter((file) => !/^(README|CHANGELOG)\.md$/.test(file));
+  const readme = textOf('README.md');
+  expect(toRead.filter((file) => !readme.includes(`](${file})`))).toEqual([]);
+});
+
+test('the code map of ARCHITECTURE names every folder of a service or package', () => {
+  const map = textOf('ARCHITECTURE.md').split('## Code map')[1]!.split('\n## ')[0]!;
+  const named = [...map.matchAll(/`([^`]+)`/g)].flatMap(([, path]) => expanded(path!));
+  const folders = new Set(
+    production.map((file) => file.split('/').slice(0, 4).join('/')).filter((path) => !path.endsWith('.ts')),
+  );
+  const owners = /^(packages\/shared|services\/(frontend|hsm-worker))\/src\//;
+  expect([...folders].filter((folder) => owners.test(folder) && !named.includes(folder))).toEqual([]);
+});
+
+test('the README of the boundary says where each of its files and folders belongs', () => {
+  const named = [...textOf(`${boundary}README.md`).matchAll(/^\| (`.*?) \| /gm)]
+    .flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+?)\/?`/g)])
+    .flatMap(([, pattern]) => globSync(pattern!, { cwd: join(root, boundary) }));
+  const first = (file: string) => file.slice(boundary.length).split('/')[0]!;
+  const there = new Set(production.filter((file) => file.startsWith(boundary)).map(first));
+  expect([...there].filter((name) => !named.includes(name))).toEqual([]);
 });
 
 /** Without line breaks, in which a name may be broken, and without the marks of comments. */
@@ -38,12 +79,55 @@ function flowing(file: string): string {
 const documents = globSync(['*.md', '{docs,bench,deploy,services}/**/*.md'], { cwd: root }).filter(
   (file) => !file.includes('node_modules'),
 );
+/** Those that tell of the present. */
+const current = documents.filter((file) => file !== 'CHANGELOG.md');
 
 test('docs/formats.md names every file of vectors, and none that is gone', () => {
   const named = [...textOf('docs/formats.md').matchAll(/`([\w-]+\.json)`/g)].map(([, name]) => name!);
   const there = globSync('test/vectors/kms/*.json', { cwd: root }).map((file) => basename(file));
   // A frontend's floors are files of another kind.
   expect(new Set(named.filter((name) => !name.endsWith('-floor.json')))).toEqual(new Set(there));
+});
+
+test('every path that a document names is there', () => {
+  const missing = current.flatMap((file) =>
+    [...textOf(file).matchAll(/`((?:packages|services|test|tools|proto|bench|docs|deploy|boundary)\/[^`\s]*)`/g)]
+      .flatMap(([, path]) => expanded(path!))
+      .filter(
+        (path) =>
+          !existsSync(join(root, path.replace(/^boundary\//, boundary))) &&
+          !/^(bench\/results\/|docs\/decisions\/\d{4}$)/.test(path),
+      )
+      .map((path) => `${file}: ${path}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+test('every program file that a comment or a document names is there', () => {
+  const files = globSync(['*.md', '{bench,deploy,docs,packages,proto,services,test,tools}/**/*.{md,mjs,sh,ts}'], {
+    cwd: root,
+  }).filter((file) => !/node_modules|CHANGELOG/.test(file));
+  const there = new Set(files.map((file) => basename(file)));
+  const missing = files.flatMap((file) =>
+    textOf(file)
+      .split('\n')
+      .filter((line) => file.endsWith('.md') || /^\s*(\/\/|\/?\*)| \/\/ /.test(line))
+      .flatMap((line) => [...line.matchAll(/(?<![\w.*{}])[a-z][\w-]*(?:\.[a-z]+)?\.(?:ts|mjs|sh)\b/g)])
+      .filter(([name]) => !there.has(name))
+      .map(([name]) => `${file}: ${name}`),
+  );
+  expect(missing).toEqual([]);
+});
+
+test('every test that docs/consistency.md names is there', () => {
+  const tests = globSync('{packages,services,test}/**/*.{test,contract}.ts', { cwd: root })
+    .filter((file) => !file.includes('node_modules'))
+    .map(textOf)
+    .join('\n');
+  // A name may leave out its middle or its end.
+  const parts = [...textOf('docs/consistency.md').matchAll(/"([^"]+)"/g)].flatMap(([, name]) => name!.split(/,? ?…/));
+  expect(parts.length).toBeGreaterThan(20);
+  expect(parts.filter((part) => !tests.includes(part.trim()))).toEqual([]);
 });
 
 test('every link in a document leads somewhere', () => {
@@ -69,7 +153,7 @@ test('every link in a document leads somewhere', () => {
 
 /** Documents, and what in the sources is for people: comments and messages. */
 const texts = new Map([
-  ...documents.filter((file) => file !== 'CHANGELOG.md').map((file) => [file, flowing(file)] as const),
+  ...current.map((file) => [file, flowing(file)] as const),
   ...[...production, ...globSync('deploy/**/*.yaml', { cwd: root })].map((file) => [file, flowing(file)] as const),
 ]);
 
@@ -160,3 +244,10 @@ test('every verb and option of the command line that a text names is there', asy
   expect(count).toBeGreaterThan(100);
   expect(wrong).toEqual([]);
 });
+
+/** `a/{b,c}` is two paths; a pattern is the folder that it is in. */
+function expanded(path: string): string[] {
+  const [, before, names, after] = /^(.*?)\{([^}]+)\}(.*)$/.exec(path) ?? [];
+  if (names !== undefined) return names.split(',').flatMap((name) => expanded(`${before}${name.trim()}${after}`));
+  return [path.replace(/\/[^/]*\*.*$/, '')];
+}

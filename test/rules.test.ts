@@ -1,5 +1,5 @@
 import { codeOf, fileOf, importsOf, production, root, textOf } from '@keyfleet/test-support/sources';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -245,81 +245,7 @@ test('no configuration turns off a check of requests', () => {
   expect(switches).toEqual(['grpcReflection', 'developmentTags', 'AllowPlaintext']);
 });
 
-test('every name in code that the glossary gives is in the code', () => {
-  const names = [...textOf('docs/glossary.md').matchAll(/^\| [^|]+ \| `([\w]+)` \|/gm)].map(([, name]) => name!);
-  expect(names.length).toBeGreaterThan(20);
-  const code = production.map(codeOf).join('\n');
-  expect(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(code))).toEqual([]);
-});
-
-test('the README lists every npm script', () => {
-  const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
-  const readme = textOf('README.md');
-  const missing = Object.keys(scripts).filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(readme));
-  expect(missing).toEqual([]);
-});
-
 test('a signal to npm reaches what a script starts: no shell that would drop it stands between them', () => {
   const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
   expect(Object.values(scripts).filter((script) => !script.startsWith('exec '))).toEqual([]);
 });
-
-test('the README names every document', () => {
-  const documents = globSync('{docs/*,*}.md', { cwd: root }).filter((file) => !/^(README|CHANGELOG)\.md$/.test(file));
-  const readme = textOf('README.md');
-  expect(documents.filter((file) => !readme.includes(`](${file})`))).toEqual([]);
-});
-
-test('the code map of ARCHITECTURE names every folder of a service or package', () => {
-  const map = textOf('ARCHITECTURE.md').split('## Code map')[1]!.split('\n## ')[0]!;
-  const named = [...map.matchAll(/`([^`]+)`/g)].flatMap(([, path]) => expanded(path!));
-  const folders = new Set(
-    production.map((file) => file.split('/').slice(0, 4).join('/')).filter((path) => !path.endsWith('.ts')),
-  );
-  const owners = /^(packages\/shared|services\/(frontend|hsm-worker))\/src\//;
-  expect([...folders].filter((folder) => owners.test(folder) && !named.includes(folder))).toEqual([]);
-});
-
-test('the README of the boundary says where each of its files and folders belongs', () => {
-  const named = [...textOf(`${boundary}README.md`).matchAll(/^\| (`.*?) \| /gm)]
-    .flatMap(([, cell]) => [...cell!.matchAll(/`([^`]+?)\/?`/g)])
-    .flatMap(([, pattern]) => globSync(pattern!, { cwd: join(root, boundary) }));
-  const first = (file: string) => file.slice(boundary.length).split('/')[0]!;
-  const there = new Set(production.filter((file) => file.startsWith(boundary)).map(first));
-  expect([...there].filter((name) => !named.includes(name))).toEqual([]);
-});
-
-test('every path that a document names is there', () => {
-  const documents = globSync(['*.md', 'docs/**/*.md', 'bench/README.md', 'services/**/README.md'], {
-    cwd: root,
-  }).filter((file) => !/node_modules|CHANGELOG/.test(file));
-  const missing = documents.flatMap((file) =>
-    [...textOf(file).matchAll(/`((?:packages|services|test|tools|proto|bench|docs|deploy|boundary)\/[^`\s]*)`/g)]
-      .flatMap(([, path]) => expanded(path!))
-      .filter(
-        (path) =>
-          !existsSync(join(root, path.replace(/^boundary\//, boundary))) &&
-          !/^(bench\/results\/|docs\/decisions\/\d{4}$)/.test(path),
-      )
-      .map((path) => `${file}: ${path}`),
-  );
-  expect(missing).toEqual([]);
-});
-
-test('every test that docs/consistency.md names is there', () => {
-  const tests = globSync('{packages,services,test}/**/*.{test,contract}.ts', { cwd: root })
-    .filter((file) => !file.includes('node_modules'))
-    .map(textOf)
-    .join('\n');
-  // A name may leave out its middle or its end.
-  const parts = [...textOf('docs/consistency.md').matchAll(/"([^"]+)"/g)].flatMap(([, name]) => name!.split(/,? ?…/));
-  expect(parts.length).toBeGreaterThan(20);
-  expect(parts.filter((part) => !tests.includes(part.trim()))).toEqual([]);
-});
-
-/** `a/{b,c}` is two paths; a pattern is the folder that it is in. */
-function expanded(path: string): string[] {
-  const [, before, names, after] = /^(.*?)\{([^}]+)\}(.*)$/.exec(path) ?? [];
-  if (names !== undefined) return names.split(',').flatMap((name) => expanded(`${before}${name.trim()}${after}`));
-  return [path.replace(/\/[^/]*\*.*$/, '')];
-}

@@ -1,7 +1,7 @@
 import { DAY, domainKeys, rotated, runPass, newReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
 
-/** As in reseal.ts. */
+/** As in reseal-passes.ts. */
 const ASK_AGAIN_MS = 90_000;
 
 beforeEach(resetWorld);
