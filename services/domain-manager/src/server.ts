@@ -30,8 +30,8 @@ export interface ServerDeps {
   readonly tokens: TokenLog;
   readonly proposals: Proposals;
   readonly status: () => Promise<StatusResponse>;
-  /** Called before a token is stored. Throws TokenLogError. */
-  readonly confirm: (next: Head) => Promise<void>;
+  /** Called before a token is stored. A member's check of it, if there is one. Throws TokenLogError. */
+  readonly confirm: (next: Head) => Promise<Buffer | undefined>;
   /** What a fully signed proposal waits for; undefined: nothing known here. */
   readonly waitsFor: (change: DomainChange) => string | undefined;
   /** Whether queries here can be answered. */

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog, TokenLogError } from './token-log.ts';
 
+const confirmStored = async () => {};
 beforeEach(resetWorld);
 
 describe('a store that went back to an older backup', () => {
@@ -29,6 +30,7 @@ describe('a store that went back to an older backup', () => {
       const backup = await restoreBackup(count);
       const tokens = new TokenLog({
         store: world.store,
+        confirmStored,
         anchor,
         clock: world.clock,
         monotonicClock: world.clock,
@@ -50,7 +52,7 @@ describe('a store that went back to an older backup', () => {
   test('and is empty is left alone: it may be any store', async () => {
     await rotatedTwice();
     const { store, clock, monotonicClock } = world;
-    const tokens = new TokenLog({ store, anchor, clock, monotonicClock });
+    const tokens = new TokenLog({ store, anchor, confirmStored, clock, monotonicClock });
     await tokens.refresh();
     const emptied = await restoreBackup(0);
     Object.assign(world.store, {

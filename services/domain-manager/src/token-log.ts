@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
 import { proposalId } from '@keyfleet/shared/domain/proposal';
-import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
@@ -22,6 +22,11 @@ export class TokenLogError extends Error {
 export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
+  /**
+   * Called for the newest of the tokens that were found in the store, before any of them counts: anyone who writes
+   * there may have put it there. `before`: the state that it follows. Throws if members deny it.
+   */
+  readonly confirmStored: (newest: Head, before: DomainState | undefined) => Promise<void>;
   readonly clock: Clock;
   /** For measuring durations. */
   readonly monotonicClock: Clock;
@@ -30,6 +35,8 @@ export interface TokenLogOptions {
 }
 
 const LOAD_COUNT = 64;
+/** Everyone who asks for tokens has the store read. A token that members deny is not brought to them each time. */
+const ASK_AGAIN_MS = 10_000;
 /** Size of one answer; a single token may be larger. */
 const PAGE_BYTES = 1024 * 1024;
 
@@ -37,6 +44,7 @@ const PAGE_BYTES = 1024 * 1024;
 export class TokenLog {
   readonly #store: TokenStore;
   readonly #anchor: TrustAnchor;
+  readonly #confirmStored: TokenLogOptions['confirmStored'];
   readonly #clock: Clock;
   readonly #monotonicClock: Clock;
   readonly #onRestored: (from: number, to: number) => void;
@@ -48,11 +56,13 @@ export class TokenLog {
   readonly #seenAt: number[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
+  #denied: { readonly hash: Buffer; readonly error: unknown; readonly at: number } | undefined;
   readonly #refreshing = new SingleFlight<void>();
 
-  constructor({ store, anchor, clock, monotonicClock, onRestored = () => {} }: TokenLogOptions) {
+  constructor({ store, anchor, confirmStored, clock, monotonicClock, onRestored = () => {} }: TokenLogOptions) {
     this.#store = store;
     this.#anchor = anchor;
+    this.#confirmStored = confirmStored;
     this.#clock = clock;
     this.#monotonicClock = monotonicClock;
     this.#onRestored = onRestored;
@@ -101,29 +111,48 @@ export class TokenLog {
 
   /**
    * False if another replica stored this generation first. Throws TokenLogError if `token` does not follow the head,
-   * and whatever `confirm` throws, which runs before the token is stored.
+   * and whatever `confirm` throws, which runs before the token is stored and returns a member's check of it, if it got
+   * one.
    */
-  async append(token: Buffer, confirm: (next: Head) => Promise<void>): Promise<boolean> {
-    const next = this.#verify(token);
-    await confirm(next);
-    if (!(await this.#store.appendToken(next.state.generation, token))) return false;
-    // A concurrent refresh may already have read it.
-    if (this.#tokens.length === next.state.generation - 1) this.#push(next);
+  async append(token: Buffer, confirm: (next: Head) => Promise<Buffer | undefined>): Promise<boolean> {
+    const next = this.#verify(token, this.#head);
+    const check = await confirm(next);
+    if (!(await this.#store.appendToken(next.state.generation, token, check))) return false;
+    this.#push(next);
     return true;
   }
 
   async #readStore(): Promise<void> {
+    const before = this.#head;
     // Starts at the head: if that differs, the store was rolled back or changed.
-    const from = Math.max(this.#tokens.length - 1, 0);
-    const stored = await this.#store.loadTokens(from, LOAD_COUNT);
-    const known = this.#tokens[from];
-    if (known !== undefined && stored.length === 0) return this.#restoreStore();
-    if (known !== undefined && !stored[0]!.equals(known)) throw changedStore(from + 1);
-    if (from + stored.length > this.#tokens.length) await this.#store.confirmTokens();
-    for (const [index, token] of stored.entries()) {
-      if (from + index === this.#tokens.length) this.#push(this.#verify(token));
+    const from = Math.max(this.generation - 1, 0);
+    const found: Head[] = [];
+    for (let at = from; ; at += LOAD_COUNT) {
+      const page = await this.#store.loadTokens(at, LOAD_COUNT);
+      const hasKnown = at === from && before !== undefined;
+      if (hasKnown && page.length === 0) return this.#restoreStore();
+      if (hasKnown && !page[0]!.equals(before.token)) throw changedStore(before.state.generation);
+      for (const token of hasKnown ? page.slice(1) : page) found.push(this.#verify(token, found.at(-1) ?? before));
+      if (page.length < LOAD_COUNT) break;
     }
-    if (stored.length === LOAD_COUNT) await this.#readStore();
+    const newest = found.at(-1);
+    if (newest === undefined) return;
+    await this.#assertConfirmed(newest, (found.at(-2) ?? before)?.state);
+    await this.#store.confirmTokens();
+    for (const head of found) this.#push(head);
+  }
+
+  async #assertConfirmed(newest: Head, before: DomainState | undefined): Promise<void> {
+    const now = this.#monotonicClock.now();
+    const denied = this.#denied;
+    if (denied !== undefined && denied.hash.equals(newest.hash) && now - denied.at < ASK_AGAIN_MS) throw denied.error;
+    try {
+      await this.#confirmStored(newest, before);
+      this.#denied = undefined;
+    } catch (error) {
+      this.#denied = { hash: Buffer.from(newest.hash), error, at: now };
+      throw error;
+    }
   }
 
   /**
@@ -151,20 +180,25 @@ export class TokenLog {
     if (lost.length > 0) this.#onRestored(generation + 1, generation + lost.length);
   }
 
-  #verify(token: Buffer): Head {
+  #verify(token: Buffer, before: Head | undefined): Head {
     try {
       const parsed = parseToken(token);
-      const verified = follow(this.#anchor, this.#head, parsed);
+      const verified = follow(this.#anchor, before, parsed);
       assertNotFromFuture(verified, this.#clock.now());
       return { ...verified, token, proposalId: proposalId(parsed.proposal) };
     } catch (cause) {
-      throw new TokenLogError(`token ${this.#tokens.length + 1} does not verify: ${(cause as Error).message}`, {
-        cause,
-      });
+      throw new TokenLogError(
+        `token ${(before?.state.generation ?? 0) + 1} does not verify: ${(cause as Error).message}`,
+        {
+          cause,
+        },
+      );
     }
   }
 
+  /** What is read while it is appended comes twice. */
   #push(head: Head): void {
+    if (head.state.generation !== this.generation + 1) return;
     this.#tokens.push(head.token);
     this.#seenAt.push(this.#monotonicClock.now());
     this.#generationOf.set(head.proposalId, head.state.generation);

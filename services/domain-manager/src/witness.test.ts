@@ -1,4 +1,6 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { signCheck } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -12,8 +14,9 @@ import {
 } from '../../../test/support/domain.ts';
 import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
-import { TokenLog } from './token-log.ts';
-import { assertOthersConfirm } from './witness.ts';
+import { TokenLog, TokenLogError, type TokenLogOptions } from './token-log.ts';
+import { assertOthersConfirm, assertStoredOpens } from './witness.ts';
+import { surveyWorkers } from './worker-survey.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
@@ -50,7 +53,8 @@ function lateOne(hsm: Hsm, of = domain): Worker {
 async function storing(token: Buffer, workers: readonly Worker[], of = domain): Promise<string> {
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
-  const tokens = new TokenLog({ store, anchor: of.anchor, clock: of.clock, monotonicClock: of.clock });
+  const { anchor, clock } = of;
+  const tokens = new TokenLog({ store, anchor, confirmStored: async () => {}, clock, monotonicClock: clock });
   await tokens.refresh();
   try {
     const deps = { tokens, workers, events, clock: of.clock };
@@ -208,4 +212,91 @@ test('a member that has not even the token before is waited for where nobody els
   const token = two.prepare(rotation);
   const [first, other] = two.hsms as [Hsm, Hsm];
   expect(await storing(token, [workerOf(first), lateOne(other, two)], two)).toBe('true');
+});
+
+describe('a token that somebody put into the store', () => {
+  const checkOf = (hsm: Hsm, token = good): Buffer => hsm.check(token);
+  const denying = (hsm: Hsm): Worker =>
+    workerOf(hsm, { check: async () => Promise.reject(new WorkerRefusedError('cannot-open')) });
+
+  /** A domain-manager with these workers, and a store in which the second token lies. */
+  async function finding(
+    token: Buffer,
+    workers: readonly Worker[],
+    { check, of = domain }: { check?: Uint8Array; of?: TestDomain } = {},
+  ) {
+    const { anchor, clock } = of;
+    const store = new MemoryStore(clock);
+    await store.appendToken(1, of.tokens[0]!);
+    await store.appendToken(2, token, check);
+    const confirmStored: TokenLogOptions['confirmStored'] = (newest, before) =>
+      assertStoredOpens(newest, { before, views: () => surveyWorkers(workers, newest), store, events });
+    const start = () => new TokenLog({ store, anchor, confirmStored, clock, monotonicClock: clock });
+    return { store, start };
+  }
+  const found = async (...args: Parameters<typeof finding>): Promise<string> => {
+    const tokens = (await finding(...args)).start();
+    const error = await tokens.refresh().catch((problem: unknown) => problem as Error);
+    expect(tokens.generation).toBe(error === undefined ? 2 : 0);
+    return error?.name ?? 'believed';
+  };
+
+  test('is not believed if members in reach cannot open it, whoever signed a check of something else', async () => {
+    const workers = [workerOf(maker), workerOf(second), workerOf(third)];
+    expect(await found(endsTheDomain, workers)).toBe('TokenLogError');
+    const otherDomain = new TestDomain({ members: 3 });
+    const checks = [
+      checkOf(second),
+      otherDomain.hsms[1]!.check(otherDomain.prepare(rotation)),
+      Buffer.from('rubbish'),
+      signCheck({ domain: 'test', memberId: 'hsm-1', tokenHash: parseToken(endsTheDomain).hash }, (message) =>
+        domain.identities.get('hsm-1')!.sign(message),
+      ),
+    ];
+    for (const check of checks) expect(await found(endsTheDomain, workers, { check })).toBe('TokenLogError');
+    expect(await found(good, workers)).toBe('believed');
+  });
+
+  test('is believed by the check beside it, so a member that lies keeps no domain-manager from starting', async () => {
+    expect(await found(good, [workerOf(maker), denying(second)])).toBe('TokenLogError');
+    expect(await found(good, [workerOf(maker), denying(second)], { check: checkOf(second) })).toBe('believed');
+    expect(await found(good, [denying(second), workerOf(third)])).toBe('believed');
+    const { store, start } = await finding(good, [denying(second), workerOf(third)]);
+    await start().refresh();
+    expect(await store.findCheck()).toEqual(third.check(good));
+  });
+
+  test('is believed if nobody can say: none is in reach, or all have just started', async () => {
+    const justStarted = lateOne(second);
+    expect(await found(good, [workerOf(maker), justStarted])).toBe('believed');
+    expect(await found(good, [])).toBe('believed');
+  });
+
+  test('is believed if those in reach hold later ones, which the store lost', async () => {
+    const ahead = new TestDomain({ members: 3 });
+    const [token] = [ahead.rotate(), ahead.rotate()];
+    expect(
+      await found(
+        token!,
+        ahead.hsms.map((hsm) => workerOf(hsm)),
+        { of: ahead },
+      ),
+    ).toBe('believed');
+  });
+
+  test('makes no member open it again each time that somebody asks, and is forgotten once it is removed', async () => {
+    let asked = 0;
+    const check = async (token: Uint8Array) => (asked++, workerOf(second).check(token));
+    const { store, start } = await finding(endsTheDomain, [workerOf(second, { check })]);
+    const tokens = start();
+    for (let i = 0; i < 3; i++) await expect(tokens.refresh()).rejects.toThrow('a domain token 2 that hsm-1 made');
+    expect(asked).toBe(1);
+    domain.clock.advance(10_000);
+    await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
+    expect(asked).toBe(2);
+    const load = store.loadTokens.bind(store);
+    Object.assign(store, { loadTokens: async (after: number) => (after === 0 ? (await load(0, 9)).slice(0, 1) : []) });
+    await tokens.refresh();
+    expect(tokens.generation).toBe(1);
+  });
 });

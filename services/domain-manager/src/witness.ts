@@ -1,10 +1,18 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { HeldTokenError, isOffChain, type Place, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
+import {
+  type CheckedToken,
+  HeldTokenError,
+  isOffChain,
+  type Place,
+  placeOf,
+  verifyCheck,
+} from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
+import type { TokenStore } from './store/store.ts';
 import { type Head, TokenLogError } from './token-log.ts';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
@@ -25,27 +33,28 @@ type Described = WorkerView & { readonly description: HsmDescription };
 /**
  * Asks other members than the token's maker until one opens it. Anyone can verify a token, whatever is sealed in it;
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
- * worker's own description only decides who is asked; what counts is a member's signature. Throws TokenLogError if all
+ * worker's own description only decides who is asked; what counts is a member's signature. Returns that of one who
+ * opened it; undefined if nobody could be asked. Throws TokenLogError if all
  * that answer refuse it, or if one signs that it holds a token which the store lost, and UnconfirmedError if one that
  * is reachable does not answer, or lacks the newest keys and nobody else in reach can tell. If none is in reach, as
  * when every worker is lost, it does not wait.
  */
-export async function assertOthersOpen({ state, token }: Head, { before, views, events }: WitnessDeps): Promise<void> {
-  const parsed = parseToken(token);
-  const { signerId } = parsed;
-  const place = placeOf(parsed);
-  const others = state.members.filter(({ memberId }) => memberId !== signerId);
-  const veterans = others.filter((member) => before === undefined || isMember(before, member));
+export async function assertOthersOpen(
+  { state, token }: Head,
+  { before, views, events }: WitnessDeps,
+): Promise<Buffer | undefined> {
+  const { signerId, place, others, veterans } = mayWitness(token, before);
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const refusals: string[] = [];
   let unanswered: unknown;
-  let confirmed = false;
+  let confirmed: Buffer | undefined;
   for (const { worker, description } of asked) {
     // The others may have missed what it holds, such as a removal.
-    if (confirmed && !saysOther(description, place)) return;
+    if (confirmed !== undefined && !saysOther(description, place)) return confirmed;
     try {
-      verifyCheck(await worker.check(token), members, { domain: state.domain, ...place });
-      confirmed = true;
+      const check = await worker.check(token);
+      verifyCheck(check, members, { domain: state.domain, ...place });
+      confirmed = Buffer.from(check);
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
       if (error instanceof HeldTokenError) throw new TokenLogError(error.message, { cause: error });
@@ -54,7 +63,7 @@ export async function assertOthersOpen({ state, token }: Head, { before, views, 
       } else unanswered = error;
     }
   }
-  if (confirmed) return;
+  if (confirmed !== undefined) return confirmed;
   if (unanswered !== undefined) {
     throw new UnconfirmedError('a reachable member does not say whether it can open the token', {
       cause: unanswered,
@@ -69,6 +78,66 @@ export async function assertOthersOpen({ state, token }: Head, { before, views, 
       `${names} must take the newest domain token first: nobody else in reach can confirm one`,
     );
   }
+  return undefined;
+}
+
+/**
+ * Of a token that was found in the store, where anyone who writes to it may have put it: nobody asked about it then. A
+ * check that lies beside it suffices, if a member from before signed it. Else members are asked, and one that confirms
+ * outweighs whatever others say: the token may be good, and a member that lies must not keep a domain-manager from
+ * following the domain. Its answer is stored. Throws TokenLogError if members deny the token and none confirms it. If
+ * none can say, as when all are just being started, it is believed.
+ */
+export async function assertStoredOpens(
+  { state, token }: Head,
+  { before, views, events, store }: StoredWitnessDeps,
+): Promise<void> {
+  const { signerId, place, others, veterans } = mayWitness(token, before);
+  const about = { domain: state.domain, ...place };
+  if (isCheckedBy(veterans, await store.findCheck(), about)) return;
+  const { asked, members } = witnessesFor(place, { others, veterans, views: await views() });
+  const denials: string[] = [];
+  for (const { worker, description } of asked) {
+    try {
+      const check = await worker.check(token);
+      verifyCheck(check, members, about);
+      return await store.putCheck(state.generation, check);
+    } catch (error) {
+      events.tokenNotConfirmed(worker, signerId, error);
+      // Then the store lost tokens, which says nothing of this one.
+      if (error instanceof HeldTokenError) continue;
+      if (error instanceof WorkerRefusedError || error instanceof DomainError)
+        denials.push(`${description.memberId}: ${error.message}`);
+    }
+  }
+  if (denials.length === 0) return;
+  throw new TokenLogError(
+    `the store holds a domain token ${state.generation} that ${signerId} made, and no other member confirms it (${denials.join('; ')}): see docs/recovery.md, "A domain token that nobody confirms"`,
+  );
+}
+
+export interface StoredWitnessDeps extends Omit<WitnessDeps, 'views'> {
+  readonly views: () => Promise<readonly WorkerView[]>;
+  readonly store: Pick<TokenStore, 'findCheck' | 'putCheck'>;
+}
+
+function isCheckedBy(members: readonly Member[], check: Buffer | undefined, token: CheckedToken): boolean {
+  if (check === undefined) return false;
+  try {
+    verifyCheck(check, members, token);
+    return true;
+  } catch (error) {
+    if (error instanceof DomainError) return false;
+    throw error;
+  }
+}
+
+function mayWitness(token: Uint8Array, before: DomainState | undefined) {
+  const parsed = parseToken(token);
+  const { signerId, state } = parsed;
+  const others = state.members.filter(({ memberId }) => memberId !== signerId);
+  const veterans = others.filter((member) => before === undefined || isMember(before, member));
+  return { signerId, place: placeOf(parsed), others, veterans };
 }
 
 /** A member that has just started says no hash while the store does not have its token. */
@@ -118,9 +187,9 @@ function witnessesFor(newest: Place, { others, veterans, views }: Candidates): W
 export async function assertOthersConfirm(
   next: Head,
   { workers, ...deps }: DistributionDeps & { readonly workers: readonly Worker[] },
-): Promise<void> {
+): Promise<Buffer | undefined> {
   const { tokens, events } = deps;
   const { head } = tokens;
   const views = await distributeTokens(await surveyWorkers(workers, head), deps);
-  await assertOthersOpen(next, { before: head?.state, views, events });
+  return assertOthersOpen(next, { before: head?.state, views, events });
 }

@@ -20,14 +20,19 @@ import type { DomainStore, ResealProgress, Signature, StoredProposal } from './s
 // loses.
 
 /**
- * KEYS: tokens, store. ARGV: generation, token, a new identity. The list's length is the newest generation; the first
- * token founds the store.
+ * KEYS: tokens, store. ARGV: generation, token, a new identity, the check or ''. The list's length is the newest
+ * generation; the first token founds the store.
  */
 const APPEND_TOKEN = `
 if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 redis.call('HSETNX', KEYS[2], 'id', ARGV[3])
+if ARGV[4] == '' then redis.call('HDEL', KEYS[2], 'check') else redis.call('HSET', KEYS[2], 'check', ARGV[4]) end
 return 1`;
+
+/** KEYS: tokens, store. ARGV: generation, check. */
+const PUT_CHECK = `
+if redis.call('LLEN', KEYS[1]) == tonumber(ARGV[1]) then redis.call('HSET', KEYS[2], 'check', ARGV[2]) end`;
 
 /** KEYS: tokens, store. ARGV: generation, token, the identity that the store must have, or '' for any. */
 const RESTORE_TOKEN = `
@@ -105,18 +110,31 @@ export class RedisStore implements DomainStore {
     return this.#redis.lrangeBuffer(tokensAt(this.#domain), after, after + limit - 1);
   }
 
-  async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
-    return this.#addToken(APPEND_TOKEN, generation, token, randomUUID());
+  async appendToken(generation: number, token: Uint8Array, check: Uint8Array = Buffer.of()): Promise<boolean> {
+    return this.#addToken(APPEND_TOKEN, generation, Buffer.from(token), randomUUID(), Buffer.from(check));
   }
 
   async restoreToken(generation: number, token: Uint8Array): Promise<boolean> {
-    return this.#addToken(RESTORE_TOKEN, generation, token, this.#storeId());
+    return this.#addToken(RESTORE_TOKEN, generation, Buffer.from(token), this.#storeId());
   }
 
-  async #addToken(script: string, generation: number, token: Uint8Array, id: string): Promise<boolean> {
-    const keys = [tokensAt(this.#domain), storeAt(this.#domain)] as const;
-    const args = [String(generation), Buffer.from(token), id] as const;
-    return (await this.#writes.write(keys[0], (client) => client.eval(script, 2, ...keys, ...args))) === 1;
+  async #addToken(script: string, generation: number, ...args: readonly (string | Buffer)[]): Promise<boolean> {
+    const keys = this.#tokenKeys;
+    const add = (client: RedisCommands) => client.eval(script, keys.length, ...keys, String(generation), ...args);
+    return (await this.#writes.write(keys[0], add)) === 1;
+  }
+
+  async findCheck(): Promise<Buffer | undefined> {
+    return (await this.#redis.hgetBuffer(storeAt(this.#domain), 'check')) ?? undefined;
+  }
+
+  async putCheck(generation: number, check: Uint8Array): Promise<void> {
+    const keys = this.#tokenKeys;
+    await this.#redis.eval(PUT_CHECK, keys.length, ...keys, String(generation), Buffer.from(check));
+  }
+
+  get #tokenKeys(): readonly [string, string] {
+    return [tokensAt(this.#domain), storeAt(this.#domain)];
   }
 
   /** Replicas receive writes in order: once one made now has arrived, everything read before has too. */
