@@ -1,3 +1,4 @@
+import { status } from '@grpc/grpc-js';
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManager } from '@keyfleet/proto';
 import { monotonicClock } from '@keyfleet/shared/clock';
@@ -16,12 +17,33 @@ const harmful = signProposal(newProposal(domain.command(removal)), domain.alice)
 
 const tokensOf = (after: number): Uint8Array[] => domain.tokens.slice(after);
 
-/** A domain-manager that always returns `shown` under the id of `named`; its tokens are the domain's. */
-async function startLiar(shown: Proposal, named: Proposal, standing = 'collecting', tokensAfter = tokensOf) {
-  const answer = answering((error) => ({ details: String(error) }));
+class Problem extends Error {
+  readonly details = 'for a moment';
+  readonly code: status;
+
+  constructor(code: status) {
+    super();
+    this.code = code;
+  }
+}
+
+/**
+ * A domain-manager that always returns `shown` under the id of `named`; its tokens are the domain's. First it fails
+ * with these `problems`.
+ */
+async function startLiar(
+  shown: Proposal,
+  named: Proposal,
+  standing = 'collecting',
+  tokensAfter = tokensOf,
+  problems: status[] = [],
+) {
+  const answer = answering((error) => error as Problem);
   const message = { proposal_id: proposalId(named), proposal: Proposal.encode(shown), standing };
   const names = Object.keys(DomainManager.service);
   const answerTo = (name: string, { after_generation: after = 0 }: { after_generation?: number }) => {
+    const problem = problems.shift();
+    if (problem !== undefined) throw new Problem(problem);
     if (name === 'FetchTokens') return { tokens: tokensAfter(after) };
     return name === 'ListProposals' ? { proposals: [message] } : message;
   };
@@ -72,6 +94,20 @@ test('a proposal is done when a token of the verified chain holds it, whatever t
   await expect(awaited()).rejects.toThrow('not carried out yet (done, says the domain-manager, without proof)');
   domain.step(removal);
   await expect(awaited()).resolves.toMatchObject({ standing: 'done', generation: domain.generation });
+});
+
+test('a proposal is waited for while the domain-manager or its store is away, until the time is over', async () => {
+  const { anchor, generation } = domain;
+  const away = [status.INTERNAL, status.UNAVAILABLE];
+  await using back = await startLiar(harmful, harmful, 'done', tokensOf, [...away]);
+  const done = { standing: 'done', generation };
+  await expect(back.client.awaitDone(proposalId(harmful), anchor)).resolves.toMatchObject(done);
+  await using gone = await startLiar(harmful, harmful, 'done', tokensOf, away);
+  await expect(gone.client.awaitDone(proposalId(harmful), anchor, -1)).rejects.toThrow(
+    'not carried out yet (the domain-manager is in trouble: for a moment). See: keyfleet domain status',
+  );
+  await using damaged = await startLiar(harmful, harmful, 'done', tokensOf, [status.DATA_LOSS]);
+  await expect(damaged.client.awaitDone(proposalId(harmful), anchor)).rejects.toThrow(/in trouble: for a moment$/);
 });
 
 test('a domain-manager that always has a further token is refused at the first that does not follow', async () => {

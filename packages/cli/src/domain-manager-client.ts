@@ -121,22 +121,28 @@ export class DomainManagerClient implements Disposable {
   }
 
   /**
-   * Waits until a fully signed proposal is carried out, and shows it itself: its token is in the chain. Throws CliError
-   * if it fails or `timeoutMs` is over.
+   * Waits until a fully signed proposal is carried out, and shows it itself: its token is in the chain. Goes on while
+   * the domain-manager is out of reach, or its store is. Throws CliError if it fails or `timeoutMs` is over.
    */
   async awaitDone(id: string, anchor: TrustAnchor, timeoutMs = DONE_WITHIN_MS): Promise<ProposalView> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const view = await this.getProposal(id);
-      const generation = view.standing === 'done' ? await this.#generationMadeBy(view, anchor) : undefined;
-      if (generation !== undefined) return { ...view, generation };
-      if (view.standing === 'failed') throw new CliError(`the proposal failed: ${view.reason}`);
-      if (Date.now() > deadline) {
-        const claim = view.standing === 'done' ? 'done, says the domain-manager, without proof' : view.standing;
-        throw new CliError(`the proposal is not carried out yet (${claim}). See: keyfleet domain status`);
-      }
+      const found = await this.#findDone(id, anchor).catch(passingProblem);
+      if (typeof found !== 'string') return found;
+      if (Date.now() > deadline)
+        throw new CliError(`the proposal is not carried out yet (${found}). See: keyfleet domain status`);
       await delay(POLL_MS);
     }
+  }
+
+  /** The proposal with the generation that it made, or why there is none yet. */
+  async #findDone(id: string, anchor: TrustAnchor): Promise<ProposalView | string> {
+    const view = await this.getProposal(id);
+    const { standing, reason } = view;
+    if (standing === 'failed') throw new CliError(`the proposal failed: ${reason}`);
+    if (standing !== 'done') return reason === '' ? standing : `${standing}: ${reason}`;
+    const generation = await this.#generationMadeBy(view, anchor);
+    return generation === undefined ? 'done, says the domain-manager, without proof' : { ...view, generation };
   }
 
   /**
@@ -198,6 +204,16 @@ export class DomainManagerClient implements Disposable {
       throw new CliError(`${what}: ${details}`, { cause });
     }
   }
+}
+
+/** Before and after it the domain-manager may well answer: it restarts, or does not reach its store for a moment. */
+const passing: ReadonlySet<unknown> = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.INTERNAL]);
+
+/** What passes by itself, as text. Throws everything else. */
+function passingProblem(error: unknown): string {
+  if (error instanceof CliError && passing.has((error.cause as Partial<ServiceError> | undefined)?.code))
+    return error.message;
+  throw error;
 }
 
 /**
