@@ -293,8 +293,7 @@ describe('a CloudHSM key store', () => {
         ({ name }: Error) => name,
       );
     await expect.poll(goesOn, { timeout: 20_000 }).toBe('encrypted');
-    // Named, because the domain-manager may not have seen yet that any has the newest token.
-    await change('admit', cluster.home.in(removed, 'identity.pub.json'), '--preparer', holders[1]!);
+    await change('admit', cluster.home.in(removed, 'identity.pub.json'));
     await expect.poll(haveSessionsAfterUse, { timeout: 60_000 }).toEqual([true, true]);
   });
 

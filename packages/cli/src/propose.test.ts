@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest';
-import { proposalText } from './propose.ts';
+import { describe, expect, test } from 'vitest';
+import { rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { type Change, preparerOf, proposalText } from './propose.ts';
 
 const proposed = { proposalId: 'ab'.repeat(32), command: ['RotateDomainKeys'], signedBy: ['alice'], generation: 0 };
 
@@ -7,4 +8,34 @@ test('the departure of a member is shown as the word of the domain-manager', () 
   const text = proposalText({ ...proposed, standing: 'done', reason: '' });
   expect(text).toContain('Done, says the domain-manager');
   expect(proposalText({ ...proposed, standing: 'done', reason: '', generation: 3 })).toContain('at generation 3.');
+});
+
+describe('the member that makes the token, where none is named', () => {
+  const known = new TestDomain().hsms[0]!.installed!;
+  const { generation } = known.state;
+  const [first, second] = known.state.members.map(({ memberId }) => memberId);
+  /** A domain-manager that looks at its workers between these answers; the last one stays. */
+  const clientOf = (...answers: readonly object[][]) => {
+    const left = [...answers];
+    return { status: async () => ({ workers: left.length > 1 ? left.shift()! : left[0]! }) as never };
+  };
+  const member = (id: string | undefined, has = generation) => ({ standing: 'member', member_id: id, generation: has });
+  const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: [first!] } };
+
+  test('is waited for right after a change: the domain-manager has not seen yet that any has the newest token', async () => {
+    const late = [member(first, generation - 1), member(second, generation - 1)];
+    const client = clientOf(late, [{ standing: 'unreachable' }], [member(first), member(second)]);
+    expect(await preparerOf(rotation, { client, known, named: undefined })).toBe(first);
+  });
+
+  test('has the newest token, and remains a member', async () => {
+    for (const workers of [
+      [member(first, generation - 1), member(second)],
+      [member(first), member(second)],
+    ])
+      expect(await preparerOf(removal, { client: clientOf(workers), known, named: undefined })).toBe(second);
+    await expect(
+      preparerOf(removal, { client: clientOf([member(first)]), known, named: undefined }, -1),
+    ).rejects.toThrow('no reachable worker can make the domain token');
+  });
 });

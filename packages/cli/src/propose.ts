@@ -9,6 +9,7 @@ import {
 } from '@keyfleet/shared/domain/proposal';
 import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { ParsedArgs } from 'citty';
+import { setTimeout as delay } from 'node:timers/promises';
 import { CliError } from './cli-error.ts';
 import { type DomainManagerClient, PROPOSAL_DIGITS, type ProposalView } from './domain-manager-client.ts';
 import { anchorOptions, loadSigner, managerOptions, type OpenDomain, openDomain, signerOptions } from './options.ts';
@@ -59,10 +60,24 @@ export async function proposeChange(
   return await submit(domain, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
 }
 
-/** The named member, or else the first one that is reachable and remains a member. Throws CliError. */
-async function preparerOf(
+/** The domain-manager looks at its workers every second, and brings them what the change before this one made. */
+const PREPARER_WITHIN_MS = 10_000;
+const POLL_MS = 200;
+
+interface Candidates {
+  readonly client: Pick<DomainManagerClient, 'status'>;
+  readonly known: Pick<VerifiedDomain, 'state'>;
+  readonly named: string | undefined;
+}
+
+/**
+ * The named member, or else the first one that is reachable, has the newest domain token and remains a member. Throws
+ * CliError if there is none within `timeoutMs`.
+ */
+export async function preparerOf(
   change: Change,
-  { client, known, named }: { client: DomainManagerClient; known: VerifiedDomain; named: string | undefined },
+  { client, known, named }: Candidates,
+  timeoutMs = PREPARER_WITHIN_MS,
 ): Promise<string> {
   if (change.name === 'LeaveDomain') return change.body.memberId;
   const leaving: readonly string[] = change.name === 'ModifyMembers' ? change.body.remove : [];
@@ -73,17 +88,20 @@ async function preparerOf(
       exitCode: 2,
     });
   }
-  const { workers = [] } = await client.status();
-  const there = new Set(
-    workers
-      .filter(({ standing, generation }) => standing === 'member' && generation === known.state.generation)
-      .map(({ member_id: id }) => id),
-  );
-  const found = staying.find((id) => there.has(id));
-  if (found !== undefined) return found;
-  throw new CliError(
-    'no reachable worker can make the domain token: it must be a member now and afterwards. Start one; if all are lost, name your offline member with --preparer',
-  );
+  for (const deadline = Date.now() + timeoutMs; ; await delay(POLL_MS)) {
+    const { workers = [] } = await client.status();
+    const there = new Set(
+      workers
+        .filter(({ standing, generation }) => standing === 'member' && generation === known.state.generation)
+        .map(({ member_id: id }) => id),
+    );
+    const found = staying.find((id) => there.has(id));
+    if (found !== undefined) return found;
+    if (Date.now() > deadline)
+      throw new CliError(
+        'no reachable worker can make the domain token: it must be a member now and afterwards. Start one; if all are lost, name your offline member with --preparer',
+      );
+  }
 }
 
 async function submit(domain: KnownBy, change: NewDomainChange, signer: Signer): Promise<ProposalResult> {
