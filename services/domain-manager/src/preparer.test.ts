@@ -83,7 +83,9 @@ describe('the member that a proposal names', () => {
 
   /** A domain of which one operator may rotate the keys, and who just did so right after its founding. */
   async function withRotationByOne() {
-    world.workers[0] = new LocalWorker('hsm-1', world.clock, { rotationPauseMs: 600_000 });
+    for (const [i, { hsm }] of world.workers.entries()) {
+      world.workers[i] = new LocalWorker(hsm.memberId, world.clock, { rotationPauseMs: 600_000 });
+    }
     const replica = await foundedReplica();
     const { proposals, round } = replica;
     const rules = testRules.map((rule) =>

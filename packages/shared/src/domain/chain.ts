@@ -8,7 +8,7 @@ import { type DomainToken, parseToken } from './token.ts';
 import type { Checkpoint, TrustAnchor } from './trust-anchor.ts';
 
 /** How far the clocks of a token's maker and its reader may differ. */
-const FUTURE_TOLERANCE_MS = 10 * 60_000;
+export const CLOCK_TOLERANCE_MS = 10 * 60_000;
 
 /**
  * Verifies the founding token: enough founders signed its change, and its state is what the change says. Throws
@@ -82,7 +82,7 @@ export function reaches({ state }: VerifiedDomain, checkpoint: Checkpoint | unde
 }
 
 export function isFromFuture({ state }: { readonly state: DomainState }, now: number): boolean {
-  return state.madeAt > now + FUTURE_TOLERANCE_MS;
+  return state.madeAt > now + CLOCK_TOLERANCE_MS;
 }
 
 /**

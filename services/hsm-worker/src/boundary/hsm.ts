@@ -8,6 +8,7 @@ import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
+import { ROTATION_PAUSE_MS } from './domain/change-limits.ts';
 import { checkToken } from './domain/check-token.ts';
 import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
@@ -15,7 +16,7 @@ import { assertSameToken, followTokens, newestOf } from './domain/follow-tokens.
 import { InstalledDomain } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
-import { prepareGenesis, prepareNext, ROTATION_PAUSE_MS, type TokenMaker } from './domain/prepare-token.ts';
+import { prepareGenesis, prepareNext, type TokenMaker } from './domain/prepare-token.ts';
 import { type Identity, newIdentity, openIdentity } from './identity.ts';
 import type { SealKey } from './seal-key.ts';
 import { atOnce, type Steps } from './steps.ts';
@@ -50,7 +51,7 @@ export interface HsmOptions {
   readonly sealedIdentity?: Uint8Array;
   readonly clock: Clock;
   readonly random: Random;
-  /** See `TokenMaker`; default `ROTATION_PAUSE_MS`. */
+  /** See `assertWithinLimits`; default `ROTATION_PAUSE_MS`. */
   readonly rotationPauseMs?: number;
   /** Domain keys were lost or went out of use: forget everything that was opened under any of them. */
   readonly onKeysLost?: () => void;
@@ -241,14 +242,15 @@ export class Hsm {
 
   /** `check` in steps: of the state at the first one. */
   *checking(token: Uint8Array): Steps<Buffer> {
-    const { anchor, clock } = this.#options;
+    const { anchor, clock, rotationPauseMs = ROTATION_PAUSE_MS } = this.#options;
     return yield* checkToken(token, {
       domain: anchor.domain,
       identity: this.#identity,
       held: this.#wasMember ? this.#verified : undefined,
       isMember: this.#isMemberOf(this.#verified),
-      secrets: this.#installed?.secrets,
+      installed: this.#installed,
       clock,
+      rotationPauseMs,
       follow: (parsed) => this.#follow([parsed]),
       confirmed: () => this.#confirmed,
     });

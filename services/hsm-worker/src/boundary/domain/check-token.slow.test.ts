@@ -1,20 +1,28 @@
 import {
+  type Change,
   memberOf,
   refusalOf,
   rotation,
   sealedForNobody,
   sealedNotFor,
+  TestClock,
   TestDomain,
+  testRules,
   testSealKey,
   withOtherKeys,
   wrappedBy,
 } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { nextState } from '@keyfleet/shared/domain/apply';
+import { parseDomainChange, parseProposal } from '@keyfleet/shared/domain/proposal';
+import type { Rule } from '@keyfleet/shared/domain/state';
 import { parseToken, type WrappedKey } from '@keyfleet/shared/domain/token';
 import { placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
-import type { Hsm } from '../hsm.ts';
+import { Hsm, type HsmOptions } from '../hsm.ts';
 import { atOnce } from '../steps.ts';
+import { ROTATION_PAUSE_MS } from './change-limits.ts';
+import { sealDomainToken } from './domain-token.ts';
 import { wrapDkek } from './wrapped-dkek.ts';
 
 describe('a member that is asked about a token', () => {
@@ -136,3 +144,122 @@ describe('a member that is asked about a token', () => {
     expect(refusalOf(() => restarted.install([...domain.tokens, next]))).toBe('forged');
   });
 });
+
+describe('a hostile member that makes whatever one signature asks for', () => {
+  /** The first member, in hostile hands, with one other: `rotate` makes and installs one, as if it were stored. */
+  function attacked(members = 2) {
+    const domain = new TestDomain({ members });
+    const [former, witness] = domain.hsms as [Hsm, Hsm];
+    const clock = new TestClock();
+    const hostile = runBy(domain, former, { clock, rotationPauseMs: 0 });
+    domain.hsms[0] = hostile;
+    const made = () => domain.prepare(rotation, [domain.scheduler]);
+    return { domain, clock, hostile, witness, made, asked: (token: Buffer) => refusalOf(() => witness.check(token)) };
+  }
+
+  test('rotates no sooner than the witness itself would, but for ten minutes', () => {
+    const { domain, made, asked, witness } = attacked();
+    const early = made();
+    domain.clock.advance(50 * 60_000 - 1);
+    expect(asked(early)).toBe('too-soon');
+    domain.clock.advance(1);
+    expect(asked(early)).toBe('accepted');
+    const patient = runBy(domain, witness, { rotationPauseMs: 2 * ROTATION_PAUSE_MS });
+    expect(refusalOf(() => patient.check(early))).toBe('too-soon');
+  });
+
+  test('gains no rotation by a token that it dates back', () => {
+    const { domain, clock, witness, made, asked } = attacked();
+    domain.clock.advance(24 * ROTATION_PAUSE_MS);
+    clock.advance(1);
+    for (let i = 0; i < 2; i++) {
+      domain.clock.advance(ROTATION_PAUSE_MS);
+      const token = made();
+      expect(asked(token)).toBe('accepted');
+      domain.tokens.push(token);
+      for (const hsm of domain.hsms) hsm.install([token]);
+      expect(witness.state!.domainKeys.at(-1)!.createdAt).toBe(clock.now());
+      expect(asked(made())).toBe('too-soon');
+    }
+    // What is no rotation starts no new hour.
+    domain.clock.advance(49 * 60_000);
+    clock.time = domain.clock.time;
+    domain.step({ name: 'ModifyRules', body: { rules: testRules, backupHorizonMs: 0 } }, domain.people, witness);
+    expect(asked(made())).toBe('too-soon');
+    domain.clock.advance(60_000);
+    expect(asked(made())).toBe('accepted');
+  });
+
+  test('retires no domain keys one by one', () => {
+    const { domain, hostile, asked } = attacked(3);
+    domain.rotate();
+    const ids = hostile.state!.domainKeys.map(({ id }) => id);
+    domain.hsms.pop();
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+    const retirement: Change = { name: 'RetireDomainKeys', body: { ids: [ids[0]!] } };
+    const token = madeByHand(domain, hostile, domain.propose(retirement, [domain.scheduler]));
+    expect(asked(token)).toBe('invalid-change');
+    expect(refusalOf(() => domain.prepare({ name: 'RetireDomainKeys', body: { ids } }, [domain.scheduler]))).toBe(
+      'accepted',
+    );
+  });
+
+  test('gives machines no more than to rotate and retire', () => {
+    const { domain, hostile, asked } = attacked();
+    const rules: Rule[] = testRules.map((rule) =>
+      rule.command === 'LeaveDomain' ? { ...rule, alternatives: [[{ role: 'scheduler', minimum: 1 }]] } : rule,
+    );
+    const proposal = domain.propose({ name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } });
+    expect(asked(madeByHand(domain, hostile, proposal))).toBe('invalid-change');
+  });
+});
+
+describe('a witness confirms what honest members made', () => {
+  test('long ago, and by a clock that is ten minutes ahead of its own', () => {
+    const domain = new TestDomain();
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    const token = domain.prepare(rotation, [domain.scheduler]);
+    const late = new TestClock();
+    late.time = domain.clock.time - 10 * 60_000;
+    for (const clock of [late, domain.clock]) runBy(domain, witness, { clock }).check(token);
+    domain.clock.advance(1000 * ROTATION_PAUSE_MS);
+    for (const hsm of [witness, runBy(domain, witness, {})]) hsm.check(token);
+    // What it has installed it confirms at any time.
+    for (const hsm of [maker, witness]) hsm.install([token]);
+    witness.check(token);
+  });
+
+  test('at any time, if those signed who may change the members', () => {
+    const domain = new TestDomain();
+    for (let i = 0; i < 3; i++) {
+      domain.hsms[1]!.check(domain.prepare(rotation));
+      domain.rotate();
+    }
+  });
+});
+
+/** A member's process anew, with its domain keys. */
+function runBy(domain: TestDomain, member: Hsm, options: Partial<HsmOptions>): Hsm {
+  const hsm = new Hsm({
+    memberId: member.memberId,
+    anchor: domain.anchor,
+    sealKey: testSealKey,
+    clock: domain.clock,
+    random: randomBytes,
+    sealedIdentity: member.sealedIdentity(),
+    ...options,
+  });
+  hsm.install(domain.tokens);
+  return hsm;
+}
+
+/** What a member makes that asks nothing: the change makes no domain key. */
+function madeByHand(domain: TestDomain, maker: Hsm, proposal: Buffer): Buffer {
+  const identity = domain.identities.get(maker.memberId)!;
+  const { state: before, tokenHash: previousHash, secrets } = maker.installed!;
+  const parsed = parseProposal(proposal);
+  const making = { keyId: '', madeAt: before.madeAt };
+  const state = nextState(before, parseDomainChange(parsed.command), making);
+  return atOnce(sealDomainToken({ state, previousHash, proposal: parsed, secrets }, identity, randomBytes));
+}

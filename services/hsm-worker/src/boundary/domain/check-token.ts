@@ -1,14 +1,18 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertNotFromFuture } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, CLOCK_TOLERANCE_MS } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
 import { MAX_MEMBERS, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import { isOffChain, placeOf, signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
 import type { Identity } from '../identity.ts';
 import type { Steps } from '../steps.ts';
-import { assertSameKeys, type DomainSecrets } from './domain-secrets.ts';
+import { assertWithinLimits } from './change-limits.ts';
+import { assertSameKeys } from './domain-secrets.ts';
 import { openForAll } from './domain-token.ts';
 import { assertSameToken } from './follow-tokens.ts';
+import type { InstalledDomain } from './installed-domain.ts';
 
 /** An HSM that is asked about a token, as it is at that time. */
 export interface Checker {
@@ -19,8 +23,10 @@ export interface Checker {
   /** Whether it is a member of the newest state that it knows. */
   readonly isMember: boolean;
   /** Undefined for who is no member, and for a member that has just started. */
-  readonly secrets: DomainSecrets | undefined;
+  readonly installed: InstalledDomain | undefined;
   readonly clock: Clock;
+  /** Its own, whatever that of the token's maker is. */
+  readonly rotationPauseMs: number;
   readonly follow: (token: DomainToken) => VerifiedDomain;
   /**
    * By the token's hash, what it signed of tokens that follow the newest: each check makes every wrapped key again.
@@ -31,7 +37,7 @@ export interface Checker {
 
 /** See `Hsm.check`. A step for each member of the token. */
 export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> {
-  const { domain, identity, held, isMember, secrets, clock, follow } = checker;
+  const { domain, identity, held, isMember, installed, clock, follow } = checker;
   const confirmed = checker.confirmed();
   const { memberId } = identity;
   const parsed = parseToken(token);
@@ -45,15 +51,16 @@ export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> 
     }
     if (isMember && parsed.hash.equals(held.hash)) return signCheck(check, sign);
   }
-  if (isMember && secrets === undefined) throw new DomainError('no-domain', 'this HSM has no domain keys');
+  if (isMember && installed === undefined) throw new DomainError('no-domain', 'this HSM has no domain keys');
   const verified = follow(parsed);
   assertSameToken(parsed, verified);
   assertNotFromFuture(verified, clock.now());
   const id = parsed.hash.toString('hex');
   const known = confirmed.get(id);
   if (known !== undefined) return Buffer.from(known);
+  assertMayFollow(parsed, checker);
   const received = yield* openForAll(parsed, identity);
-  if (secrets !== undefined) assertSameKeys(secrets, received);
+  if (installed !== undefined) assertSameKeys(installed.secrets, received);
   if (checker.confirmed() !== confirmed) {
     throw new DomainError('stale', 'another token was installed while this one was checked');
   }
@@ -61,4 +68,14 @@ export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> 
   // Each member makes one token that follows the newest.
   if (confirmed.size < MAX_MEMBERS) confirmed.set(id, signed);
   return signed;
+}
+
+/** What a member asks of a change that it carries out itself: a hostile maker does not ask. */
+function assertMayFollow({ proposal }: DomainToken, { installed, clock, rotationPauseMs }: Checker): void {
+  const change = parseDomainChange(proposal.command);
+  assertMayBeMade(change);
+  if (installed === undefined) return;
+  // `activeSince`, because a maker may date a key back. What is too soon now passes later.
+  const rotatesFrom = installed.activeSince + rotationPauseMs - CLOCK_TOLERANCE_MS;
+  assertWithinLimits(installed.state, proposal, { change, rotatesFrom, now: clock.now() });
 }

@@ -18,6 +18,8 @@ export class InstalledDomain {
   /** The hash of the token that made `state`. */
   readonly tokenHash: Uint8Array;
   readonly secrets: DomainSecrets;
+  /** When the active domain key was made, or, if that was later, when this member learned of it while it ran. */
+  readonly activeSince: number;
   readonly #clock: Clock;
   readonly #sessionFloor: number;
   /** By domain key id: when this member learned that the key is no longer the active one. */
@@ -35,6 +37,7 @@ export class InstalledDomain {
     this.state = parts.state;
     this.tokenHash = parts.hash;
     this.secrets = parts.secrets;
+    this.activeSince = activeSince(this.state, clock.now(), before);
     this.#clock = clock;
     this.#sessionFloor = sessionFloor(this.state, before && before.#sessionFloor);
     const known = before === undefined ? new Map<string, number>() : before.#deactivatedAt;
@@ -82,6 +85,12 @@ export class InstalledDomain {
   #activateWhenDue(): void {
     if (this.#activatesAt !== Infinity && this.#clock.now() >= this.#activatesAt) this.activate(this.state.generation);
   }
+}
+
+function activeSince(state: DomainState, now: number, before: InstalledDomain | undefined): number {
+  const { id, createdAt } = activeDomainKey(state);
+  if (before === undefined) return createdAt;
+  return activeDomainKey(before.state).id === id ? before.activeSince : Math.max(createdAt, now);
 }
 
 /** Whether the domain key made by `generation` still exists, and no former member knows it. */

@@ -1,0 +1,61 @@
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import type { DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import { isMet } from '@keyfleet/shared/domain/quorum';
+import { domainKeysToRetire, type DomainState } from '@keyfleet/shared/domain/state';
+
+/**
+ * Each token is kept for ever and 140 bytes larger than the one before, until domain keys are dropped: 12 MB in two
+ * weeks, and at ten minutes 300 MB, more than a domain-manager has room for.
+ */
+export const ROTATION_PAUSE_MS = 60 * 60_000;
+
+interface AskedChange {
+  readonly change: DomainChange;
+  /** A rotation's time. */
+  readonly rotatesFrom: number;
+  readonly now: number;
+}
+
+/**
+ * What those may not do to `state` who may not change its members: one person alone, or a holder of the scheduler's
+ * key. Each token makes every other proposal stale, and stays for ever, so they must not be able to make one after the
+ * other: a rotation has its time, and a retirement takes all keys that a removal gave to retire. Throws `DomainError`:
+ * `too-soon` or `invalid-change`.
+ */
+export function assertWithinLimits(
+  state: DomainState,
+  proposal: Proposal,
+  { change, rotatesFrom, now }: AskedChange,
+): void {
+  if (mayModifyMembers(state, proposal)) return;
+  if (change.name === 'RotateDomainKeys' && rotatesFrom > now) {
+    const seconds = Math.ceil((rotatesFrom - now) / 1000);
+    throw new DomainError(
+      'too-soon',
+      `the next rotation is possible in ${seconds} s, and at once if those sign who may change the members`,
+    );
+  }
+  if (change.name === 'RetireDomainKeys') {
+    const ids = new Set(change.body.ids);
+    const due = domainKeysToRetire(state);
+    if (due.length !== ids.size || due.some(({ id }) => !ids.has(id))) {
+      throw new DomainError(
+        'invalid-change',
+        'other domain keys than those from before the last removal, all of them, are retired only if those sign who may change the members',
+      );
+    }
+  }
+}
+
+/** Whether those signed who may change the members. */
+function mayModifyMembers({ rules, operators }: DomainState, { signatures }: Proposal): boolean {
+  const signers = new Set(signatures.map(({ operatorId }) => operatorId));
+  const trusted = rules.find(({ command }) => command === 'ModifyMembers');
+  return (
+    trusted !== undefined &&
+    isMet(
+      trusted,
+      operators.filter(({ operatorId }) => signers.has(operatorId)),
+    )
+  );
+}
