@@ -15,7 +15,8 @@ import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfl
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { newAccessKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
+import { dueEntryOf, dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
 import { aliasesAt, firstAccessKeyAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
 import { connectTestRedis, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
@@ -323,6 +324,15 @@ describe('records', () => {
     await record?.replace(key.backingKeys.map(({ token }) => token!));
     expect(await client.zcard(list)).toBe(1);
     expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'PendingDeletion' });
+  });
+
+  test('a due entry that stands among those of other keys is taken from there', async () => {
+    const due = dueKeyOf(dueEntryOf(newKey(), 1));
+    const shard = (dueShardOf(due) + 1) % DUE_SHARDS;
+    await client.zadd(`kf:due:{${shard}}`, 0, due.entry);
+    expect((await store.listDue(shard, 1, { limit: 9 })).items).toEqual([due]);
+    await store.removeDue(shard, due);
+    expect(await client.exists(`kf:due:{${shard}}`)).toBe(0);
   });
 
   test('an older record that somebody put back is not resealed: it would become the newest', async () => {

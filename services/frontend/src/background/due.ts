@@ -65,13 +65,17 @@ export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () =
     deps.serviceEvents.assertRecordable();
     const page = { limit: BATCH, ...(after !== undefined && { after }) };
     const { items, next } = await deps.store.listDue(shard, now, page);
-    await Promise.all(items.map((due) => carryOut(due, now, deps)));
+    await Promise.all(items.map((due) => carryOut(due, { shard, now }, deps)));
     alive();
     after = next;
   } while (after !== undefined);
 }
 
-async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<void> {
+async function carryOut(
+  due: DueKey,
+  { shard, now }: { readonly shard: number; readonly now: number },
+  deps: CarryOutDeps,
+): Promise<void> {
   const { store, onLeft } = deps;
   try {
     const key = await store.findKey(due.region, due.keyId);
@@ -81,7 +85,7 @@ async function carryOut(due: DueKey, now: number, deps: CarryOutDeps): Promise<v
       // Last: the claim of a frontend that died holds up nothing else.
       await recordEvents(key, deps);
     }
-    await store.removeDue(due);
+    await store.removeDue(shard, due);
   } catch (error) {
     // Someone changed the key at the same time. The next look decides by its new state.
     if (!(error instanceof ConflictError)) onLeft(due, error);

@@ -60,7 +60,7 @@ export function dueStoreContract(open: () => Promise<Store & Partial<AsyncDispos
     expect([entry?.keyId, more]).toEqual([key.keyId, []]);
     key = await store.updateKey({ ...key, automaticRotation: undefined });
     expect(await dueOf(key, date + 9)).toEqual([]);
-    await store.removeDue(entry!);
+    await store.removeDue(dueShardOf(key), entry!);
   });
 
   test('a failed change of a key leaves no entry behind, and removes none', async () => {
@@ -78,7 +78,7 @@ export function dueStoreContract(open: () => Promise<Store & Partial<AsyncDispos
     const [seen] = await dueOf(key, date);
     const disabled = await store.updateKey({ ...key, state: 'Disabled' });
     await store.updateKey({ ...disabled, state: 'Enabled' });
-    await store.removeDue(seen!);
+    await store.removeDue(dueShardOf(key), seen!);
     expect(await dueOf(key, date)).toHaveLength(1);
   });
 

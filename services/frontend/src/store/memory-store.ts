@@ -141,7 +141,7 @@ export class MemoryStore
     return pageOf(due.toArray(), { nameOf: ({ entry }) => entry, limit, after });
   }
 
-  async removeDue({ entry }: DueKey): Promise<void> {
+  async removeDue(_shard: number, { entry }: Pick<DueKey, 'entry'>): Promise<void> {
     this.#due.delete(entry);
   }
 

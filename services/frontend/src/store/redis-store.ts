@@ -1,5 +1,5 @@
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
-import { type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
+import { type DueKey, dueKeyOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import { aliasesAt, CHANGES, eventsAt, dueAt, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
 import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
@@ -197,8 +197,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return entries.length > limit && last !== undefined ? { items, next: last.entry } : { items };
   }
 
-  async removeDue(due: DueKey): Promise<void> {
-    await this.#redis.write('zrem', dueAt(dueShardOf(due)), due.entry);
+  async removeDue(shard: number, { entry }: Pick<DueKey, 'entry'>): Promise<void> {
+    await this.#redis.write('zrem', dueAt(shard), entry);
   }
 
   findAlias(scope: Scope, name: string): Promise<Alias | undefined> {

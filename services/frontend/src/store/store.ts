@@ -72,7 +72,8 @@ export interface DueStore {
   now(): Promise<number>;
   /** `until`: milliseconds since the epoch. */
   listDue(shard: number, until: number, page: { limit: number; after?: string }): Promise<Page<DueKey>>;
-  removeDue(due: DueKey): Promise<void>;
+  /** `shard`: where the entry was found, which is not that of its key if somebody put it there. */
+  removeDue(shard: number, due: Pick<DueKey, 'entry'>): Promise<void>;
   /**
    * A key's events still to be recorded, given to whoever asks first, and again once that claim expires; none if all
    * are recorded. Throws ConflictError while another claim holds.
