@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { isDiskFull, toldWithRoom } from './disk-room.ts';
 import { assertHomeOrEmpty, type Home, isHome, openHome, removeUnfounded } from './home.ts';
 import { lockHome } from './home-lock.ts';
 import { caFileOf, peersOf, provideTls } from './home-tls.ts';
-import { ManagedProcess, type ProcessSpec } from './managed-process.ts';
+import { ManagedProcess } from './managed-process.ts';
 import { assertFree, choosePorts, type Ports } from './ports.ts';
+import { type ServiceOptions, specsOf } from './process-specs.ts';
 import { describeWorker, frontendReady, lastLogLine, saysReady, tcpReady, until } from './readiness.ts';
 import { allRegions } from './regions.ts';
 import { findServers, type ServerCommand, type ServerName } from './servers/find-server.ts';
@@ -22,7 +22,7 @@ import {
 } from './service-configs.ts';
 import { StartError } from './start-error.ts';
 
-export interface ClusterOptions extends DomainSettings {
+export interface ClusterOptions extends DomainSettings, ServiceOptions {
   readonly home: string;
   /** 0: any free one. */
   readonly httpPort: number;
@@ -38,12 +38,6 @@ export interface ClusterOptions extends DomainSettings {
   /** Restart processes that end by themselves. Not in tests, which kill on purpose. */
   readonly supervise: boolean;
   readonly report: (line: string) => void;
-  /** Gives up starting. */
-  readonly signal?: AbortSignal;
-  /** Another main for the hsm-workers, with hooks for a test. */
-  readonly workerMain?: string;
-  /** Arguments of Node before the main of each service: a benchmark's probes. */
-  readonly nodeArgs?: readonly string[] | undefined;
 }
 
 /** The limit for a process to answer, on a slow machine. */
@@ -51,7 +45,6 @@ const READY_MS = 30_000;
 const RESTART_MS = { first: 250, longest: 10_000 };
 /** A process that ran this long was well: its next restart is quick again. */
 const WELL_MS = 30_000;
-const root = join(import.meta.dirname, '..');
 
 /**
  * Brings up Redis, NATS, the hsm-workers, the domain-manager and the frontend. Throws StartError, with everything
@@ -110,15 +103,11 @@ export class Cluster implements AsyncDisposable {
     this.ports = ports;
     this.#lock = lock;
     this.#options = options;
-    const specs = [
-      this.#server('redis', servers.redis, [home.in('config', 'redis.conf')]),
-      this.#server('nats', servers.nats, ['-c', home.in('config', 'nats.conf')]),
-      ...home.workerNames.map((name) => this.#service(name, options.workerMain ?? mainOf('hsm-worker'))),
-      ...this.#domainManagers.map((name) => this.#service(name, mainOf('domain-manager'))),
-      this.#service('frontend', mainOf('frontend')),
-    ];
     this.#processes = new Map(
-      specs.map((spec) => [spec.name, new ManagedProcess(spec, (process, how) => this.#restart(process, how))]),
+      specsOf(home, servers, this.#domainManagers, options).map((spec) => [
+        spec.name,
+        new ManagedProcess(spec, (process, how) => this.#restart(process, how)),
+      ]),
     );
   }
 
@@ -294,31 +283,4 @@ export class Cluster implements AsyncDisposable {
       this.#restart(process, (error as Error).message);
     }
   }
-
-  #server(name: ServerName, server: ServerCommand, args: readonly string[]): ProcessSpec {
-    return this.#spec(name, server.command, [...server.args, ...args]);
-  }
-
-  #service(name: string, main: string): ProcessSpec {
-    const args = [...(this.#options.nodeArgs ?? []), main, '--config', this.home.in('config', `${name}.json`)];
-    return this.#spec(name, process.execPath, args);
-  }
-
-  #spec(name: string, command: string, args: readonly string[]): ProcessSpec {
-    const logFile = this.home.in('log', `${name}.log`);
-    return { name, command, args, env: environment(), logFile, pidFile: this.home.in('run', `${name}.pid`) };
-  }
-}
-
-function mainOf(service: string): string {
-  return join(root, 'services', service, 'src/main.ts');
-}
-
-/** Services are configured by their files; only telemetry's standard settings pass through. */
-function environment(): Record<string, string> {
-  const kept = Object.entries(process.env).filter(([name]) => name.startsWith('OTEL_') || name === 'PATH');
-  return {
-    ...(Object.fromEntries(kept) as Record<string, string>),
-    NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/keyfleet'),
-  };
 }

@@ -130,7 +130,7 @@ async function start(args: string[]): Promise<void> {
   // Before anything starts, so that a mistake is told at once.
   const planned = options.seed === undefined ? [] : await readSeed(options.seed);
   const signal = stopSignal();
-  await using cluster = await startCluster({ ...options, supervise: true, report, signal });
+  await using cluster = await startCluster({ ...options, supervise: true, report });
   const { provideFirstKey } = await import('./first-key.ts');
   const key = await provideFirstKey(cluster);
   await plantAll(cluster, planned);
