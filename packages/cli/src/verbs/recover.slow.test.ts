@@ -7,7 +7,7 @@ import { TokenEnvelope } from '@keyfleet/shared/domain/token';
 import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { memberOf, TestDomain } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,11 +22,15 @@ type Unary = (
   done: (error: Partial<ServiceError> | null, answer?: object) => void,
 ) => void;
 
-/** A domain-manager that has `tokens`, and one proposal. `store` returns why a token is not stored. */
-async function startManager(tokens: Buffer[], proposal: Buffer, store: (token: Buffer) => string | void) {
+/**
+ * A domain-manager that has `tokens`, and one proposal. `store` returns why a token is not stored. `ahead`: its clock,
+ * in milliseconds.
+ */
+async function startManager(tokens: Buffer[], proposal: Buffer, store: (token: Buffer) => string | void, ahead = 0) {
   const view = { proposal_id: proposalId(parseProposal(proposal)), proposal, standing: 'ready' };
   const calls: Record<string, Unary> = {
     FetchTokens: ({ request }, done) => done(null, { tokens: tokens.slice(request.after_generation ?? 0) }),
+    Status: (_, done) => done(null, { now: systemClock.now() + ahead }),
     ListProposals: (_, done) => done(null, { proposals: [view] }),
     StoreToken({ request }, done) {
       const details = store(request.token);
@@ -55,26 +59,45 @@ function twinOf(token: Buffer): Buffer {
   return TokenEnvelope.encode({ body, signature: Buffer.concat([r, negative]) });
 }
 
+/** A domain whose one worker is lost, its offline member, and a proposal to replace the worker. */
+async function newSafe() {
+  const folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
+  const file = (name: string) => join(folder.path, name);
+  const domain = new TestDomain({ members: 1 });
+  const { anchor } = domain;
+  const safe = newOfflineMember('safe-1', { anchor, clock: systemClock, random: randomBytes, passphrase });
+  domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(safe.hsm)], remove: [] } });
+  const body = { admit: [memberOf(domain.newHsm('hsm-9'))], remove: ['hsm-1'] };
+  const proposal = domain.propose({ name: 'ModifyMembers', body }, domain.people, safe.hsm);
+  writeFileSync(file('safe'), safe.file());
+  writeFileSync(file('anchor'), formatTrustAnchor(anchor));
+  writeFileSync(file('passphrase'), passphrase, { mode: 0o600 });
+  const printed: string[] = [];
+  const note = (text: string) => void printed.push(text);
+  const terminal = { write: note, note, askSecret: () => expect.fail() };
+  const options = ['--trust-anchor', file('anchor'), '--passphrase-file', file('passphrase')];
+  const recoverBy = ({ port, id }: { port: number; id: string }) => {
+    const where = ['--domain-manager', `127.0.0.1:${port}`, '--offline-member', file('safe')];
+    return runCli(keyfleet(terminal), ['recover', id, ...where, ...options], terminal);
+  };
+  return {
+    domain,
+    hsm: safe.hsm,
+    proposal,
+    printed,
+    recoverBy,
+    sealed: () => readFileSync(file('safe')),
+    [Symbol.asyncDispose]: () => folder.remove(),
+  };
+}
+
 // The scrypt of a passphrase takes half a second on an idle core, on purpose.
 test(
   'the chain alone says whether a recovery is done, and costs the offline member nothing until then',
   { timeout: 60_000 },
   async () => {
-    await using folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
-    const file = (name: string) => join(folder.path, name);
-    const domain = new TestDomain({ members: 1 });
-    const safe = newOfflineMember('safe-1', {
-      anchor: domain.anchor,
-      clock: systemClock,
-      random: randomBytes,
-      passphrase,
-    });
-    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(safe.hsm)], remove: [] } });
-    const body = { admit: [memberOf(domain.newHsm('hsm-9'))], remove: ['hsm-1'] };
-    const proposal = domain.propose({ name: 'ModifyMembers', body }, domain.people, safe.hsm);
-    writeFileSync(file('safe'), safe.file());
-    writeFileSync(file('anchor'), formatTrustAnchor(domain.anchor));
-    writeFileSync(file('passphrase'), passphrase, { mode: 0o600 });
+    await using safe = await newSafe();
+    const { domain, proposal, printed, recoverBy } = safe;
     const stored: Buffer[] = [...domain.tokens];
     const seen: Buffer[] = [];
     let outcome: 'lost' | 'stored' | 'twin stored' = 'lost';
@@ -85,12 +108,7 @@ test(
       stored.push(twinOf(token));
       return 'another token of this generation was stored first';
     });
-    const printed: string[] = [];
-    const note = (text: string) => void printed.push(text);
-    const terminal = { write: note, note, askSecret: () => expect.fail() };
-    const connected = ['--domain-manager', `127.0.0.1:${manager.port}`, '--trust-anchor', file('anchor')];
-    const member = ['--offline-member', file('safe'), '--passphrase-file', file('passphrase')];
-    const recover = () => runCli(keyfleet(terminal), ['recover', manager.id, ...connected, ...member], terminal);
+    const recover = () => recoverBy(manager);
 
     expect(await recover()).toBe(1);
     expect(printed.at(-1)).toContain('accepted the new domain token, but does not show it');
@@ -99,8 +117,7 @@ test(
     const other = { admit: [memberOf(domain.newHsm('hsm-10'))], remove: ['hsm-1'] };
     const decided = domain.propose({ name: 'ModifyMembers', body: other }, domain.people, safe.hsm);
     using later = await startManager(stored, decided, () => expect.fail());
-    const elsewhere = ['--domain-manager', `127.0.0.1:${later.port}`, '--trust-anchor', file('anchor')];
-    expect(await runCli(keyfleet(terminal), ['recover', later.id, ...elsewhere, ...member], terminal)).toBe(1);
+    expect(await recoverBy(later)).toBe(1);
     expect(printed.at(-1)).toContain(`already made a token of this generation, from proposal ${manager.id}`);
 
     // Whoever is asked to open the token has it first, and may bring it with another signature, which anybody derives.
@@ -113,3 +130,16 @@ test(
     }
   },
 );
+
+test.each([
+  ['behind', -400_000],
+  ['ahead of', 400_000],
+])('an offline member makes nothing on a machine whose clock is %s the domain-manager’s', async (how, by) => {
+  await using safe = await newSafe();
+  const { domain, proposal, printed, recoverBy, sealed } = safe;
+  const before = sealed();
+  using manager = await startManager([...domain.tokens], proposal, () => expect.fail(), -by);
+  expect(await recoverBy(manager)).toBe(1);
+  expect(printed.at(-1)).toMatch(new RegExp(`this machine's clock is \\d+ s ${how} the domain-manager's`));
+  expect(sealed()).toEqual(before);
+});

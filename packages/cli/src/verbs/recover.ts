@@ -1,8 +1,11 @@
+import { systemClock } from '@keyfleet/shared/clock';
+import { CALL_SKEW_MS } from '@keyfleet/shared/domain/domain-call';
 import { parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { isMember } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
+import type { DomainManagerClient } from '../domain-manager-client.ts';
 import { loadOfflineMember, offlineMemberOptions, publicPartOf, saveOfflineMember } from '../offline-members.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { explainDomainChange } from '../proposal-text.ts';
@@ -25,6 +28,7 @@ export const recover = verb({
     const text = explainDomainChange(change);
     terminal.note(text.join('\n'));
     if (standing !== 'ready') throw new CliError(`the proposal cannot be carried out (${standing}): ${reason}`);
+    await assertSameTime(client);
 
     const path = args['offline-member'];
     const member = await loadOfflineMember(args, anchor, terminal);
@@ -60,6 +64,20 @@ export const recover = verb({
     `${memberId} carried it out: the domain is at generation ${generation}.\n` +
     'The workers that it admits serve as soon as they have the new token. See: keyfleet domain status',
 });
+
+/**
+ * A token that is dated ahead is stored by nobody before its day, and its maker makes no other. Workers ask the same of
+ * each call of a domain-manager.
+ */
+async function assertSameTime(client: DomainManagerClient): Promise<void> {
+  const { now = 0 } = await client.status();
+  const ahead = systemClock.now() - now;
+  if (Math.abs(ahead) <= CALL_SKEW_MS) return;
+  const wrong = `this machine's clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} the domain-manager's`;
+  throw new CliError(
+    `${wrong}. Correct the one that is wrong, then run this again: the offline member has made nothing.`,
+  );
+}
 
 /** A member makes one token of a generation and gives the same again, whatever proposal it is then shown. */
 function assertMadeFrom(proposal: Proposal, token: Uint8Array, memberId: string): void {
