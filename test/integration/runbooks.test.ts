@@ -133,8 +133,9 @@ async function membersServe(...expected: string[]): Promise<void> {
 
 test('docs/ceremony.md: found a domain, and change its members, operators and rules', async () => {
   const founding = [nothing, nothing, nothing, startServices, nothing, nothing, nothing, nothing, nothing];
-  const changes = [nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing, writeRules, nothing];
-  await runPage('ceremony.md', [...founding, ...changes]);
+  const membersAndPeople = [nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing];
+  const checkpointAndRules = [nothing, writeRules, nothing];
+  await runPage('ceremony.md', [...founding, ...membersAndPeople, ...checkpointAndRules]);
   await membersServe('hsm-1', 'hsm-3');
   const { state } = await client.getDomain(parseTrustAnchor(readFileSync(fleet.path('trust-anchor.json'), 'utf8')));
   expect(state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'safe-1', 'hsm-3']);
