@@ -246,7 +246,9 @@ test('old domain keys are retired, reinstated and dropped by two', async () => {
     const token = claimingToBeUnder(domainKeys[2]!.id, `keyfleet-${name}/${domainKeys[2]!.id}`);
     await store.set(`kf:secret:{${name}}`, Buffer.from(token, 'base64'));
   }
-  expect((await drop()).notes).toContain('records are under record keys 1 to 2: finish replacing them first');
+  expect((await drop()).notes).toContain(
+    'record keys 1 and 2 are stored: if they are being replaced, finish that first',
+  );
   for (const name of recordKeys) await store.del(`kf:secret:{${name}}`);
   expect((await drop()).out).toContain('Not enough yet');
   expect((await approve()).notes).toContain('drop domain key <hash>: what is sealed under it is lost, in backups too');

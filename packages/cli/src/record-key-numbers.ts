@@ -1,13 +1,25 @@
-import { recordKeyName } from '@keyfleet/frontend/store/record-keys';
+import { recordKeyName } from '@keyfleet/frontend/store/record-key';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { secretAt } from '@keyfleet/shared/stored/names';
+import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from './cli-error.ts';
 
 /** More than anybody ever makes. */
 const MOST = 1_000;
 
+/** What Redis says of where record keys begin; undefined if nothing. */
+export async function notedOldest(redis: RedisClient): Promise<number | undefined> {
+  const noted = /^[1-9]\d{0,8}$/.exec((await redis.get(RECORD_KEYS)) ?? '')?.[0];
+  return noted === undefined ? undefined : Number(noted);
+}
+
+/** The numbers of all record keys that are stored, whatever Redis says of where they begin. */
+export async function storedNumbers(redis: RedisClient): Promise<number[]> {
+  const oldest = (await notedOldest(redis)) ?? 1;
+  return [...new Set([...(await storedFrom(redis, 1)), ...(await storedFrom(redis, oldest))])];
+}
+
 /** Which record keys are stored, among the numbers from `first` on. */
-export async function storedFrom(redis: RedisClient, first: number): Promise<number[]> {
+async function storedFrom(redis: RedisClient, first: number): Promise<number[]> {
   const numbers = Array.from({ length: MOST }, (_, i) => first + i);
   const there = await Promise.all(numbers.map((number) => redis.exists(secretAt(recordKeyName(number).name))));
   return numbers.filter((_, i) => there[i] === 1);

@@ -1,19 +1,18 @@
 import type { HsmClient } from '@keyfleet/frontend/hsm/client';
 import { type AuthenticRecord, type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
 import { noRecordKeyFloor } from '@keyfleet/frontend/store/record-key-floor';
-import { FleetRecordKeys, type MadeRecordKey, type RecordKeyRange } from '@keyfleet/frontend/store/record-keys';
+import type { MadeRecordKey } from '@keyfleet/frontend/store/record-key';
+import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { systemClock } from '@keyfleet/shared/clock';
-import type { DomainState } from '@keyfleet/shared/domain/state';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
 import type { OpenDomain } from './options.ts';
-import { assertNoneBeyond } from './record-key-numbers.ts';
 import { pagesOfAllNames } from './redis-option.ts';
 
 const PAGE = 500;
@@ -48,16 +47,6 @@ export async function openRecords(
     floor: { ...noRecordKeyFloor, lowest },
   });
   return { calls, macs: new RecordMacs(keys), keys, secrets };
-}
-
-/** The record keys that frontends use, as far as the store and the domain's state show it. None is opened. */
-export async function storedRecordKeys(redis: RedisClient, state: DomainState): Promise<RecordKeyRange> {
-  const secrets = new RedisFleetSecrets(await openCalls(redis));
-  const refuse = (): Promise<never> => Promise.reject(new Error('no HSM is asked here'));
-  const hsm = { execute: refuse, executeEverywhere: refuse };
-  const range = await new FleetRecordKeys({ secrets, hsm, domain: { state }, clock: systemClock }).shown();
-  await assertNoneBeyond(redis, range.newest);
-  return range;
 }
 
 async function openCalls(redis: RedisClient): Promise<RedisCalls> {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { splitMac } from '@keyfleet/frontend/store/record-mac';
-import type { FleetRecordKeys, MadeRecordKey, RecordKeyRange } from '@keyfleet/frontend/store/record-keys';
+import type { MadeRecordKey, RecordKeyRange } from '@keyfleet/frontend/store/record-key';
+import type { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';

@@ -1,10 +1,10 @@
 import { madeIn } from '@keyfleet/frontend/store/fleet-key';
-import { recordKeyName } from '@keyfleet/frontend/store/record-keys';
+import { recordKeyName } from '@keyfleet/frontend/store/record-key';
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
+import { secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
-import { storedFrom } from '../record-key-numbers.ts';
+import { notedOldest, storedNumbers } from '../record-key-numbers.ts';
 
 /**
  * Earlier releases dropped also the domain keys that removals made while the record key was older. Nothing is wrong
@@ -16,11 +16,10 @@ const FORGOTTEN =
 
 /** Whether somebody who left the domain may have the key that authenticates records. */
 export async function checkRecordKey(redis: RedisClient, state: DomainState): Promise<string> {
-  const noted = await redis.get(RECORD_KEYS);
-  const oldest = Number(/^[1-9]\d{0,8}$/.exec(noted ?? '')?.[0] ?? 1);
-  // The newest there is, whatever Redis says of the oldest.
-  const number = [...(await storedFrom(redis, 1)), ...(await storedFrom(redis, oldest))].at(-1);
-  if (number === undefined && noted === null) return 'none was needed yet';
+  const noted = await notedOldest(redis);
+  const oldest = noted ?? 1;
+  const number = (await storedNumbers(redis)).at(-1);
+  if (number === undefined && noted === undefined) return 'none was needed yet';
   const { name } = recordKeyName(number ?? oldest);
   const token = await redis.getBuffer(secretAt(name));
   if (token === null || (await redis.exists(secretAt(recordKeyName(oldest).name))) === 0) {

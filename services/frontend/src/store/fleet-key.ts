@@ -25,12 +25,13 @@ export interface FleetKeyDeps {
   readonly hsm: HsmCommands;
   /** The domain as known here. */
   readonly domain: { readonly state: DomainState | undefined };
-  /**
-   * Throws if this is not the token to open under the name, as when somebody put another in its place. `isNew`: an HSM
-   * has just made it, and it is not stored yet.
-   */
-  readonly assertOurs?: (token: Uint8Array, isNew: boolean) => void;
 }
+
+/**
+ * Throws if this is not the token to open under the name, as when somebody put another in its place. `isNew`: an HSM
+ * has just made it, and it is not stored yet.
+ */
+export type AssertOurs = (token: Uint8Array, isNew: boolean) => void;
 
 interface Opened {
   readonly key: KeyObject;
@@ -40,13 +41,14 @@ interface Opened {
 }
 
 /**
- * Opened once in a frontend's life, and made by whichever frontend needs it first. A newer domain token may bring a
- * removal, so the token that the key was in is judged again. The key is not opened again: no worker can change it.
+ * Opened once in a frontend's life. A newer domain token may bring a removal, so the token that the key was in is
+ * judged again. The key is not opened again: no worker can change it.
  */
 export class FleetKey {
   readonly #name: FleetKeyName;
   readonly #deps: FleetKeyDeps;
   readonly #loading = new SingleFlight<KeyObject>();
+  readonly #making = new SingleFlight<KeyObject>();
   #opened: Opened | undefined;
 
   constructor(name: FleetKeyName, deps: FleetKeyDeps) {
@@ -54,14 +56,20 @@ export class FleetKey {
     this.#deps = deps;
   }
 
-  /** 32 bytes. A promise only until the key is loaded. */
+  /** 32 bytes. A promise only until the key is loaded. Throws DamagedRecordError if there is none. */
   load(deadline: number): KeyObject | Promise<KeyObject> {
-    return this.#known() ?? this.#loading.run(() => this.#openStored(deadline));
+    return this.#known()?.key ?? this.#loading.run(() => this.#openStored(deadline));
+  }
+
+  /** The same, but whoever needs it first makes it. */
+  loadOrMake(deadline: number, assertOurs: AssertOurs = () => {}): KeyObject | Promise<KeyObject> {
+    return this.#known()?.key ?? this.#making.run(() => this.#openOrMake(deadline, assertOurs));
   }
 
   /** Opens this very token, which is stored, and which the caller has judged. */
   async open(token: Uint8Array, deadline: number): Promise<KeyObject> {
     const { state } = this.#deps.domain;
+    assertSealedAsNamed(state, this.#name.name, token);
     const key = await this.#keyIn(token, deadline);
     this.#opened = { key, token, judgedBy: state };
     return key;
@@ -78,24 +86,28 @@ export class FleetKey {
 
   /** The one that was opened; undefined until then. */
   get token(): Uint8Array | undefined {
-    return this.#opened?.token;
+    return this.#known()?.token;
   }
 
-  #known(): KeyObject | undefined {
+  #known(): Opened | undefined {
     const opened = this.#opened;
     const { state } = this.#deps.domain;
-    if (opened === undefined || opened.judgedBy === state) return opened?.key;
+    if (opened === undefined || opened.judgedBy === state) return opened;
     const isGood = state === undefined || !isOlderThanNamed(state.domainKeys, this.#name.name, opened.token);
-    this.#opened = isGood ? { ...opened, judgedBy: state } : undefined;
-    return this.#opened?.key;
+    return (this.#opened = isGood ? { ...opened, judgedBy: state } : undefined);
   }
 
   async #openStored(deadline: number): Promise<KeyObject> {
-    const { secrets, domain } = this.#deps;
     const { name } = this.#name;
-    const token = (await secrets.findSecret(name)) ?? (await this.#make(deadline));
-    assertSealedAsNamed(domain.state, name, token);
-    this.#deps.assertOurs?.(token, false);
+    const token = await this.#deps.secrets.findSecret(name);
+    if (token === undefined)
+      throw new DamagedRecordError(`kf:secret:{${name}} is missing: restore it from a backup (docs/recovery.md)`);
+    return this.open(token, deadline);
+  }
+
+  async #openOrMake(deadline: number, assertOurs: AssertOurs): Promise<KeyObject> {
+    const token = (await this.#deps.secrets.findSecret(this.#name.name)) ?? (await this.#make(deadline, assertOurs));
+    assertOurs(token, false);
     return this.open(token, deadline);
   }
 
@@ -111,13 +123,13 @@ export class FleetKey {
   }
 
   /** The credential names the domain key that seals it, which is unknown until the first one is made. */
-  async #make(deadline: number): Promise<Uint8Array> {
+  async #make(deadline: number, assertOurs: AssertOurs): Promise<Uint8Array> {
     const { secrets, hsm } = this.#deps;
     for (let domainKeyId: string | undefined; ;) {
       const { token } = await hsm.execute('GenerateCredential', this.#sealedFor(domainKeyId), deadline);
       const sealedUnder = domainKeyIdOf(token);
       if (sealedUnder === domainKeyId) {
-        this.#deps.assertOurs?.(token, true);
+        assertOurs(token, true);
         return secrets.insertSecret(this.#name.name, token);
       }
       domainKeyId = sealedUnder;
@@ -137,6 +149,23 @@ export class FleetKey {
 export function madeIn({ domainKeys }: DomainState, name: string, token: Uint8Array): number {
   const named = generationOf(domainKeys, namedDomainKey(name, token));
   return isOlderThanNamed(domainKeys, name, token) ? 0 : named;
+}
+
+interface Made {
+  readonly name: string;
+  readonly token: Uint8Array;
+  readonly generation: number;
+}
+
+/**
+ * Whether the fleet's key was made in this generation, as far as anybody can tell once its domain key is dropped; in 0:
+ * in the first releases, whose tokens do not say.
+ */
+export function isMadeIn({ domainKeys }: DomainState, { name, token, generation }: Made): boolean {
+  const named = namedDomainKey(name, token);
+  if (named === undefined || isOlderThanNamed(domainKeys, name, token)) return named === undefined && generation === 0;
+  const isKnown = domainKeys.some(({ createdGeneration }) => createdGeneration === generation);
+  return generation > 0 && generationOf(domainKeys, named) === (isKnown ? generation : 0);
 }
 
 /**

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '@keyfleet/shared/clock';
 import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { RecordKeyStore } from './record-keys.ts';
+import type { RecordKeyStore } from './record-key.ts';
 import { eventEntryOf } from './record-writes.ts';
 import {
   type AccessKeyRecord,

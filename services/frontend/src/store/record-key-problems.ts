@@ -14,10 +14,10 @@ export function isPlanted(number: number): DamagedRecordError {
   );
 }
 
-/** An HSM that has not heard of the removal made it. */
-export function isFromBefore(number: number): DamagedRecordError {
+/** The HSM that made it has not heard of the newest domain token, or it was not known here. */
+export function isFromElsewhen(number: number): DamagedRecordError {
   return new DamagedRecordError(
-    `the hsm-worker that made record key ${number} has not followed the last removal yet, so it was not stored. Run the command again.`,
+    `the hsm-worker that made record key ${number} has another domain token than the newest that is known here, so it was not stored. Run the command again.`,
   );
 }
 

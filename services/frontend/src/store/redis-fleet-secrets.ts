@@ -1,5 +1,5 @@
 import { fleetKeysAt, RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
-import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './record-keys.ts';
+import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './record-key.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import { ConflictError, type FleetKeyStore } from './store.ts';
 

@@ -6,7 +6,7 @@ import { Progress } from '../../progress.ts';
 import { changeOptions, proposalText, proposeChange } from '../../propose.ts';
 import { openRedis, redisOptions } from '../../redis-option.ts';
 import { type Census, countTokens, damagedText } from '../../sealed-census.ts';
-import { storedRecordKeys } from '../../records.ts';
+import { storedNumbers } from '../../record-key-numbers.ts';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import {
   activeDomainKey,
@@ -62,7 +62,7 @@ export const drop = verb({
       const dropped = args.ids === ALL_OLD ? droppableOf(state) : keysOf(state, args.ids);
       assertNothingUnder(dropped, census);
       assertResealed(state, census);
-      await assertOneRecordKey(redis, state);
+      await assertOneRecordKey(redis);
       await assertForgetsNoRemoval(redis, state, dropped);
       return { name: 'DropDomainKeys', body: { ids: dropped } };
     });
@@ -92,11 +92,11 @@ function assertResealed(state: DomainState, { byDomainKey }: Census): void {
 }
 
 /** When a record key was made is known by the domain keys alone, and decides which of two is followed. */
-async function assertOneRecordKey(redis: RedisClient, state: DomainState): Promise<void> {
-  const { oldest, newest } = await storedRecordKeys(redis, state);
-  if (newest === oldest) return;
+async function assertOneRecordKey(redis: RedisClient): Promise<void> {
+  const numbers = await storedNumbers(redis);
+  if (numbers.length < 2) return;
   throw new CliError(
-    `records are under record keys ${oldest} to ${newest}: finish replacing them first, with keyfleet store rotate-record-key`,
+    `record keys ${numbers.join(' and ')} are stored: if they are being replaced, finish that first, with keyfleet store rotate-record-key; else remove the ones that nobody uses (keyfleet doctor).`,
   );
 }
 

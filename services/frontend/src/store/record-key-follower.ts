@@ -1,0 +1,203 @@
+import type { KeyObject } from 'node:crypto';
+import type { Clock } from '@keyfleet/shared/clock';
+import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import { FleetKey, isMadeIn, madeIn } from './fleet-key.ts';
+import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
+import { type RecordKeyRange, recordKeyName, type RecordKeyStore } from './record-key.ts';
+import type { RecordKeyFloor } from './record-key-floor.ts';
+import {
+  doesNotOpen,
+  isFromElsewhen,
+  isLost,
+  isMissing,
+  isPlanted,
+  isPlantedAsOldest,
+  isReplaced,
+} from './record-key-problems.ts';
+
+const COMMAND_TIMEOUT_MS = 5_000;
+
+export interface RecordKeyFollowerDeps {
+  readonly secrets: RecordKeyStore;
+  readonly hsm: HsmCommands;
+  /** The domain as known here; without it nothing is opened. */
+  readonly domain: { readonly state: DomainState | undefined };
+  readonly clock: Clock;
+  readonly floor: RecordKeyFloor;
+}
+
+export interface Seen extends RecordKeyRange {
+  /**
+   * The generation in which the newest key was made, as far as it was ever known: domain keys are dropped. 0 if it is
+   * known to be of the first releases, which did not say.
+   */
+  readonly madeIn: number | undefined;
+}
+
+/** While nobody has needed the first one. */
+export const NONE: Seen = { oldest: 1, newest: 0, madeIn: undefined };
+
+/**
+ * Goes from record key to record key in one store, which whoever writes Redis may fill with others. It follows a next
+ * one only if it was made no earlier than the one before and opens. The header of a token is plain, and Redis may show
+ * one token and then another: so each is read once, and what is judged is what is opened.
+ */
+export class RecordKeyFollower {
+  readonly #deps: RecordKeyFollowerDeps;
+  readonly #keys = new Map<number, FleetKey>();
+
+  constructor(deps: RecordKeyFollowerDeps) {
+    this.#deps = deps;
+  }
+
+  /** From what was seen before, here or in an earlier run. The newest is open then, if there is any. */
+  async follow(before: Seen | undefined): Promise<Seen> {
+    const stored = (await this.#deps.secrets.findOldestRecordKey()) ?? 1;
+    let seen = before === undefined || before === NONE ? await this.#start(stored) : before;
+    if (seen === NONE) return NONE;
+    if (seen.newest >= stored) await this.#openNewest(seen);
+    seen = await this.#followed(seen);
+    const oldest = Math.max(stored, seen.oldest);
+    if (oldest > seen.newest) seen = await this.#followed(await this.#leapTo(oldest, seen));
+    for (const number of this.#keys.keys()) if (number < oldest) this.#keys.delete(number);
+    return { ...seen, oldest };
+  }
+
+  /**
+   * Makes the next key, from then on the newest for everyone who looks. It comes after the newest that was seen, which
+   * the caller may have judged: no other is followed here.
+   */
+  async makeNext({ oldest, newest, madeIn: madeBefore = 0 }: Seen): Promise<Seen> {
+    const number = newest + 1;
+    if ((await this.#find(number)) !== undefined) throw isPlanted(number);
+    const earliest = Math.max(1, madeBefore, this.#lastRemoval());
+    const key = this.#keyOf(number);
+    await key.loadOrMake(this.#deadline(), (token, isNew) => {
+      if (this.#madeIn(number, token) < earliest) throw isNew ? isFromElsewhen(number) : isPlanted(number);
+    });
+    return this.#seenFrom(oldest, number, key.token!);
+  }
+
+  /** If nobody else has made it meanwhile. */
+  async makeFirst(): Promise<Seen> {
+    const key = this.#keyOf(1);
+    await key.loadOrMake(this.#deadline());
+    return this.#seenFrom(1, 1, key.token!);
+  }
+
+  load(number: number): KeyObject | Promise<KeyObject> {
+    return this.#keyOf(number).load(this.#deadline());
+  }
+
+  /** Whether the token holds this record key. Throws DamagedRecordError if no HSM can tell. */
+  async isIn(number: number, token: Uint8Array): Promise<boolean> {
+    return this.#asking(number, async () => this.#keyOf(number).isIn(token, this.#deadline()));
+  }
+
+  /** Whether nobody who left the domain can have had the newest made. */
+  isProven({ madeIn: generation = 0 }: Seen): boolean {
+    return generation > 0 && generation >= this.#lastRemoval();
+  }
+
+  async #start(stored: number): Promise<Seen> {
+    const { lowest } = this.#deps.floor;
+    if (lowest !== undefined) return lowest;
+    const token = await this.#find(stored);
+    if (token !== undefined) {
+      await this.#open(stored, token);
+      return this.#seenFrom(stored, stored, token);
+    }
+    if (stored > 1) throw isMissing(stored);
+    return NONE;
+  }
+
+  /** Under its number there may be another by now, which somebody made before he left. */
+  async #openNewest({ newest, madeIn: generation }: Seen): Promise<void> {
+    if (this.#keyOf(newest).token !== undefined) return;
+    const token = await this.#find(newest);
+    if (token === undefined) throw isLost(newest);
+    const { name } = recordKeyName(newest);
+    const isOurs = () => generation === undefined || isMadeIn(this.#state(), { name, token, generation });
+    if (!(await this.#open(newest, token, isOurs))) throw isReplaced(newest);
+  }
+
+  /**
+   * With the keys that follow. Former frontends may keep keys for future numbers and put them into the store: those are
+   * older than the newest. When one was made whose domain key was dropped, nobody knows.
+   */
+  async #followed(seen: Seen): Promise<Seen> {
+    const { oldest, newest, madeIn: madeBefore = 0 } = seen;
+    const number = newest + 1;
+    const token = await this.#find(number);
+    if (token === undefined) return seen;
+    const isOurs = () => this.#madeIn(number, token) >= Math.max(1, madeBefore);
+    if (!(await this.#open(number, token, isOurs))) return seen;
+    return this.#followed(this.#seenFrom(oldest, number, token));
+  }
+
+  /**
+   * Who was away during two rotations finds none of the keys that it knows. It believes in one that nobody who left can
+   * have, and in no other.
+   */
+  async #leapTo(oldest: number, { newest, madeIn: madeBefore = 0 }: Seen): Promise<Seen> {
+    const token = await this.#find(oldest);
+    if (token === undefined) throw isPlantedAsOldest(oldest, newest);
+    const isOurs = () => this.#madeIn(oldest, token) >= Math.max(1, madeBefore, this.#lastRemoval());
+    if (!(await this.#open(oldest, token, isOurs))) throw isPlantedAsOldest(oldest, newest);
+    return this.#seenFrom(oldest, oldest, token);
+  }
+
+  /** Opens this token, if it is ours by its header. */
+  #open(number: number, token: Uint8Array, isOurs = () => true): Promise<boolean> {
+    return this.#asking(number, async () => {
+      if (!isOurs()) return false;
+      await this.#keyOf(number).open(token, this.#deadline());
+      return true;
+    });
+  }
+
+  /** Anything at all may stand there. */
+  async #asking<T>(number: number, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (cause) {
+      const isRefusal = cause instanceof HsmRefusedError || cause instanceof FormatError;
+      throw isRefusal ? doesNotOpen(number, cause) : cause;
+    }
+  }
+
+  #keyOf(number: number): FleetKey {
+    const key = this.#keys.get(number) ?? new FleetKey(recordKeyName(number), this.#deps);
+    this.#keys.set(number, key);
+    return key;
+  }
+
+  #deadline(): number {
+    return this.#deps.clock.now() + COMMAND_TIMEOUT_MS;
+  }
+
+  #find(number: number): Promise<Uint8Array | undefined> {
+    return this.#deps.secrets.findSecret(recordKeyName(number).name);
+  }
+
+  #seenFrom(oldest: number, newest: number, token: Uint8Array): Seen {
+    return { oldest, newest, madeIn: this.#madeIn(newest, token) || undefined };
+  }
+
+  /** 0 if nobody knows. */
+  #madeIn(number: number, token: Uint8Array): number {
+    return madeIn(this.#state(), recordKeyName(number).name, token);
+  }
+
+  /** The generation of the last removal of a member or frontend; 0 if there was none. */
+  #lastRemoval(): number {
+    return newestAfterRemoval(this.#state())?.createdGeneration ?? 0;
+  }
+
+  #state(): DomainState {
+    const { state } = this.#deps.domain;
+    if (state === undefined) throw new HsmUnavailableError('timed-out');
+    return state;
+  }
+}

@@ -1,0 +1,30 @@
+import type { FleetKeyName } from './fleet-key.ts';
+import type { FleetSecretStore } from './store.ts';
+
+/** The numbers of the existing record keys, from oldest to newest. */
+export interface RecordKeyRange {
+  readonly oldest: number;
+  readonly newest: number;
+}
+
+export interface MadeRecordKey {
+  readonly number: number;
+  /** The generation of the domain key under which it was made. */
+  readonly madeIn: number;
+}
+
+/** Stores record keys. */
+export interface RecordKeyStore extends FleetSecretStore {
+  /** The oldest key number that records may be under; undefined before any key was dropped. */
+  findOldestRecordKey(): Promise<number | undefined>;
+}
+
+export function recordKeyName(number: number): FleetKeyName {
+  return { name: `record-key-${number}`, info: 'keyfleet/record-key/1' };
+}
+
+/** Undefined for a secret that is no record key. */
+export function recordKeyNumberOf(secret: string): number | undefined {
+  const number = /^record-key-([1-9]\d{0,8})$/.exec(secret)?.[1];
+  return number === undefined ? undefined : Number(number);
+}
