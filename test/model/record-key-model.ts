@@ -12,7 +12,7 @@ export interface Guards {
   readonly known: boolean;
   /** It writes down which record keys it followed, and goes on from them after a restart. */
   readonly floor: boolean;
-  /** Then the newest must be of the same generation still. */
+  /** Then the newest must be the very same key still, by its fingerprint. */
   readonly same: boolean;
   /** Resealing carries none of his along: each ends with the domain key under which he had it made. */
   readonly ends: boolean;
@@ -41,7 +41,7 @@ export interface State {
   /** The number of the newest that operators made. */
   readonly newest: number;
   readonly memory: (Followed & { readonly key: number }) | undefined;
-  readonly disk: Followed | undefined;
+  readonly disk: (Followed & { readonly key: number }) | undefined;
   /** The frontend has followed a record key that he cannot have. */
   readonly safe: boolean;
 }
@@ -116,7 +116,7 @@ function look(state: State, guards: Guards): Step[] {
     known !== undefined &&
     guards.same &&
     known.newest >= named &&
-    !isStillThere(state, known)
+    state.stored[known.newest - 1] !== disk?.key
   )
     return [];
   let seen = known ?? { oldest: named, newest: named, madeIn: 0 };
@@ -135,11 +135,7 @@ function look(state: State, guards: Guards): Step[] {
   const next = { oldest, newest: seen.newest, madeIn: seen.madeIn };
   const isKept = next.madeIn > 0 && next.madeIn >= left;
   const safe = state.safe || (left > 0 && key >= left);
-  return [['look', { ...state, memory: { ...next, key }, disk: isKept ? next : disk, safe }]];
-}
-
-function isStillThere(state: State, { newest, madeIn: before }: Followed): boolean {
-  return state.stored[newest - 1] !== 0 && madeIn(state, newest) === (before >= state.kept ? before : 0);
+  return [['look', { ...state, memory: { ...next, key }, disk: isKept ? { ...next, key } : disk, safe }]];
 }
 
 function followed(state: State, seen: Followed, guards: Guards): Followed {

@@ -1,6 +1,8 @@
 import { createSecretKey } from 'node:crypto';
+import { fingerprintOf } from '@keyfleet/frontend/store/record-key';
 import { isMacOf, joinMac, recordMac, splitMac } from '@keyfleet/frontend/store/record-mac';
 import { expect, test } from 'vitest';
+import fingerprints from './kms/record-key-fingerprint.json' with { type: 'json' };
 import vectors from './kms/record-mac.json' with { type: 'json' };
 
 test.each(vectors)('the record of $place.name is stored as it was, and is authentic', (vector) => {
@@ -10,4 +12,8 @@ test.each(vectors)('the record of $place.name is stored as it was, and is authen
   const found = splitMac(stored)!;
   expect(found.record).toBe(record);
   expect(isMacOf(secret, place, found)).toBe(true);
+});
+
+test.each(fingerprints)('the fingerprint of record key $key', ({ key, fingerprint }) => {
+  expect(fingerprintOf(createSecretKey(Buffer.from(key, 'hex')))).toBe(fingerprint);
 });

@@ -38,7 +38,7 @@ export async function openRecords(
 ): Promise<Records> {
   const calls = await openCalls(redis);
   const secrets = new RedisFleetSecrets(calls);
-  const lowest = known && { oldest: 1, newest: known.number, madeIn: known.madeIn };
+  const lowest = known && { oldest: 1, newest: known.number, madeIn: known.madeIn, fingerprints: {} };
   const keys = new FleetRecordKeys({
     secrets,
     hsm,

@@ -25,6 +25,8 @@ export interface FleetKeyDeps {
   readonly hsm: HsmCommands;
   /** The domain as known here. */
   readonly domain: { readonly state: DomainState | undefined };
+  /** Throws if this is another key than the one that was used before. */
+  readonly assertSame: (key: KeyObject) => void;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface FleetKeyDeps {
  */
 export type AssertOurs = (token: Uint8Array, isNew: boolean) => void;
 
-interface Opened {
+export interface Opened {
   readonly key: KeyObject;
   readonly token: Uint8Array;
   /** The newest state by which the token is one that frontends made. */
@@ -58,12 +60,12 @@ export class FleetKey {
 
   /** 32 bytes. A promise only until the key is loaded. Throws DamagedRecordError if there is none. */
   load(deadline: number): KeyObject | Promise<KeyObject> {
-    return this.#known()?.key ?? this.#loading.run(() => this.#openStored(deadline));
+    return this.opened?.key ?? this.#loading.run(() => this.#openStored(deadline));
   }
 
   /** The same, but whoever needs it first makes it. */
   loadOrMake(deadline: number, assertOurs: AssertOurs = () => {}): KeyObject | Promise<KeyObject> {
-    return this.#known()?.key ?? this.#making.run(() => this.#openOrMake(deadline, assertOurs));
+    return this.opened?.key ?? this.#making.run(() => this.#openOrMake(deadline, assertOurs));
   }
 
   /** Opens this very token, which is stored, and which the caller has judged. */
@@ -71,6 +73,7 @@ export class FleetKey {
     const { state } = this.#deps.domain;
     assertSealedAsNamed(state, this.#name.name, token);
     const key = await this.#keyIn(token, deadline);
+    this.#deps.assertSame(key);
     this.#opened = { key, token, judgedBy: state };
     return key;
   }
@@ -84,12 +87,8 @@ export class FleetKey {
     return accessKeyIdOf(own) === accessKeyIdOf(token) && key.equals(await this.#keyIn(token, deadline));
   }
 
-  /** The one that was opened; undefined until then. */
-  get token(): Uint8Array | undefined {
-    return this.#known()?.token;
-  }
-
-  #known(): Opened | undefined {
+  /** Undefined until it is opened, and once its token is known to be none that frontends made. */
+  get opened(): Opened | undefined {
     const opened = this.#opened;
     const { state } = this.#deps.domain;
     if (opened === undefined || opened.judgedBy === state) return opened;

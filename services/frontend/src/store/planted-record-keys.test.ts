@@ -19,7 +19,7 @@ describe('a former frontend that had record keys made in advance, and writes Red
   const monotonicClock = { now: () => now };
 
   const open = (store = secrets, known?: MadeRecordKey) => {
-    const lowest = known && { oldest: 1, newest: known.number, madeIn: known.madeIn };
+    const lowest = known && { oldest: 1, newest: known.number, madeIn: known.madeIn, fingerprints: {} };
     const floor = { ...noRecordKeyFloor, lowest };
     return new FleetRecordKeys({ secrets: store, hsm, domain, clock: { now: Date.now }, monotonicClock, floor });
   };

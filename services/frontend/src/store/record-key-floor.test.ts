@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newDisk, startWith, twoFrontends, withRubbish } from '@keyfleet/test-support/record-key-fleet';
 import { expect, test } from 'vitest';
 import { MemoryStore } from './memory-store.ts';
+import type { FollowedKeys } from './record-key-floor.ts';
 import { LOOK_AGAIN_MS } from './record-keys.ts';
 import { DamagedRecordError } from './store.ts';
 
@@ -74,4 +75,95 @@ test('a first record key that is put there between two looks is written down onl
   await secrets.insertSecret('record-key-1', await withRubbish(1, (await fleet.secrets.findSecret('record-key-1'))!));
   await expect(looking.look()).rejects.toThrow('record key 1 does not open');
   expect((await (await startWith({ ...fleet, secrets: new MemoryStore() }, disk.path)).newest()).number).toBe(1);
+});
+
+const floorIn = ({ path }: { path: string }) => join(path, 'record-key-floor.json');
+const written = async (disk: { path: string }) => JSON.parse(await readFile(floorIn(disk), 'utf8')) as FollowedKeys;
+const numbersIn = async (disk: { path: string }) => Object.keys((await written(disk)).fingerprints).map(Number);
+
+/** A frontend has followed record keys 2 and 3, both from after a removal, while the second one is replaced. */
+async function whileReplaced(disk: { path: string }) {
+  const fleet = await twoFrontends();
+  const { hsm, domain, rotating, secrets, time } = fleet;
+  const before = domain.active;
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  secrets.oldestRecordKey = 2;
+  const frontend = await startWith(fleet, disk.path);
+  await frontend.look();
+  await rotating.makeNext();
+  time.ms += LOOK_AGAIN_MS;
+  await frontend.look();
+  return { ...fleet, before };
+}
+
+test.each([
+  ['before the removal', 2],
+  ['since', 2],
+  ['in the first releases', 2],
+  ['since', 3],
+])(
+  'a frontend that restarts while the record key is replaced takes no other, made %s, for record key %i',
+  async (when, number) => {
+    await using disk = await newDisk();
+    const fleet = await whileReplaced(disk);
+    const { hsm, domain, secrets } = fleet;
+    hsm.sealsUnder = when === 'since' ? domain.active : fleet.before;
+    const named = when === 'in the first releases' ? '' : `/${hsm.sealsUnder}`;
+    const sealedFor = { accessKeyId: `keyfleet-record-key-${number}${named}`, principal: 'keyfleet:frontends' };
+    const { token } = await hsm.execute('GenerateCredential', sealedFor);
+    const find = secrets.findSecret.bind(secrets);
+    secrets.findSecret = async (name) => (name === `record-key-${number}` ? token : find(name));
+    const refused = `record key ${number} is another than this frontend used before`;
+    await expect((await startWith(fleet, disk.path)).find(number)).rejects.toThrow(refused);
+
+    // Nobody knows any more when either was made.
+    for (let rotations = 0; rotations < 2; rotations++) domain.rotate(0);
+    domain.keepNewest(1);
+    await expect((await startWith(fleet, disk.path)).find(number)).rejects.toThrow(refused);
+    secrets.findSecret = find;
+    const restarted = await startWith(fleet, disk.path);
+    expect(await Promise.all([2, 3].map((own) => restarted.find(own)))).not.toContain(undefined);
+  },
+);
+
+test('a frontend writes down a fingerprint of each record key that nobody who left can have, while it is used', async () => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  const { hsm, domain, rotating, secrets } = fleet;
+  const look = async () => (await startWith(fleet, disk.path)).look();
+  await look();
+  expect(await numbersIn(disk)).toEqual([1]);
+  hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
+  await rotating.makeNext();
+  await look();
+  expect(await numbersIn(disk)).toEqual([1, 2]);
+  await using late = await newDisk();
+  await (await startWith(fleet, late.path)).look();
+  expect(await numbersIn(late)).toEqual([2]);
+  secrets.oldestRecordKey = 2;
+  await look();
+  expect(await numbersIn(disk)).toEqual([2]);
+});
+
+test('a file of an earlier release, without fingerprints, is read, and has them from then on', async () => {
+  await using disk = await newDisk();
+  const fleet = await whileReplaced(disk);
+  const { fingerprints, ...earlier } = await written(disk);
+  await writeFile(floorIn(disk), JSON.stringify({ ...earlier, newest: 2 }));
+  expect((await (await startWith(fleet, disk.path)).look()).newest).toBe(3);
+  expect((await written(disk)).fingerprints).toEqual(fingerprints);
+});
+
+test.each([
+  ['a fingerprint that is too short', { fingerprints: { 1: 'ab' } }],
+  ['one of no number', { fingerprints: { '01': 'a'.repeat(64) } }],
+  ['something unknown', { fingerprints: {}, keys: [] }],
+])('a file with %s is damaged', async (_, what) => {
+  await using disk = await newDisk();
+  const fleet = await twoFrontends();
+  await writeFile(floorIn(disk), JSON.stringify({ domain: 'test', oldest: 1, newest: 1, madeIn: 1, ...what }));
+  await expect(startWith(fleet, disk.path)).rejects.toThrow(
+    "record-key-floor.json is damaged. If 'keyfleet doctor' finds the record key well, remove the file.",
+  );
 });

@@ -10,6 +10,8 @@ const FollowedKeys = z.object({
   newest: keyNumber,
   /** The generation of the domain key under which the newest was made. */
   madeIn: z.int().min(1),
+  /** By number, of those that were made after the last removal. Files of earlier releases have none. */
+  fingerprints: z.record(z.string().regex(/^[1-9]\d{0,8}$/), z.string().regex(/^[0-9a-f]{64}$/)).default({}),
 });
 export type FollowedKeys = z.output<typeof FollowedKeys>;
 
@@ -49,8 +51,9 @@ export async function openRecordKeyFloor({ dataDir, domain, storeId }: RecordKey
     get lowest() {
       return file.content;
     },
-    async raise({ oldest, newest, madeIn }) {
-      const next = { domain, oldest, newest, madeIn, store: file.content?.store ?? (storeId() || undefined) };
+    async raise({ oldest, newest, madeIn, fingerprints }) {
+      const store = file.content?.store ?? (storeId() || undefined);
+      const next = { domain, oldest, newest, madeIn, fingerprints, store };
       if (!isDeepStrictEqual(file.content, next)) await file.write(next);
     },
     async forget(follows) {

@@ -1,11 +1,11 @@
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '@keyfleet/shared/clock';
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { FleetKey, isMadeIn, madeIn } from './fleet-key.ts';
 import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
-import { type RecordKeyRange, recordKeyName, type RecordKeyStore } from './record-key.ts';
-import type { RecordKeyFloor } from './record-key-floor.ts';
+import { fingerprintOf, type RecordKeyRange, recordKeyName, type RecordKeyStore } from './record-key.ts';
+import type { FollowedKeys, RecordKeyFloor } from './record-key-floor.ts';
 import {
   doesNotOpen,
   isFromElsewhen,
@@ -76,14 +76,14 @@ export class RecordKeyFollower {
     await key.loadOrMake(this.#deadline(), (token, isNew) => {
       if (this.#madeIn(number, token) < earliest) throw isNew ? isFromElsewhen(number) : isPlanted(number);
     });
-    return this.#seenFrom(oldest, number, key.token!);
+    return this.#seenFrom(oldest, number, key.opened!.token);
   }
 
   /** If nobody else has made it meanwhile. */
   async makeFirst(): Promise<Seen> {
     const key = this.#keyOf(1);
     await key.loadOrMake(this.#deadline());
-    return this.#seenFrom(1, 1, key.token!);
+    return this.#seenFrom(1, 1, key.opened!.token);
   }
 
   load(number: number): KeyObject | Promise<KeyObject> {
@@ -95,14 +95,22 @@ export class RecordKeyFollower {
     return this.#asking(number, async () => this.#keyOf(number).isIn(token, this.#deadline()));
   }
 
-  /** Whether nobody who left the domain can have had the newest made. */
-  isProven({ madeIn: generation = 0 }: Seen): boolean {
-    return generation > 0 && generation >= this.#lastRemoval();
+  /** What to write down: nobody who left the domain can have had it made. Undefined unless this is so of the newest. */
+  proven({ oldest, newest, madeIn: generation = 0 }: Seen): FollowedKeys | undefined {
+    const earliest = Math.max(1, this.#lastRemoval());
+    if (generation < earliest) return undefined;
+    const isProven = (number: number, token: Uint8Array): boolean =>
+      number === newest || (number >= oldest && number < newest && this.#madeIn(number, token) >= earliest);
+    const written = Object.entries(this.#written()).filter(([number]) => Number(number) >= oldest);
+    const opened = [...this.#keys].flatMap(([number, { opened: found }]) =>
+      found !== undefined && isProven(number, found.token) ? [[number, fingerprintOf(found.key)]] : [],
+    );
+    return { oldest, newest, madeIn: generation, fingerprints: Object.fromEntries([...written, ...opened]) };
   }
 
   async #start(stored: number): Promise<Seen> {
     const { lowest } = this.#deps.floor;
-    if (lowest !== undefined) return lowest;
+    if (lowest !== undefined) return { oldest: lowest.oldest, newest: lowest.newest, madeIn: lowest.madeIn };
     const token = await this.#find(stored);
     if (token !== undefined) {
       await this.#open(stored, token);
@@ -114,7 +122,7 @@ export class RecordKeyFollower {
 
   /** Under its number there may be another by now, which somebody made before he left. */
   async #openNewest({ newest, madeIn: generation }: Seen): Promise<void> {
-    if (this.#keyOf(newest).token !== undefined) return;
+    if (this.#keyOf(newest).opened !== undefined) return;
     const token = await this.#find(newest);
     if (token === undefined) throw isLost(newest);
     const { name } = recordKeyName(newest);
@@ -168,9 +176,21 @@ export class RecordKeyFollower {
   }
 
   #keyOf(number: number): FleetKey {
-    const key = this.#keys.get(number) ?? new FleetKey(recordKeyName(number), this.#deps);
-    this.#keys.set(number, key);
-    return key;
+    const assertSame = (key: KeyObject): void => this.#assertSame(number, key);
+    const found = this.#keys.get(number) ?? new FleetKey(recordKeyName(number), { ...this.#deps, assertSame });
+    this.#keys.set(number, found);
+    return found;
+  }
+
+  /** As an earlier run wrote it down: also of an older key, and however long ago its domain key was dropped. */
+  #assertSame(number: number, key: KeyObject): void {
+    const known = this.#written()[number];
+    if (known === undefined || timingSafeEqual(Buffer.from(known), Buffer.from(fingerprintOf(key)))) return;
+    throw isReplaced(number);
+  }
+
+  #written(): FollowedKeys['fingerprints'] {
+    return this.#deps.floor.lowest?.fingerprints ?? {};
   }
 
   #deadline(): number {

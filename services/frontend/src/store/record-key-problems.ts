@@ -30,7 +30,7 @@ export function isPlantedAsOldest(number: number, known: number): DamagedRecordE
 
 export function isReplaced(number: number): DamagedRecordError {
   return new DamagedRecordError(
-    `record key ${number} is another than this frontend used before: restore kf:secret:{record-key-${number}} from a backup; if operators accepted another store, remove record-key-floor.json (docs/recovery.md)`,
+    `record key ${number} is another than this frontend used before: restore kf:secret:{record-key-${number}} from a backup; if operators accepted another store, or other frontends use it, remove record-key-floor.json (docs/recovery.md)`,
   );
 }
 

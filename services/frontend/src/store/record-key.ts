@@ -1,3 +1,6 @@
+import { createHmac, type KeyObject } from 'node:crypto';
+import { defineFormat } from '@keyfleet/shared/encoding/canonical';
+import { z } from 'zod';
 import type { FleetKeyName } from './fleet-key.ts';
 import type { FleetSecretStore } from './store.ts';
 
@@ -27,4 +30,11 @@ export function recordKeyName(number: number): FleetKeyName {
 export function recordKeyNumberOf(secret: string): number | undefined {
   const number = /^record-key-([1-9]\d{0,8})$/.exec(secret)?.[1];
   return number === undefined ? undefined : Number(number);
+}
+
+const Fingerprint = defineFormat('keyfleet/record-key-fingerprint/1', z.object({}));
+
+/** Tells it from every other, and says nothing of it: 64 hexadecimal digits. */
+export function fingerprintOf(key: KeyObject): string {
+  return createHmac('sha256', key).update(Fingerprint.encode({})).digest('hex');
 }

@@ -105,9 +105,8 @@ export class FleetRecordKeys implements RecordKeys {
       if (accepted !== undefined) await floor.forget(accepted);
       const at = this.#now.now();
       const seen = await follower.follow(this.#seen);
-      const { oldest, newest, madeIn } = seen;
-      if (isOfThisStore() && madeIn !== undefined && follower.isProven(seen))
-        await floor.raise({ oldest, newest, madeIn });
+      const proven = follower.proven(seen);
+      if (proven !== undefined && isOfThisStore()) await floor.raise(proven);
       if (isOfThisStore()) {
         this.#accepted = undefined;
         this.#lookedAt = at;
