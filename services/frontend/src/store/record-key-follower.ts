@@ -33,6 +33,11 @@ export interface Seen extends RecordKeyRange {
    * known to be of the first releases, which did not say.
    */
   readonly madeIn: number | undefined;
+  /**
+   * Why what stands under the next number, or under this one at a start, cannot be used. It may be the record key that
+   * all others write under by now, so nothing may be written until it is solved; what is under the others can be read.
+   */
+  readonly problem?: Error | undefined;
 }
 
 /** While nobody has needed the first one. */
@@ -51,14 +56,15 @@ export class RecordKeyFollower {
     this.#deps = deps;
   }
 
-  /** From what was seen before, here or in an earlier run. The newest is open then, if there is any. */
+  /** From what was seen before, here or in an earlier run. Without a problem the newest, if there is one, is open. */
   async follow(before: Seen | undefined): Promise<Seen> {
     const stored = (await this.#deps.secrets.findOldestRecordKey()) ?? 1;
     let seen = before === undefined || before === NONE ? await this.#start(stored) : before;
     if (seen === NONE) return NONE;
-    if (seen.newest >= stored) await this.#openNewest(seen);
+    if (seen.newest >= stored) seen = await this.#withNewest(seen);
     seen = await this.#followed(seen);
     const oldest = Math.max(stored, seen.oldest);
+    if (oldest > seen.newest && seen.problem !== undefined) throw seen.problem;
     if (oldest > seen.newest) seen = await this.#followed(await this.#leapTo(oldest, seen));
     for (const number of this.#keys.keys()) if (number < oldest) this.#keys.delete(number);
     return { ...seen, oldest };
@@ -87,7 +93,8 @@ export class RecordKeyFollower {
   }
 
   load(number: number): KeyObject | Promise<KeyObject> {
-    return this.#keyOf(number).load(this.#deadline());
+    const key = this.#keyOf(number).load(this.#deadline());
+    return key instanceof Promise ? this.#asking(number, () => key) : key;
   }
 
   /** Whether the token holds this record key. Throws DamagedRecordError if no HSM can tell. */
@@ -111,23 +118,26 @@ export class RecordKeyFollower {
   async #start(stored: number): Promise<Seen> {
     const { lowest } = this.#deps.floor;
     if (lowest !== undefined) return { oldest: lowest.oldest, newest: lowest.newest, madeIn: lowest.madeIn };
-    const token = await this.#find(stored);
-    if (token !== undefined) {
-      await this.#open(stored, token);
-      return this.#seenFrom(stored, stored, token);
-    }
+    if ((await this.#find(stored)) !== undefined) return { oldest: stored, newest: stored, madeIn: undefined };
     if (stored > 1) throw isMissing(stored);
     return NONE;
   }
 
   /** Under its number there may be another by now, which somebody made before he left. */
-  async #openNewest({ newest, madeIn: generation }: Seen): Promise<void> {
-    if (this.#keyOf(newest).opened !== undefined) return;
+  async #withNewest(seen: Seen): Promise<Seen> {
+    const { oldest, newest, madeIn: generation } = seen;
+    if (this.#keyOf(newest).opened !== undefined) return { ...seen, problem: undefined };
     const token = await this.#find(newest);
     if (token === undefined) throw isLost(newest);
     const { name } = recordKeyName(newest);
     const isOurs = () => generation === undefined || isMadeIn(this.#state(), { name, token, generation });
-    if (!(await this.#open(newest, token, isOurs))) throw isReplaced(newest);
+    try {
+      if (!(await this.#open(newest, token, isOurs))) throw isReplaced(newest);
+    } catch (cause) {
+      if (generation === undefined) return withProblem(seen, cause);
+      throw cause;
+    }
+    return generation === undefined ? this.#seenFrom(oldest, newest, token) : { ...seen, problem: undefined };
   }
 
   /**
@@ -140,7 +150,11 @@ export class RecordKeyFollower {
     const token = await this.#find(number);
     if (token === undefined) return seen;
     const isOurs = () => this.#madeIn(number, token) >= Math.max(1, madeBefore);
-    if (!(await this.#open(number, token, isOurs))) return seen;
+    try {
+      if (!(await this.#open(number, token, isOurs))) return seen;
+    } catch (cause) {
+      return withProblem(seen, cause);
+    }
     return this.#followed(this.#seenFrom(oldest, number, token));
   }
 
@@ -220,4 +234,9 @@ export class RecordKeyFollower {
     if (state === undefined) throw new HsmUnavailableError('timed-out');
     return state;
   }
+}
+
+function withProblem(seen: Seen, cause: unknown): Seen {
+  if (!(cause instanceof Error)) throw cause;
+  return { ...seen, problem: cause };
 }

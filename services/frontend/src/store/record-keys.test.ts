@@ -1,7 +1,7 @@
 import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { newDisk, place, record, startWith, twoFrontends, withRubbish } from '@keyfleet/test-support/record-key-fleet';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MemoryStore } from './memory-store.ts';
 import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
@@ -226,4 +226,60 @@ test('who only reads makes no record key', async () => {
   expect(hsm.executed).toEqual([]);
   expect((await keys.newest()).number).toBe(1);
   expect(await keys.find(1)).toBeDefined();
+});
+
+describe('while what stands under the next number does not open', () => {
+  const planted = (header: Uint8Array) => withRubbish(2, header);
+
+  test.each([
+    ['at work', 'a header that anybody can write', planted],
+    ['at work', 'no token at all', async () => Buffer.from('x')],
+    ['that starts', 'a header that anybody can write', planted],
+    ['that starts', 'no token at all', async () => Buffer.from('x')],
+  ])('a frontend %s reads what is under the keys in use, and writes nothing: %s', async (which, _, tokenFrom) => {
+    const { secrets, hsm, domain, keys, time, before } = await twoFrontends();
+    const token = await tokenFrom((await secrets.findSecret('record-key-1'))!);
+    const find = secrets.findSecret.bind(secrets);
+    secrets.findSecret = async (name) => (name === 'record-key-2' ? token : find(name));
+    time.ms += LOOK_AGAIN_MS;
+    const clock = { now: Date.now };
+    const monotonicClock = { now: () => time.ms };
+    const started = new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock });
+    const one = which === 'at work' ? keys : started;
+    const macs = new RecordMacs(one);
+    expect(await macs.verified(place, before)).toBe(record);
+    const asked = hsm.executed.length;
+    for (let reads = 0; reads < 9; reads++) expect(await macs.verified(place, before)).toBe(record);
+    expect(hsm.executed.length).toBe(asked);
+    const refused = 'record key 2 does not open';
+    await expect(macs.withMac(place, record)).rejects.toThrow(refused);
+    await expect(macs.verified(place, before.replace('"mac":"1.', '"mac":"2.'))).rejects.toThrow(refused);
+
+    // Resealing goes on as well. What nobody can tell holds up the retirement of domain keys.
+    expect(await one.uses(1, (await find('record-key-1'))!)).toBe(true);
+    for (const number of [2, 3]) await expect(one.uses(number, token)).rejects.toThrow(refused);
+
+    secrets.findSecret = find;
+    expect((await macs.withMac(place, record)).keyNumber).toBe(1);
+  });
+
+  test('because no HSM is in reach, a frontend reads with the keys that it has', async () => {
+    const { hsm, keys, rotating, time, before } = await twoFrontends();
+    await keys.look();
+    await rotating.makeNext();
+    hsm.failure = new HsmUnavailableError('timed-out');
+    time.ms += LOOK_AGAIN_MS;
+    expect(await new RecordMacs(keys).verified(place, before)).toBe(record);
+  });
+});
+
+test('a frontend that starts uses the newest record key though the one before does not open', async () => {
+  const { secrets, hsm, domain, rotating, before } = await twoFrontends();
+  await rotating.makeNext();
+  const rubbish = await withRubbish(1, (await secrets.findSecret('record-key-1'))!);
+  const find = secrets.findSecret.bind(secrets);
+  secrets.findSecret = async (name) => (name === 'record-key-1' ? rubbish : find(name));
+  const started = new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } }));
+  expect((await started.withMac(place, record)).keyNumber).toBe(2);
+  await expect(started.verified(place, before)).rejects.toThrow('record key 1 does not open');
 });

@@ -52,20 +52,21 @@ export class FleetRecordKeys implements RecordKeys {
 
   newest(): RecordKey | Promise<RecordKey> {
     const seen = this.#recent();
-    return seen === undefined || seen === NONE ? this.#lookForNewest() : this.#load(seen.newest);
+    const isKnown = seen !== undefined && seen !== NONE && seen.problem === undefined;
+    return isKnown ? this.#load(seen.newest) : this.#lookForNewest();
   }
 
   async find(number: number): Promise<KeyObject | undefined> {
-    const known = this.#recent() ?? (await this.look());
-    // A key made since the last look is used from now on.
-    const { oldest, newest } = number === known.newest + 1 ? await this.look() : known;
+    const { oldest, newest } = await this.#upTo(number, this.#recent() ?? (await this.#lookOnce()));
     if (number < oldest || number > newest) return undefined;
     return this.#follower.load(number);
   }
 
-  /** The range of keys that exist now, of which the newest was opened here. */
-  look(): Promise<Seen> {
-    return this.#looking.run(() => this.#look());
+  /** The range of keys that exist now, of which the newest was opened here. Throws if it does not open. */
+  async look(): Promise<Seen> {
+    const seen = await this.#lookOnce();
+    if (seen.problem !== undefined) throw seen.problem;
+    return seen;
   }
 
   /**
@@ -73,7 +74,7 @@ export class FleetRecordKeys implements RecordKeys {
    * dropped, or that somebody put there. Throws DamagedRecordError if no HSM can tell.
    */
   async uses(number: number, token: Uint8Array): Promise<boolean> {
-    const { oldest, newest } = await this.look();
+    const { oldest, newest } = await this.#upTo(number, await this.#lookOnce());
     if (number < oldest || number > newest) return false;
     return this.#follower.isIn(number, token);
   }
@@ -90,6 +91,16 @@ export class FleetRecordKeys implements RecordKeys {
     this.#seen = undefined;
     this.#lookedAt = -Infinity;
     this.#accepted = [...follows];
+  }
+
+  /** A key made since the last look is used from now on. What does not open may be one. */
+  async #upTo(number: number, seen: Seen): Promise<Seen> {
+    const mayBeNew = number === seen.newest + 1 || (number > seen.newest && seen.problem !== undefined);
+    return mayBeNew ? this.look() : seen;
+  }
+
+  #lookOnce(): Promise<Seen> {
+    return this.#looking.run(() => this.#look());
   }
 
   #recent(): Seen | undefined {
