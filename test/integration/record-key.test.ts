@@ -177,6 +177,9 @@ test('a record key that somebody puts in the place of the newest is not taken fo
   const other = await rotateFrom(newest!, '--made-in', '2');
   expect(other.exitCode).toBe(1);
   expect(other.notes).toContain(`in Redis there is no record key ${newest} that was made in generation 2`);
+  const unknown = await rotateFrom(newest!, '--made-in', '0');
+  expect(unknown.exitCode).toBe(2);
+  expect(unknown.notes).toContain('--made-in: 0 is for a record key of the first releases alone');
   expect(await storedKeys()).toEqual([newest]);
   expect((await rotate()).exitCode).toBe(0);
 });

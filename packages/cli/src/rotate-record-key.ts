@@ -64,11 +64,16 @@ async function foundFrom(keys: FleetRecordKeys, { number, madeIn }: MadeRecordKe
     return await keys.look();
   } catch (cause) {
     if (!(cause instanceof DamagedRecordError)) throw cause;
+    if (madeIn === 0) throw new CliError(NOT_OF_THE_FIRST, { cause, exitCode: 2 });
     throw new CliError(`in Redis there is no record key ${number} that was made in generation ${madeIn}. ${OTHER}`, {
       cause,
     });
   }
 }
+
+const NOT_OF_THE_FIRST =
+  '--made-in: 0 is for a record key of the first releases alone, and there is none in Redis under that number. The run that made it printed its ' +
+  "generation, and a frontend's record-key-floor.json has it as madeIn.";
 
 const OTHER =
   'If that number is right, somebody changed what Redis says: restore kf:record-keys and the tokens of record keys from a backup';

@@ -98,6 +98,20 @@ describe('a former frontend that had record keys made in advance, and writes Red
     expect((await atWork.find(2))?.equals(genuine)).toBe(true);
   });
 
+  test('does not pass one off for one of the first releases, which do not say when they were made', async () => {
+    const [own, unnamed] = [await open().makeNext(), new MemoryStore()];
+    const known = { number: own.number, madeIn: 0 };
+    const sealedFor = { accessKeyId: 'keyfleet-record-key-2', principal: 'keyfleet:frontends' };
+    await unnamed.insertSecret('record-key-2', (await hsm.execute('GenerateCredential', sealedFor)).token);
+    const refused = 'record key 2 is another';
+    await expect(open(secrets, known).look()).rejects.toThrow(refused);
+    // Nobody knows any more when it was made.
+    domain.keepNewest(1);
+    await expect(open(kept, known).look()).rejects.toThrow(refused);
+    await expect(open(unnamed, own).look()).rejects.toThrow(refused);
+    expect(await open(unnamed, known).look()).toMatchObject({ newest: 2 });
+  });
+
   test('does not slip one in between what the command found and what it makes', async () => {
     const rotating = open();
     expect(await rotating.look()).toMatchObject({ newest: 1 });
