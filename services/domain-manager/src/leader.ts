@@ -5,6 +5,11 @@ import type { LeaseStore } from './store/store.ts';
 const LEASE_MS = 5_000;
 const INTERVAL_MS = 1_000;
 const MAX_INTERVAL_MS = 5_000;
+/**
+ * Between two rounds, however often it is woken: whoever publishes notices may do that without end. Each round asks
+ * each worker to describe itself, and a worker takes a hundred such calls a second from an address.
+ */
+const REST_MS = 100;
 
 export interface LeaderOptions {
   readonly lease: LeaseStore;
@@ -37,7 +42,7 @@ export class Leader implements AsyncDisposable {
     return this.#leads && this.#failures === 0;
   }
 
-  /** Something changed: start the next round at once. */
+  /** Something changed: start the next round at once, but for the rest after the last one. */
   wake(): void {
     this.#alarm.abort();
   }
@@ -70,7 +75,8 @@ export class Leader implements AsyncDisposable {
   }
 
   async #pause(ms: number): Promise<void> {
-    const signal = AbortSignal.any([this.#stop.signal, this.#alarm.signal]);
-    await delay(ms, undefined, { signal }).catch(() => {});
+    const stop = this.#stop.signal;
+    await delay(REST_MS, undefined, { signal: stop }).catch(() => {});
+    await delay(ms - REST_MS, undefined, { signal: AbortSignal.any([stop, this.#alarm.signal]) }).catch(() => {});
   }
 }
