@@ -249,9 +249,10 @@ export class Cluster implements AsyncDisposable {
 
   async #isReady(name: string): Promise<boolean> {
     const { ports, home } = this;
-    if (name === 'redis') return redisReady(redisSettings(home, ports));
-    if (name === 'nats') return natsReady(natsSettings(home, ports));
-    if (!saysReady(this.#process(name).output)) return false;
+    const { output } = this.#process(name);
+    if (name === 'redis') return redisReady(redisSettings(home, ports), output);
+    if (name === 'nats') return natsReady(natsSettings(home, ports), output);
+    if (!saysReady(output)) return false;
     if (name === 'frontend') return frontendReady(this.endpoint, this.ca);
     const port = this.#portOf(name);
     if (this.#domainManagers.includes(name)) return tcpReady(port);

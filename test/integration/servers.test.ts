@@ -48,7 +48,7 @@ async function launchRedis(home: string) {
   const server = await launch(home, 'redis', redisConfig(settings));
   const ready = () =>
     until(
-      () => redisReady(settings),
+      () => redisReady(settings, server.output),
       10_000,
       () => server.pid === undefined,
     );
@@ -91,9 +91,36 @@ test('NATS has JetStream, and lets nobody in without a password', async () => {
   const server = await launch(home.path, 'nats', natsConfig(settings));
   await using _ = { [Symbol.asyncDispose]: () => server.stop() };
   await until(
-    () => natsReady(settings),
+    () => natsReady(settings, server.output),
     10_000,
     () => server.pid === undefined,
   );
   await expect(connect({ servers: `127.0.0.1:${settings.port}` })).rejects.toThrow(/authorization.violation/i);
+});
+
+test('a Redis or NATS that has our port, and takes any password, does not pass for ours', async () => {
+  using home = temporaryHome('redis');
+  using ours = temporaryHome('redis');
+  for (const directory of [home.path, ours.path]) mkdirSync(join(directory, 'nats'));
+  const port = await newPort();
+  const configOf = {
+    redis: (directory: string) =>
+      redisConfig({ port, directory: join(directory, 'redis'), password: 'ours', tls: undefined, users: '' }),
+    nats: (directory: string) =>
+      natsConfig({ port, directory: join(directory, 'nats'), passwordOf: () => 'ours', tls: undefined }),
+  };
+  const isReady = {
+    redis: (output: string) => redisReady({ port, directory: '', password: 'ours', tls: undefined, users: '' }, output),
+    nats: (output: string) => natsReady({ port, directory: '', passwordOf: () => 'ours', tls: undefined }, output),
+  };
+  for (const name of ['redis', 'nats'] as const) {
+    const open = configOf[name](home.path).replace(/^requirepass .*|^FRONTEND_PASSWORD[^]*/m, '');
+    const other = await launch(home.path, name, open);
+    await using _other = { [Symbol.asyncDispose]: () => other.stop() };
+    await expect.poll(() => isReady[name](other.output), { timeout: 10_000 }).toBe(true);
+    const mine = await launch(ours.path, name, configOf[name](ours.path));
+    await using _mine = { [Symbol.asyncDispose]: () => mine.stop() };
+    await expect.poll(() => mine.pid, { timeout: 10_000 }).toBeUndefined();
+    expect(await isReady[name](mine.output)).toBe(false);
+  }
 });

@@ -20,8 +20,12 @@ function tlsBlock({ certificateFile, keyFile, caFile }: TlsConfig): string {
   return `tls { cert_file: "${certificateFile}", key_file: "${keyFile}", ca_file: "${caFile}", verify: true }\n`;
 }
 
-/** True when NATS takes connections and JetStream answers. */
-export async function natsReady({ port, passwordOf, tls }: NatsSettings): Promise<boolean> {
+/**
+ * True when the NATS that wrote `output` takes connections and its JetStream answers. As with Redis, another NATS may
+ * have the port, and take any password.
+ */
+export async function natsReady({ port, passwordOf, tls }: NatsSettings, output: string): Promise<boolean> {
+  if (!output.includes('Server is ready')) return false;
   const secure = tls && { tls: { certFile: tls.certificateFile, keyFile: tls.keyFile, caFile: tls.caFile } };
   const user = 'domain-manager';
   const settings = {

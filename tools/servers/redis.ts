@@ -43,8 +43,12 @@ tls-ca-cert-file ${caFile}
 tls-auth-clients yes`;
 }
 
-/** True when Redis has loaded its data and answers. */
-export async function redisReady({ port, password, tls }: RedisSettings): Promise<boolean> {
+/**
+ * True when the Redis that wrote `output` has loaded its data and answers. That its port answers shows less: another
+ * program may have it, and a Redis without a password takes any.
+ */
+export async function redisReady({ port, password, tls }: RedisSettings, output: string): Promise<boolean> {
+  if (!output.includes('Ready to accept connections')) return false;
   const secure = tls && { tls: readTls(tls, { field: 'redis.tls' }) };
   const redis = new Redis({
     host: '127.0.0.1',
