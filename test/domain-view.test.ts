@@ -91,6 +91,7 @@ describe('the domain view', () => {
     await using follower = startView(domain, [manager]);
     const heard: number[] = [];
     follower.view.onRemoval(() => heard.push(follower.view.state!.generation));
+    await until(() => follower.view.state?.generation === 1);
     domain.rotate();
     domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
     domain.rotate();
@@ -112,8 +113,11 @@ describe('the domain view', () => {
     const other = new TestDomain();
     other.rotate();
     await using manager = await ShowsTokens.start();
-    manager.tokens = [domain.tokens[0]!, other.tokens[1]!];
+    manager.tokens = domain.tokens;
     await using follower = startView(domain, [manager]);
+    await until(() => follower.view.state?.generation === 1);
+    manager.tokens = [domain.tokens[0]!, other.tokens[1]!];
+    follower.view.look();
     await until(() => follower.problems.length > 0);
     expect(follower.view.state?.generation).toBe(1);
   });

@@ -254,7 +254,7 @@ test('a frontend follows no token that a worker would refuse, says so, and goes 
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),
   });
-  await view.refresh();
+  await eventually('the chain is read', async () => view.state !== undefined);
   const honest = view.state!;
   expect(honest.generation).toBe(chain.length);
   const token = await prepareRotation();

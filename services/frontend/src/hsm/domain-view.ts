@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '@keyfleet/shared/clock';
-import { assertComesBy, assertNotFromFuture, follow, reaches } from '@keyfleet/shared/domain/chain';
+import { assertComesBy, assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
 import {
   type DomainState,
   isMember,
@@ -8,15 +9,16 @@ import {
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
 import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower';
 import type { DomainFloor } from './domain-floor.ts';
+import { cannotBeTaken, type Chain, FirstLook } from './first-look.ts';
 import type { DomainProof, KnownDomain } from './known-domain.ts';
 
 const POLL_MS = 3000;
-/** Nothing works until the first token is there, so this polls more often. */
-const FIRST_POLL_MS = 200;
+/** Nothing works until the first state is there. */
+const AGAIN_MS = 200;
 /** How long it may take to find the token that a member has. */
 const BEHIND_MS = 5000;
 
@@ -46,10 +48,14 @@ interface Elsewhere extends DomainProof {
  */
 export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
-  readonly #follower: TokenFollower;
+  readonly #first: FirstLook;
+  readonly #begun: Promise<void>;
+  readonly #stop = new AbortController();
+  /** Undefined during the first look. */
+  #follower: TokenFollower | undefined;
   #verified: VerifiedDomain | undefined;
   /** Of the tokens of the chain: indexed by generation - 1. */
-  readonly #hashes: Uint8Array[] = [];
+  #hashes: readonly Uint8Array[] = [];
   #elsewhere: readonly Elsewhere[] = [];
   readonly #onRemoval: (() => void)[] = [];
   /** A token that follows and verifies, and that this frontend could not take. */
@@ -57,14 +63,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   constructor(options: DomainViewOptions) {
     this.#options = options;
-    this.#follower = new TokenFollower({
-      sources: options.sources,
-      notices: options.notices,
-      generation: () => this.#verified?.state.generation ?? 0,
-      take: (tokens) => this.#take(tokens),
-      pollMs: () => (this.#verified ? POLL_MS : FIRST_POLL_MS),
-      onUnreachable: options.onProblem,
-      onRefused: options.onProblem,
+    const { anchor, floor, sources, onProblem } = options;
+    this.#first = new FirstLook({ anchor, lowest: floor.lowest, sources, onProblem });
+    this.#begun = this.#begin().catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) throw error;
     });
   }
 
@@ -80,15 +82,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   /** Why there is no state to rely on; undefined if there is one. */
   get problem(): string | undefined {
     const verified = this.#verified;
-    if (verified === undefined) return 'no verified domain token yet';
+    if (verified === undefined) return this.#untaken?.why ?? this.#first.problem;
     const { generation } = verified.state;
-    for (const lowest of this.#checkpoints()) {
-      if (reaches(verified, lowest)) continue;
-      return `the domain-managers show domain token ${generation}, but token ${lowest.generation} was known here before`;
-    }
     // It may say who was removed, so nothing before it is relied on any more.
-    if (this.#untaken !== undefined && this.#untaken.generation > generation)
-      return `domain token ${this.#untaken.generation} cannot be taken: ${this.#untaken.why}`;
+    if (this.#untaken !== undefined && this.#untaken.generation > generation) return this.#untaken.why;
     const found = this.#elsewhere.find((one) => this.#isMissing(one));
     if (found === undefined) return undefined;
     const { memberId } = found.member;
@@ -128,43 +125,69 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return isMember(this.#verified!.state, member) && performance.now() - since > BEHIND_MS;
   }
 
-  #checkpoints(): Checkpoint[] {
-    const { anchor, floor } = this.#options;
-    return [anchor.checkpoint, floor.lowest].filter((one) => one !== undefined);
-  }
-
   /** Looks now. If called during a look, looks once more afterwards. */
   look(): void {
-    this.#follower.look();
+    this.#follower?.look();
   }
 
   /** Resolves when newer tokens have been taken, or when every domain-manager has answered or failed. */
   refresh(): Promise<void> {
-    return this.#follower.refresh();
+    return this.#follower?.refresh() ?? Promise.resolve();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#follower[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#begun;
+    if (this.#follower !== undefined) await this.#follower[Symbol.asyncDispose]();
+    else for (const { close } of this.#options.sources) close();
+  }
+
+  async #begin(): Promise<void> {
+    const { sources, notices, onProblem } = this.#options;
+    const { signal } = this.#stop;
+    for (let found: Chain | undefined; found === undefined;) {
+      found = await this.#first.run(signal);
+      try {
+        await this.#keep(found.newest, found.hashes);
+      } catch {
+        // `problem` says why.
+        found = undefined;
+        await delay(AGAIN_MS, undefined, { signal });
+      }
+    }
+    this.#follower = new TokenFollower({
+      sources,
+      notices,
+      generation: () => this.#hashes.length,
+      take: (tokens) => this.#take(tokens),
+      pollMs: () => POLL_MS,
+      onUnreachable: onProblem,
+      onRefused: onProblem,
+    });
   }
 
   /** Throws for a token that does not verify, and keeps those verified before it. */
   async #take(tokens: readonly Uint8Array[]): Promise<void> {
     const { anchor, floor } = this.#options;
     for (const bytes of tokens) {
-      const verified = follow(anchor, this.#verified, parseToken(bytes));
-      assertComesBy(floor.lowest, verified);
-      try {
-        assertNotFromFuture(verified, systemClock.now());
-        await floor.raise(verified);
-      } catch (error) {
-        this.#untaken = { generation: verified.state.generation, why: (error as Error).message };
-        throw error;
-      }
-      this.#verified = verified;
-      this.#hashes.push(verified.hash);
-      this.#elsewhere = this.#elsewhere.filter((one) => !this.#hasInChain(one));
-      const { state } = verified;
+      const next = follow(anchor, this.#verified, parseToken(bytes));
+      assertComesBy(floor.lowest, next);
+      await this.#keep(next, [...this.#hashes, next.hash]);
+      const { state } = next;
       if (newestAfterRemoval(state)?.createdGeneration === state.generation) for (const hear of this.#onRemoval) hear();
     }
+  }
+
+  async #keep(next: VerifiedDomain, hashes: readonly Uint8Array[]): Promise<void> {
+    try {
+      assertNotFromFuture(next, systemClock.now());
+      await this.#options.floor.raise(next);
+    } catch (error) {
+      this.#untaken = { generation: next.state.generation, why: cannotBeTaken(next, error) };
+      throw error;
+    }
+    this.#verified = next;
+    this.#hashes = hashes;
+    this.#elsewhere = this.#elsewhere.filter((one) => !this.#hasInChain(one));
   }
 }

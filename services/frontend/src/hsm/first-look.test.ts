@@ -1,0 +1,145 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { tokenHash } from '@keyfleet/shared/domain/token';
+import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
+import { rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import { until } from '@keyfleet/test-support/loopback-worker';
+import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { FirstLook } from './first-look.ts';
+
+/** hsm-3 made the second token, and was removed in the third. */
+const domain = new TestDomain({ members: 3 });
+/** The chain as far as the second token, of which hsm-3 makes another when it has been removed. */
+let forked: Buffer[];
+beforeAll(() => {
+  const former = domain.newHsm('hsm-3', domain.identities.get('hsm-3')!.seal(testSealKey));
+  former.install(domain.tokens);
+  const proposal = domain.propose(rotation, domain.people, domain.hsms[2]!);
+  domain.step(rotation, domain.people, domain.hsms[2]!);
+  forked = [domain.tokens[0]!, former.prepare(proposal, domain.tokens[0]!)];
+  domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+  domain.rotate();
+});
+afterEach(() => void vi.useRealTimers());
+
+/** A domain-manager that shows these tokens, one at a time. */
+function showing(address: string, tokens: readonly Buffer[], { fails = Infinity } = {}) {
+  const source = {
+    address,
+    tokens,
+    /** Shows no token of this generation or later, and says nothing. */
+    upTo: Infinity,
+    async fetch(after: number): Promise<readonly Uint8Array[]> {
+      while (after >= source.upTo) await delay(5, undefined, { ref: false });
+      if (after >= fails) throw new Error('unreachable');
+      return source.tokens.slice(after, after + 1);
+    },
+    close() {},
+  };
+  return source;
+}
+
+function look(
+  sources: readonly ReturnType<typeof showing>[],
+  { checkpoint, lowest }: { checkpoint?: Checkpoint; lowest?: Checkpoint } = {},
+) {
+  const problems: string[] = [];
+  const stop = new AbortController();
+  const first = new FirstLook({
+    anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
+    lowest,
+    sources,
+    onProblem: (address, error) => problems.push(`${address}: ${(error as Error).message}`),
+  });
+  const found: { generation?: number } = {};
+  const run = first.run(stop.signal).then(
+    ({ newest, hashes }) => {
+      expect(hashes).toHaveLength(newest.state.generation);
+      found.generation = newest.state.generation;
+    },
+    () => {},
+  );
+  return {
+    first,
+    problems,
+    found,
+    run,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await run;
+    },
+  };
+}
+
+test('relies on no state in the middle of the chain, in which members stand that were removed', async () => {
+  const manager = showing('one', domain.tokens);
+  manager.upTo = 2;
+  await using started = look([manager]);
+  await delay(500);
+  expect(started.found).toEqual({});
+  manager.upTo = Infinity;
+  await started.run;
+  expect(started.found.generation).toBe(4);
+});
+
+test('one that ends early is not believed while another is still showing its chain', async () => {
+  const [early, slow] = [showing('early', domain.tokens.slice(0, 2)), showing('slow', domain.tokens)];
+  slow.upTo = 3;
+  await using started = look([early, slow]);
+  await delay(500);
+  expect(started.found).toEqual({});
+  slow.upTo = Infinity;
+  await started.run;
+  expect(started.found.generation).toBe(4);
+});
+
+test('one that hangs, or shows a token now and then, keeps nobody from starting', async () => {
+  for (const stepMs of [3_500, 2_000]) {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const hanging = showing('hanging', domain.tokens);
+    hanging.upTo = 0;
+    await using started = look([showing('one', domain.tokens), hanging]);
+    for (let ms = 0; ms < 36_000 && started.found.generation === undefined; ms += stepMs) {
+      vi.advanceTimersByTime(stepMs);
+      await delay(250);
+      if (stepMs < 3_000 && hanging.upTo < 3) hanging.upTo++;
+    }
+    await started.run;
+    expect(started.found.generation).toBe(4);
+    vi.useRealTimers();
+  }
+});
+
+test('one that fails half-way has not shown its end', async () => {
+  const failing = showing('failing', domain.tokens, { fails: 2 });
+  await using started = look([failing]);
+  await until(() => started.problems.length > 0);
+  await delay(500);
+  expect(started.found).toEqual({});
+  expect(started.problems).toEqual(['failing: unreachable']);
+});
+
+test('of two tokens of one generation none is relied on, unless a floor or a checkpoint says which one', async () => {
+  const [hostile, honest] = [showing('hostile', forked), showing('honest', domain.tokens)];
+  {
+    await using started = look([hostile, honest]);
+    await until(() => started.first.problem.startsWith('honest and hostile show two domain tokens 2: '));
+    expect(started.found).toEqual({});
+  }
+  const newest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
+  const next = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
+  for (const known of [{ lowest: newest }, { checkpoint: newest }, { lowest: next }, { checkpoint: next }]) {
+    await using started = look([hostile, honest], known);
+    await started.run;
+    expect(started.found.generation).toBe(4);
+  }
+});
+
+test('a domain-manager that showed another token is believed once it shows what the others do', async () => {
+  const lowest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
+  const manager = showing('one', forked);
+  await using started = look([manager], { lowest });
+  await until(() => started.first.problem.includes('token 4 was known here before'));
+  manager.tokens = domain.tokens;
+  await started.run;
+  expect(started.found.generation).toBe(4);
+});
