@@ -32,6 +32,22 @@ describe('a hostile scheduler', () => {
     domain.step(rotation, domain.people);
     expect(refusalOf(() => domain.prepare(rotation, byMachine))).toBe('too-soon');
   });
+
+  test('binds no member to a rotation that none confirms yet, by one that it kept for an hour', () => {
+    const domain = new TestDomain({ members: 3 });
+    const byMachine = [domain.scheduler];
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    const kept = domain.prepare(rotation, byMachine);
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    domain.tokens.push(kept);
+    for (const hsm of domain.hsms) hsm.install([kept]);
+    for (const hsm of domain.hsms) {
+      expect(refusalOf(() => domain.prepare(rotation, byMachine, hsm))).toBe('too-soon');
+    }
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    const [maker, witness] = domain.hsms;
+    witness!.check(domain.prepare(rotation, byMachine, maker));
+  });
 });
 
 test('a hostile scheduler has a member retire all keys of before a removal at once, and no others', () => {

@@ -179,9 +179,9 @@ export class Hsm {
     if (verified === undefined || this.#installed === undefined) throw noDomain();
     assertSameToken(parseToken(current), verified);
     this.#assertPreparer(verifyProposal(verified, proposal));
-    const { secrets } = this.#installed;
+    const { secrets, activeSince } = this.#installed;
     const prepared = this.#prepared.following(verified.state);
-    return prepared ?? parseToken(yield* prepareNext({ ...verified, secrets }, proposal, this.#maker()));
+    return prepared ?? parseToken(yield* prepareNext({ ...verified, secrets, activeSince }, proposal, this.#maker()));
   }
 
   #maker(): TokenMaker {

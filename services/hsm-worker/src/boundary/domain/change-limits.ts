@@ -11,7 +11,10 @@ export const ROTATION_PAUSE_MS = 60 * 60_000;
 
 interface AskedChange {
   readonly change: DomainChange;
-  /** A rotation's time. */
+  /**
+   * A rotation's time, of which makers and witnesses must think alike: a member is bound to what it made, and a quorum
+   * then has nobody to change the domain.
+   */
   readonly rotatesFrom: number;
   readonly now: number;
 }

@@ -3,7 +3,7 @@ import { foundedState, makesDomainKey, nextState } from '@keyfleet/shared/domain
 import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
 import type { Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { activeDomainKey, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -12,7 +12,8 @@ import type { Identity } from '../identity.ts';
 import type { Steps } from '../steps.ts';
 import { assertWithinLimits } from './change-limits.ts';
 import { sealDomainToken } from './domain-token.ts';
-import { type DomainSecrets, newDomainKey, newSecretKey } from './domain-secrets.ts';
+import { newDomainKey, newSecretKey } from './domain-secrets.ts';
+import type { InstalledDomain } from './installed-domain.ts';
 
 /** What a member uses to make a token. */
 export interface TokenMaker {
@@ -39,7 +40,7 @@ export function* prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: 
 
 /** The token that follows `current`, whose keys are `secrets`. Throws `DomainError`. */
 export function* prepareNext(
-  current: VerifiedDomain & { readonly secrets: DomainSecrets },
+  current: VerifiedDomain & Pick<InstalledDomain, 'secrets' | 'activeSince'>,
   proposal: Proposal,
   maker: TokenMaker,
 ): Steps<Buffer> {
@@ -47,7 +48,7 @@ export function* prepareNext(
   assertNotFromFuture(current, clock.now());
   const change = verifyProposal(current, proposal);
   assertMayBeMade(change);
-  const rotatesFrom = activeDomainKey(current.state).createdAt + rotationPauseMs;
+  const rotatesFrom = current.activeSince + rotationPauseMs;
   assertWithinLimits(current.state, proposal, { change, rotatesFrom, now: clock.now() });
   const key = newDomainKey(random);
   // If the clock was set back, tokens must still be in order. Domain keys are then kept longer, never shorter.
