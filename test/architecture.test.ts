@@ -83,6 +83,8 @@ test('keys/ reaches outside only through the HSM commands and the store that it 
  */
 const cliAsMember = [
   'packages/cli/src/authenticate-records.ts -> @keyfleet/frontend/store/store',
+  'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/record-key',
+  'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/check-records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/doctor/record-key.ts -> @keyfleet/frontend/store/fleet-key',
@@ -111,6 +113,7 @@ const cliAsMember = [
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/credentials-file',
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/background/first-administrator',
   'packages/cli/src/verbs/account.ts -> @keyfleet/frontend/store/redis-store',
+  'packages/cli/src/verbs/domain/domain-keys.ts -> @keyfleet/frontend/store/record-key',
 ];
 
 test('shared imports nothing of services, and no service imports another', () => {

@@ -28,7 +28,7 @@ let redis: Redis;
 let former: WorkerPool;
 const resources = new AsyncDisposableStack();
 beforeAll(async () => {
-  cluster = resources.use(await startTestCluster({ workers: 3 }));
+  cluster = resources.use(await startTestCluster({ workers: 3, backupHorizonMs: 1 }));
   manager = resources.use(
     new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials),
   );
@@ -184,6 +184,23 @@ test('the doctor says that a former frontend has the record key, until operators
     (await runKeyfleet('store', 'rotate-record-key', '--newest', '1', '--made-in', '1', ...host, ...domain, ...redis))
       .exitCode,
   ).toBe(0);
-  expect(await doctor()).toMatch(/well +record key: 2; nobody has left/);
+  expect(await doctor()).toMatch(/well +record key: 2; nobody has left.* It says so itself: --deep has it opened/);
+  const { out } = await runKeyfleet('doctor', '--deep', ...host, ...domain, ...redis);
+  expect(out).toMatch(/well +opened record key: 2; nobody has left the domain since it was made$/m);
   expect(await isTaken(cluster.credentials)).toBe(true);
+});
+
+test('the domain key of a removal is dropped once workers open a record key from after it, whatever its token says', async () => {
+  const { domain, redis: at, host, signer } = cliOptionsOf(cluster);
+  await change({ name: 'RotateDomainKeys', body: {} });
+  const drop = (...options: readonly string[]) =>
+    runKeyfleet('domain', 'drop', 'all-old', ...domain, ...signer, ...at, ...options);
+  await eventually('all else is resealed', async () => !(await drop()).notes.includes('in Redis are'));
+  expect((await drop()).notes).toMatch(/only domain key .* still shows that somebody left.*give its --host/);
+  const place = 'kf:secret:{record-key-2}';
+  const token = (await redis.getBuffer(place))!;
+  await redis.set(place, Buffer.concat([token.subarray(0, -16), randomBytes(16)]));
+  expect((await drop(...host)).notes).toContain('record key 2 does not open');
+  await redis.set(place, token);
+  expect((await drop(...host)).out).toContain('Done: the domain is at generation');
 });

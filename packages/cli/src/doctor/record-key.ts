@@ -1,5 +1,5 @@
 import { madeIn } from '@keyfleet/frontend/store/fleet-key';
-import { recordKeyName } from '@keyfleet/frontend/store/record-key';
+import { type MadeRecordKey, recordKeyName } from '@keyfleet/frontend/store/record-key';
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { secretAt } from '@keyfleet/shared/stored/names';
@@ -14,7 +14,10 @@ const FORGOTTEN =
   'the domain key that it was made under was dropped, and no removal since then is known: if somebody left, replace it ' +
   '(docs/operations.md)';
 
-/** Whether somebody who left the domain may have the key that authenticates records. */
+/**
+ * Whether somebody who left the domain may have the key that authenticates records, by what its token says. Anybody who
+ * writes Redis can write such a token, so this finds what was forgotten, and `checkOpenedRecordKey` what was hidden.
+ */
 export async function checkRecordKey(redis: RedisClient, state: DomainState): Promise<string> {
   const noted = await notedOldest(redis);
   const oldest = noted ?? 1;
@@ -22,13 +25,17 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
   if (number === undefined && noted === undefined) return 'none was needed yet';
   const { name } = recordKeyName(number ?? oldest);
   const token = await redis.getBuffer(secretAt(name));
-  if (token === null || (await redis.exists(secretAt(recordKeyName(oldest).name))) === 0) {
+  if (number === undefined || token === null || (await redis.exists(secretAt(recordKeyName(oldest).name))) === 0) {
     throw new CliError(
       `record key ${oldest} should be the oldest and is missing: restore kf:record-keys and ${secretAt(recordKeyName(oldest).name)} from a backup.`,
     );
   }
+  return `${judgedRecordKey(state, { number, madeIn: madeIn(state, name, token) })}. It says so itself: --deep has it opened`;
+}
+
+/** Throws CliError if somebody who left may have it. `madeIn`: 0 if nobody knows. */
+export function judgedRecordKey(state: DomainState, { number, madeIn: generation }: MadeRecordKey): string {
   const removedIn = newestAfterRemoval(state)?.createdGeneration ?? 0;
-  const generation = madeIn(state, name, token);
   const isFirstDropped = state.domainKeys[0]!.createdGeneration > 1;
   if (generation === 0 && removedIn === 0 && isFirstDropped) return `${number}; ${FORGOTTEN}`;
   if (generation >= removedIn) return `${number}; nobody has left the domain since it was made`;

@@ -3,6 +3,7 @@ import { verb } from '../verb.ts';
 import { adviceFor } from '../doctor/advice.ts';
 import { checksOf, type Patient } from '../doctor/checks.ts';
 import { checkMaterial } from '../doctor/check-material.ts';
+import { checkOpenedRecordKey } from '../doctor/check-record-key.ts';
 import { checkRecords } from '../doctor/check-records.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../options.ts';
 import { Progress } from '../progress.ts';
@@ -56,6 +57,7 @@ export const doctor = verb({
     const deep = args.deep
       ? [
           await findingOf('stored material', () => checkMaterial(patient, args)),
+          await findingOf('opened record key', () => checkOpenedRecordKey(patient, args)),
           await findingOf('records', () => checkRecords(patient, args)),
         ]
       : [];

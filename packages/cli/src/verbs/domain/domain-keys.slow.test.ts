@@ -4,6 +4,7 @@ import { CredentialToken } from '@keyfleet/hsm-worker/boundary/tokens/stored-tok
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { TestDomain } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
+import { CliError } from '../../cli-error.ts';
 import { checkRecordKey } from '../../doctor/record-key.ts';
 import { assertForgetsNoRemoval } from './domain-keys.ts';
 
@@ -36,26 +37,34 @@ function rotate(domain: TestDomain): void {
   for (const hsm of domain.hsms) hsm.activate(domain.generation);
 }
 
+/** What hsm-workers opened as the newest record key. */
+const opened = (madeIn: number) => () => Promise.resolve({ number: 1, madeIn });
+
 test('the domain key of a removal is not dropped while who left may have the record key', async () => {
   const domain = new TestDomain();
-  const before = withRecordKey(domain);
   removeFrontend(domain);
   const [first, removal] = stateOf(domain).domainKeys.map(({ id }) => id);
-  const drop = (redis: RedisClient, ...ids: string[]) => assertForgetsNoRemoval(redis, stateOf(domain), ids);
-  await expect(drop(before, first!, removal!)).rejects.toThrow(
-    `only domain key ${removal} still shows this, so it cannot be dropped yet: record key 1 was made before generation 2`,
+  const drop = (newest: Parameters<typeof assertForgetsNoRemoval>[2], ...ids: string[]) =>
+    assertForgetsNoRemoval(stateOf(domain), ids, newest);
+  const refused = `only domain key ${removal} still shows that somebody left. It may be dropped once workers open a record key that was made since: `;
+  await expect(drop(opened(1), first!, removal!)).rejects.toThrow(
+    `${refused}record key 1 was made before generation 2`,
   );
-  await drop(before, first!);
-  await drop(withRecordKey(domain), first!, removal!);
+  // Nobody knows; or Redis shows none, or one that does not open.
+  await expect(drop(opened(0), first!, removal!)).rejects.toThrow(refused);
+  await expect(drop(() => Promise.resolve(undefined), first!, removal!)).rejects.toThrow(`${refused}there is none`);
+  const damaged = () => Promise.reject(new CliError('record key 1 does not open'));
+  await expect(drop(damaged, first!, removal!)).rejects.toThrow(`${refused}record key 1 does not open`);
+  await drop(damaged, first!);
+  await drop(opened(2), first!, removal!);
 });
 
 test('nor while an older domain key is kept, which may be reinstated and would not be retired again', async () => {
   const domain = new TestDomain();
   rotate(domain);
   removeFrontend(domain);
-  const redis = withRecordKey(domain);
   const [first, second, removal] = stateOf(domain).domainKeys.map(({ id }) => id);
-  const drop = (...ids: string[]) => assertForgetsNoRemoval(redis, stateOf(domain), ids);
+  const drop = (...ids: string[]) => assertForgetsNoRemoval(stateOf(domain), ids, opened(3));
   await expect(drop(first!, removal!)).rejects.toThrow(
     `domain key ${removal} shows that whoever left may have the older domain key ${second}: drop both, or keep both.`,
   );
@@ -65,7 +74,9 @@ test('nor while an older domain key is kept, which may be reinstated and would n
 test('the doctor says that nobody left only where the domain would show it', async () => {
   const domain = new TestDomain();
   const redis = withRecordKey(domain);
-  expect(await checkRecordKey(redis, stateOf(domain))).toBe('1; nobody has left the domain since it was made');
+  expect(await checkRecordKey(redis, stateOf(domain))).toBe(
+    '1; nobody has left the domain since it was made. It says so itself: --deep has it opened',
+  );
   removeFrontend(domain);
   await expect(checkRecordKey(redis, stateOf(domain))).rejects.toThrow('record key 1 was made before generation 2');
   // As an earlier release did it.
