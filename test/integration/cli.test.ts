@@ -284,7 +284,11 @@ test('a backup is taken while everything runs, and restores into an empty Redis'
   expect((await keyfleetCli('restore', file, ...to)).out).toBe('2 values were restored and compared.');
   const again = fleet.path('backup-again');
   await keyfleetCli('backup', ...to, '--out', again);
-  const piecesOf = (path: string) => readFileSync(path, 'utf8').match(/^\{"name".*$/gm);
+  // Redis gives the fields of a hash in an order of its own.
+  const piecesOf = (path: string) =>
+    readFileSync(path, 'utf8')
+      .match(/^\{"name".*$/gm)!
+      .map((piece) => JSON.parse(piece) as object);
   expect(piecesOf(again)).toEqual(piecesOf(file));
 });
 
