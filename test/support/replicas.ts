@@ -4,8 +4,8 @@ import { Round } from '@keyfleet/domain-manager/round';
 import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
 import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
 import { Sightings } from '@keyfleet/domain-manager/sightings';
-import { TokenLog, type TokenLogOptions } from '@keyfleet/domain-manager/token-log';
-import { assertStoredOpens } from '@keyfleet/domain-manager/witness';
+import { TokenLog } from '@keyfleet/domain-manager/token-log';
+import { confirmStored } from '@keyfleet/domain-manager/witness';
 import { surveyWorkers } from '@keyfleet/domain-manager/worker-survey';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
 import { randomBytes } from 'node:crypto';
@@ -126,9 +126,14 @@ export interface Replica {
 /** A domain-manager on the shared store and the shared workers. */
 export function newReplica(): Replica {
   const { store, clock, monotonicClock, workers } = world;
-  const confirmStored: TokenLogOptions['confirmStored'] = (newest, before) =>
-    assertStoredOpens(newest, { before, views: () => surveyWorkers(workers, newest), store, events });
-  const tokens = new TokenLog({ store, anchor, confirmStored, clock, monotonicClock });
+  const views = () => surveyWorkers(workers, undefined);
+  const tokens = new TokenLog({
+    store,
+    anchor,
+    confirmStored: (found) => confirmStored(found, { views, store, events }),
+    clock,
+    monotonicClock,
+  });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const notices = {
     publish: async (_notice: string, payload: object) => {

@@ -1,5 +1,4 @@
 import { monotonicClock } from '@keyfleet/shared/clock';
-import type { DomainState } from '@keyfleet/shared/domain/state';
 import { dueQueue } from '@keyfleet/shared/due-queue';
 import type { Notices } from '@keyfleet/shared/notices';
 import { publishResealItems } from '@keyfleet/shared/reseal-queue';
@@ -12,8 +11,8 @@ import { ResealPasses } from './reseal-passes.ts';
 import { Round } from './round.ts';
 import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
-import { type Head, TokenLog } from './token-log.ts';
-import { assertStoredOpens } from './witness.ts';
+import { TokenLog } from './token-log.ts';
+import { confirmStored } from './witness.ts';
 import { surveyWorkers } from './worker-survey.ts';
 import type { Worker } from './workers.ts';
 
@@ -36,11 +35,15 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const { config, anchor, scheduler, replica, clock, events, resources } = assembly;
   const { redis, guard, store } = stored;
   const onRestored = (from: number, to: number): void => events.tokensRestored(from, to);
-  const confirmStored = (newest: Head, before: DomainState | undefined): Promise<void> => {
-    const views = () => surveyWorkers(workers, newest);
-    return assertStoredOpens(newest, { before, views, store, events });
-  };
-  const tokens = new TokenLog({ store, anchor, confirmStored, clock, monotonicClock, onRestored });
+  const views = () => surveyWorkers(workers, undefined);
+  const tokens = new TokenLog({
+    store,
+    anchor,
+    confirmStored: (found) => confirmStored(found, { views, store, events }),
+    clock,
+    monotonicClock,
+    onRestored,
+  });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const resealing = new ResealPasses({
     store,

@@ -1,9 +1,10 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
 import { proposalId } from '@keyfleet/shared/domain/proposal';
-import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { TokenStore } from './store/store.ts';
 
@@ -19,14 +20,24 @@ export class TokenLogError extends Error {
   override name = 'TokenLogError';
 }
 
+/** Members deny a token that lies in the store. An operator must decide. */
+export class DeniedTokenError extends TokenLogError {
+  readonly generation: number;
+
+  constructor(message: string, generation: number) {
+    super(message);
+    this.generation = generation;
+  }
+}
+
 export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
   /**
-   * Called for the newest of the tokens that were found in the store, before any of them counts: anyone who writes
-   * there may have put it there. `before`: the state that it follows. Throws if members deny it.
+   * Asked about the tokens from the founding one on, when newer ones were found in the store: anyone who writes there
+   * may have put them there. False if nobody can say; it is asked again. Throws DeniedTokenError.
    */
-  readonly confirmStored: (newest: Head, before: DomainState | undefined) => Promise<void>;
+  readonly confirmStored: (tokens: readonly Buffer[]) => Promise<boolean>;
   readonly clock: Clock;
   /** For measuring durations. */
   readonly monotonicClock: Clock;
@@ -35,10 +46,21 @@ export interface TokenLogOptions {
 }
 
 const LOAD_COUNT = 64;
-/** Everyone who asks for tokens has the store read. A token that members deny is not brought to them each time. */
-const ASK_AGAIN_MS = 10_000;
+/** Everyone who asks for tokens has the store read, and members are not asked about the same token each time. */
+const ASK_AGAIN_MS = 5_000;
+/** How long those who ask wait for the members' word of what was just found. A member may take fifteen seconds. */
+const WAIT_MS = 1_000;
 /** Size of one answer; a single token may be larger. */
 const PAGE_BYTES = 1024 * 1024;
+
+type Verified = Pick<Head, 'token' | 'proposalId'>;
+
+interface Asked {
+  readonly newest: Buffer;
+  /** By the monotonic clock. */
+  readonly at: number;
+  readonly outcome: Promise<void>;
+}
 
 /** The domain's tokens: append-only in the store, each verified here before it is stored or passed on. */
 export class TokenLog {
@@ -56,7 +78,10 @@ export class TokenLog {
   readonly #seenAt: number[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
-  #denied: { readonly hash: Buffer; readonly error: unknown; readonly at: number } | undefined;
+  /** The newest that was confirmed. */
+  #confirmed = 0;
+  /** What was last asked about, and what came of it. */
+  #asked: Asked | undefined;
   readonly #refreshing = new SingleFlight<void>();
 
   constructor({ store, anchor, confirmStored, clock, monotonicClock, onRestored = () => {} }: TokenLogOptions) {
@@ -97,11 +122,14 @@ export class TokenLog {
     return this.#generationOf.get(proposal);
   }
 
-  /** A page of verified tokens after a generation, oldest first; empty at the end. */
+  /**
+   * A page of verified tokens after a generation, oldest first; empty at the end. Those that no member has confirmed
+   * come one at a time, so that a member takes each that opens.
+   */
   page(after: number): Buffer[] {
     const page: Buffer[] = [];
     let size = 0;
-    for (const token of this.#tokens.slice(after, after + LOAD_COUNT)) {
+    for (const token of this.#tokens.slice(after, Math.max(after + 1, Math.min(after + LOAD_COUNT, this.#confirmed)))) {
       size += token.length;
       if (page.length > 0 && size > PAGE_BYTES) break;
       page.push(token);
@@ -116,9 +144,10 @@ export class TokenLog {
    */
   async append(token: Buffer, confirm: (next: Head) => Promise<Buffer | undefined>): Promise<boolean> {
     const next = this.#verify(token, this.#head);
+    const { generation } = next.state;
     const check = await confirm(next);
-    if (!(await this.#store.appendToken(next.state.generation, token, check))) return false;
-    this.#push(next);
+    if (!(await this.#store.appendToken(generation, token, check))) return false;
+    this.#take(generation, [next], check !== undefined);
     return true;
   }
 
@@ -126,33 +155,64 @@ export class TokenLog {
     const before = this.#head;
     // Starts at the head: if that differs, the store was rolled back or changed.
     const from = Math.max(this.generation - 1, 0);
-    const found: Head[] = [];
-    for (let at = from; ; at += LOAD_COUNT) {
+    const found: Verified[] = [];
+    for (let at = from, newest = before; ; at += LOAD_COUNT) {
       const page = await this.#store.loadTokens(at, LOAD_COUNT);
       const hasKnown = at === from && before !== undefined;
       if (hasKnown && page.length === 0) return this.#restoreStore();
       if (hasKnown && !page[0]!.equals(before.token)) throw changedStore(before.state.generation);
-      for (const token of hasKnown ? page.slice(1) : page) found.push(this.#verify(token, found.at(-1) ?? before));
+      for (const token of hasKnown ? page.slice(1) : page) {
+        newest = this.#verify(token, newest);
+        // Not its state: that of each token is as large as the token, and only the last one's is needed.
+        found.push({ token, proposalId: newest.proposalId });
+      }
       if (page.length < LOAD_COUNT) break;
     }
-    const newest = found.at(-1);
-    if (newest === undefined) return;
-    await this.#assertConfirmed(newest, (found.at(-2) ?? before)?.state);
-    await this.#store.confirmTokens();
-    for (const head of found) this.#push(head);
+    if (found.length > 0) await this.#store.confirmTokens();
+    if (found.length > 0 || this.#confirmed < this.generation)
+      await this.#ask((before?.state.generation ?? 0) + 1, found);
   }
 
-  async #assertConfirmed(newest: Head, before: DomainState | undefined): Promise<void> {
+  /** Asks members about what was found, and about what was believed without them. Waits a moment for them. */
+  async #ask(first: number, found: readonly Verified[]): Promise<void> {
+    const tokens = [...this.#tokens.slice(0, first - 1), ...found.map(({ token }) => token)];
+    const newest = tokens.at(-1)!;
     const now = this.#monotonicClock.now();
-    const denied = this.#denied;
-    if (denied !== undefined && denied.hash.equals(newest.hash) && now - denied.at < ASK_AGAIN_MS) throw denied.error;
-    try {
-      await this.#confirmStored(newest, before);
-      this.#denied = undefined;
-    } catch (error) {
-      this.#denied = { hash: Buffer.from(newest.hash), error, at: now };
-      throw error;
+    if (!this.#asked?.newest.equals(newest) || now - this.#asked.at >= ASK_AGAIN_MS) {
+      const outcome = this.#confirmStored(tokens).then(
+        (isConfirmed) => this.#take(first, found, isConfirmed),
+        (error: unknown) => {
+          if (error instanceof DeniedTokenError) this.#keepBefore(error.generation, first, found);
+          throw error;
+        },
+      );
+      outcome.catch(() => {});
+      this.#asked = { newest, at: now, outcome };
     }
+    await Promise.race([this.#asked.outcome, delay(WAIT_MS, undefined, { ref: false })]);
+  }
+
+  /** What is read while it is appended comes twice. */
+  #take(first: number, found: readonly Verified[], isConfirmed: boolean): void {
+    for (const [index, { token, proposalId }] of found.entries()) {
+      const generation = first + index;
+      if (generation !== this.generation + 1) continue;
+      this.#tokens.push(token);
+      this.#seenAt.push(this.#monotonicClock.now());
+      this.#generationOf.set(proposalId, generation);
+    }
+    this.#head = headOf(this.#tokens.at(-1));
+    if (isConfirmed) this.#confirmed = first + found.length - 1;
+  }
+
+  /** Who denies a token holds those before it. */
+  #keepBefore(denied: number, first: number, found: readonly Verified[]): void {
+    this.#take(first, found.slice(0, Math.max(denied - first, 0)), false);
+    if (this.generation < denied) return;
+    this.#tokens.length = this.#seenAt.length = denied - 1;
+    for (const [proposal, generation] of this.#generationOf)
+      if (generation >= denied) this.#generationOf.delete(proposal);
+    this.#head = headOf(this.#tokens.at(-1));
   }
 
   /**
@@ -195,17 +255,17 @@ export class TokenLog {
       );
     }
   }
+}
 
-  /** What is read while it is appended comes twice. */
-  #push(head: Head): void {
-    if (head.state.generation !== this.generation + 1) return;
-    this.#tokens.push(head.token);
-    this.#seenAt.push(this.#monotonicClock.now());
-    this.#generationOf.set(head.proposalId, head.state.generation);
-    this.#head = head;
-  }
+/** Of a token that was verified. */
+function headOf(token: Buffer | undefined): Head | undefined {
+  if (token === undefined) return undefined;
+  const { state, hash, proposal } = parseToken(token);
+  return { state, hash, token, proposalId: proposalId(proposal) };
 }
 
 function changedStore(generation: number): TokenLogError {
-  return new TokenLogError(`the store holds another domain token ${generation} than before: restore it from a backup`);
+  return new TokenLogError(
+    `the store holds another domain token ${generation} than before: restore it from a backup. Do not restart the domain-managers, which hold the one before`,
+  );
 }

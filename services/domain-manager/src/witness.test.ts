@@ -1,5 +1,5 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import { signCheck } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -9,13 +9,15 @@ import {
   rotation,
   sealedForNobody,
   sealedNotFor,
+  signedBy,
   TestDomain,
+  testSealKey,
   withOtherKeys,
 } from '../../../test/support/domain.ts';
 import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
-import { TokenLog, TokenLogError, type TokenLogOptions } from './token-log.ts';
-import { assertOthersConfirm, assertStoredOpens } from './witness.ts';
+import { DeniedTokenError, TokenLog, TokenLogError } from './token-log.ts';
+import { assertOthersConfirm, confirmStored } from './witness.ts';
 import { surveyWorkers } from './worker-survey.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
@@ -54,7 +56,7 @@ async function storing(token: Buffer, workers: readonly Worker[], of = domain): 
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
   const { anchor, clock } = of;
-  const tokens = new TokenLog({ store, anchor, confirmStored: async () => {}, clock, monotonicClock: clock });
+  const tokens = new TokenLog({ store, anchor, confirmStored: async () => true, clock, monotonicClock: clock });
   await tokens.refresh();
   try {
     const deps = { tokens, workers, events, clock: of.clock };
@@ -229,21 +231,22 @@ describe('a token that somebody put into the store', () => {
     const store = new MemoryStore(clock);
     await store.appendToken(1, of.tokens[0]!);
     await store.appendToken(2, token, check);
-    const confirmStored: TokenLogOptions['confirmStored'] = (newest, before) =>
-      assertStoredOpens(newest, { before, views: () => surveyWorkers(workers, newest), store, events });
-    const start = () => new TokenLog({ store, anchor, confirmStored, clock, monotonicClock: clock });
+    const views = () => surveyWorkers(workers, undefined);
+    const confirm = (tokens: readonly Buffer[]) => confirmStored(tokens, { views, store, events });
+    const start = () => new TokenLog({ store, anchor, confirmStored: confirm, clock, monotonicClock: clock });
     return { store, start };
   }
   const found = async (...args: Parameters<typeof finding>): Promise<string> => {
     const tokens = (await finding(...args)).start();
     const error = await tokens.refresh().catch((problem: unknown) => problem as Error);
-    expect(tokens.generation).toBe(error === undefined ? 2 : 0);
-    return error?.name ?? 'believed';
+    // Whoever denies the second holds the first.
+    expect(tokens.generation).toBe(error === undefined ? 2 : 1);
+    return error === undefined ? 'believed' : error instanceof DeniedTokenError ? 'Denied' : error.name;
   };
 
   test('is not believed if members in reach cannot open it, whoever signed a check of something else', async () => {
     const workers = [workerOf(maker), workerOf(second), workerOf(third)];
-    expect(await found(endsTheDomain, workers)).toBe('TokenLogError');
+    expect(await found(endsTheDomain, workers)).toBe('Denied');
     const otherDomain = new TestDomain({ members: 3 });
     const checks = [
       checkOf(second),
@@ -253,12 +256,12 @@ describe('a token that somebody put into the store', () => {
         domain.identities.get('hsm-1')!.sign(message),
       ),
     ];
-    for (const check of checks) expect(await found(endsTheDomain, workers, { check })).toBe('TokenLogError');
+    for (const check of checks) expect(await found(endsTheDomain, workers, { check })).toBe('Denied');
     expect(await found(good, workers)).toBe('believed');
   });
 
   test('is believed by the check beside it, so a member that lies keeps no domain-manager from starting', async () => {
-    expect(await found(good, [workerOf(maker), denying(second)])).toBe('TokenLogError');
+    expect(await found(good, [workerOf(maker), denying(second)])).toBe('Denied');
     expect(await found(good, [workerOf(maker), denying(second)], { check: checkOf(second) })).toBe('believed');
     expect(await found(good, [denying(second), workerOf(third)])).toBe('believed');
     const { store, start } = await finding(good, [denying(second), workerOf(third)]);
@@ -291,12 +294,67 @@ describe('a token that somebody put into the store', () => {
     const tokens = start();
     for (let i = 0; i < 3; i++) await expect(tokens.refresh()).rejects.toThrow('a domain token 2 that hsm-1 made');
     expect(asked).toBe(1);
-    domain.clock.advance(10_000);
+    domain.clock.advance(5_000);
     await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
     expect(asked).toBe(2);
     const load = store.loadTokens.bind(store);
     Object.assign(store, { loadTokens: async (after: number) => (after === 0 ? (await load(0, 9)).slice(0, 1) : []) });
     await tokens.refresh();
     expect(tokens.generation).toBe(1);
+  });
+
+  test('is denied also if another lies on top of it, and those before it count', async () => {
+    const owned = domain.identities.get('hsm-1')!;
+    const opensForItself = sealedNotFor(['hsm-2', 'hsm-3'], good, owned);
+    const hostile = domain.newHsm('hsm-1', owned.seal(testSealKey));
+    hostile.install([domain.tokens[0]!, opensForItself]);
+    const binding = { generation: 2, previousHash: tokenHash(opensForItself) };
+    const onTop = hostile.prepare(signedBy(domain.command(rotation, binding), domain.people), opensForItself);
+    const { store, start } = await finding(opensForItself, [workerOf(second), workerOf(third)]);
+    await store.appendToken(3, onTop);
+    const tokens = start();
+    await expect(tokens.refresh()).rejects.toThrow('a domain token 2 that hsm-1 made');
+    expect(tokens.generation).toBe(1);
+  });
+
+  test('is denied by who signs that it holds another of that generation', async () => {
+    const forking = new TestDomain({ members: 3 });
+    const [genuine] = [forking.rotate()];
+    const other = await sealedForNobody(genuine, (body) => forking.identities.get('hsm-1')!.sign(body));
+    const workers = forking.hsms.slice(1).map((hsm) => workerOf(hsm));
+    expect(await found(other, workers, { of: forking })).toBe('Denied');
+    expect(await found(genuine, workers, { of: forking })).toBe('believed');
+  });
+
+  test('is asked about again once it was believed because nobody could say, and is no longer, if members deny it', async () => {
+    const asked = new TestDomain({ members: 3 });
+    const honest = asked.prepare(rotation);
+    const hostile = await sealedForNobody(honest, (body) => asked.identities.get('hsm-1')!.sign(body));
+    for (const [token, generation] of [
+      [hostile, 1],
+      [honest, 2],
+    ] as const) {
+      const reach: Worker[] = [];
+      const { start } = await finding(token, reach, { of: asked });
+      const tokens = start();
+      await tokens.refresh();
+      expect(tokens.generation).toBe(2);
+      // One at a time, so that members take the first.
+      expect(tokens.page(0)).toHaveLength(1);
+      reach.push(workerOf(asked.hsms[1]!));
+      asked.clock.advance(5_000);
+      await tokens.refresh().catch(() => {});
+      expect(tokens.generation).toBe(generation);
+      expect(tokens.head!.state.generation).toBe(generation);
+      expect(tokens.page(0)).toHaveLength(generation);
+    }
+  });
+
+  test('makes nobody wait for members that do not answer', async () => {
+    const check = () => new Promise<never>(() => {});
+    const { start } = await finding(good, [workerOf(second, { check })]);
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import {
   type CheckedToken,
   HeldTokenError,
@@ -13,7 +13,7 @@ import type { DomainManagerEvents } from './events.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { TokenStore } from './store/store.ts';
-import { type Head, TokenLogError } from './token-log.ts';
+import { DeniedTokenError, type Head, TokenLogError } from './token-log.ts';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
 /** No member has confirmed the token yet, and none that counts has refused it: it is worth asking again. */
@@ -43,7 +43,10 @@ export async function assertOthersOpen(
   { state, token }: Head,
   { before, views, events }: WitnessDeps,
 ): Promise<Buffer | undefined> {
-  const { signerId, place, others, veterans } = mayWitness(token, before);
+  const parsed = parseToken(token);
+  const { signerId } = parsed;
+  const place = placeOf(parsed);
+  const { others, veterans } = mayWitness(parsed, before);
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const refusals: string[] = [];
   let unanswered: unknown;
@@ -81,44 +84,82 @@ export async function assertOthersOpen(
   return undefined;
 }
 
+export interface StoredWitnessDeps extends Omit<WitnessDeps, 'views' | 'before'> {
+  readonly views: () => Promise<readonly WorkerView[]>;
+  readonly store: Pick<TokenStore, 'findCheck' | 'putCheck'>;
+}
+
 /**
- * Of a token that was found in the store, where anyone who writes to it may have put it: nobody asked about it then. A
- * check that lies beside it suffices, if a member from before signed it. Else members are asked, and one that confirms
- * outweighs whatever others say: the token may be good, and a member that lies must not keep a domain-manager from
- * following the domain. Its answer is stored. Throws TokenLogError if members deny the token and none confirms it. If
- * none can say, as when all are just being started, it is believed.
+ * Whether the newest of these tokens, a chain from the founding one that was found in the store, is confirmed; false if
+ * nobody can say, as when all are just being started. Anyone who writes to the store may have put tokens there that
+ * nobody was asked about. A check that lies beside the newest suffices, if a member from before signed it. Else members
+ * are asked, each about the token after those that it holds, and the first confirmation of the newest is stored. One
+ * that confirms outweighs whatever others say: a member that lies must not keep a domain-manager from following the
+ * domain. Throws DeniedTokenError if members deny a token and none confirms it or a later one.
  */
-export async function assertStoredOpens(
-  { state, token }: Head,
-  { before, views, events, store }: StoredWitnessDeps,
-): Promise<void> {
-  const { signerId, place, others, veterans } = mayWitness(token, before);
-  const about = { domain: state.domain, ...place };
-  if (isCheckedBy(veterans, await store.findCheck(), about)) return;
-  const { asked, members } = witnessesFor(place, { others, veterans, views: await views() });
-  const denials: string[] = [];
-  for (const { worker, description } of asked) {
-    try {
-      const check = await worker.check(token);
-      verifyCheck(check, members, about);
-      return await store.putCheck(state.generation, check);
-    } catch (error) {
-      events.tokenNotConfirmed(worker, signerId, error);
-      // Then the store lost tokens, which says nothing of this one.
-      if (error instanceof HeldTokenError) continue;
-      if (error instanceof WorkerRefusedError || error instanceof DomainError)
-        denials.push(`${description.memberId}: ${error.message}`);
-    }
+export async function confirmStored(
+  tokens: readonly Buffer[],
+  { views, events, store }: StoredWitnessDeps,
+): Promise<boolean> {
+  const newest = witnessesOf(tokens, tokens.length);
+  if (isCheckedBy(newest.veterans, await store.findCheck(), newest.token)) return true;
+  const opinions = await Promise.all((await views()).map((view) => opinionOf(view, tokens)));
+  const given = opinions.filter((opinion) => opinion !== undefined);
+  const veterans = given.filter(({ isVeteran }) => isVeteran);
+  const counted = veterans.length > 0 ? veterans : given;
+  const [best] = counted
+    .filter(({ check }) => check !== undefined)
+    .toSorted((one, other) => other.generation - one.generation);
+  if (best?.generation === tokens.length) {
+    await store.putCheck(best.generation, best.check!);
+    return true;
   }
-  if (denials.length === 0) return;
-  throw new TokenLogError(
-    `the store holds a domain token ${state.generation} that ${signerId} made, and no other member confirms it (${denials.join('; ')}): see docs/recovery.md, "A domain token that nobody confirms"`,
+  const denials = counted.filter(
+    ({ denial, generation }) => denial !== undefined && generation > (best?.generation ?? 0),
+  );
+  for (const { worker, signerId, denial } of denials) events.tokenNotConfirmed(worker, signerId, denial);
+  if (denials.length === 0) return false;
+  const lowest = denials.toSorted((one, other) => one.generation - other.generation)[0]!;
+  const said = denials
+    .filter(({ generation }) => generation === lowest.generation)
+    .map(({ memberId, denial }) => `${memberId}: ${denial!.message}`);
+  throw new DeniedTokenError(
+    `the store holds a domain token ${lowest.generation} that ${lowest.signerId} made, and no other member confirms it (${said.join('; ')}): see docs/recovery.md, "A domain token that nobody confirms"`,
+    lowest.generation,
   );
 }
 
-export interface StoredWitnessDeps extends Omit<WitnessDeps, 'views'> {
-  readonly views: () => Promise<readonly WorkerView[]>;
-  readonly store: Pick<TokenStore, 'findCheck' | 'putCheck'>;
+/** What a member says of one token. */
+interface Opinion {
+  readonly worker: Worker;
+  readonly memberId: string;
+  readonly generation: number;
+  readonly signerId: string;
+  readonly isVeteran: boolean;
+  readonly check?: Buffer;
+  readonly denial?: Error;
+}
+
+/** Of the token after those that it holds. Undefined if it cannot say, or if its word does not count. */
+async function opinionOf({ worker, description }: WorkerView, tokens: readonly Buffer[]): Promise<Opinion | undefined> {
+  // A member that has just started has no keys to compare.
+  if (description === undefined || description.generation === 0) return undefined;
+  const generation = Math.min(description.generation + 1, tokens.length);
+  const { signerId, token, others, veterans } = witnessesOf(tokens, generation);
+  const isVeteran = isMember({ members: veterans }, description);
+  if (!isVeteran && !isMember({ members: others }, description)) return undefined;
+  const { memberId } = description;
+  const about = { worker, memberId, generation, signerId, isVeteran };
+  try {
+    const check = Buffer.from(await worker.check(tokens[generation - 1]!));
+    verifyCheck(check, [description], token);
+    return { ...about, check };
+  } catch (error) {
+    // If it holds a later one, the store has lost tokens, which says nothing of this one.
+    if (error instanceof HeldTokenError) return error.generation > generation ? undefined : { ...about, denial: error };
+    if (error instanceof WorkerRefusedError || error instanceof DomainError) return { ...about, denial: error };
+    return undefined;
+  }
 }
 
 function isCheckedBy(members: readonly Member[], check: Buffer | undefined, token: CheckedToken): boolean {
@@ -132,12 +173,18 @@ function isCheckedBy(members: readonly Member[], check: Buffer | undefined, toke
   }
 }
 
-function mayWitness(token: Uint8Array, before: DomainState | undefined) {
-  const parsed = parseToken(token);
-  const { signerId, state } = parsed;
+/** Who may witness the token, and those of them that were members before. */
+function mayWitness({ signerId, state }: DomainToken, before: DomainState | undefined) {
   const others = state.members.filter(({ memberId }) => memberId !== signerId);
   const veterans = others.filter((member) => before === undefined || isMember(before, member));
-  return { signerId, place: placeOf(parsed), others, veterans };
+  return { others, veterans };
+}
+
+function witnessesOf(tokens: readonly Buffer[], generation: number) {
+  const parsed = parseToken(tokens[generation - 1]!);
+  const before = generation > 1 ? parseToken(tokens[generation - 2]!).state : undefined;
+  const token: CheckedToken = { domain: parsed.state.domain, ...placeOf(parsed) };
+  return { signerId: parsed.signerId, token, ...mayWitness(parsed, before) };
 }
 
 /** A member that has just started says no hash while the store does not have its token. */

@@ -55,11 +55,15 @@ export function isOffChain(held: Pick<Place, 'generation' | 'hash'>, newest: Pla
 
 /** A member signed that it holds another token. */
 export class HeldTokenError extends DomainError {
+  /** Of the token that it holds. */
+  readonly generation: number;
+
   constructor(memberId: string, generation: number) {
     super(
       'forked',
       `${memberId} signs that it holds another domain token ${generation}, which the store has lost: restore the store, or, if that member lies, remove it from the domain`,
     );
+    this.generation = generation;
   }
 }
 
