@@ -1,6 +1,6 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { reportField } from '@keyfleet/shared/reseal-queue';
-import { proposalAt, resealProgressAt } from '@keyfleet/shared/stored/names';
+import { proposalAt, resealProgressAt, storeAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -32,4 +32,69 @@ describe('the domain store in Redis', () => {
     await redis.client.set(proposalAt(domain, other.proposalId), 'x');
     expect(await store.listProposals()).toEqual([shown]);
   });
+
+  const begun = { pass: '1', shards: '2', startedAt: '1' };
+  test.each<[string, Record<string, string>]>([
+    ['has more shards than any', { ...begun, shards: '17' }],
+    ['has a number without end of them', { ...begun, shards: '1e15' }],
+    ['has none', { ...begun, shards: '0' }],
+    ['is of a pass that is no number', { ...begun, pass: '1e400' }],
+    ['has no date', { ...begun, startedAt: 'x' }],
+    ['was verified at no date', { ...begun, verifiedAt: '-1' }],
+    ['is long', { ...begun, pass: '1'.repeat(100_000) }],
+  ])('progress of resealing that %s is none, and a pass begins in its place', async (_what, fields) => {
+    const [store, name, dropped] = watched();
+    await redis.client.hset(name, { ...fields, '1:0': report(9) });
+    await expectToBeginAnew(store);
+    expect(dropped).toEqual([name]);
+  });
+
+  test('a pass begins in place of a value of another type, too', async () => {
+    const [store, name, dropped] = watched();
+    await redis.client.set(name, 'x');
+    await expectToBeginAnew(store);
+    expect(dropped).toEqual([name]);
+  });
+
+  test("a shard's report that cannot be read is none, and the others count", async () => {
+    const [store, name, dropped] = watched();
+    await store.startPass(2, { pass: 1, shards: 4, startedAt: 1 });
+    const long = { ...JSON.parse(report(1)), padding: 'x'.repeat(100_000) };
+    await redis.client.hset(name, {
+      '1:0': 'x',
+      '1:1': '{"resealed":-1}',
+      '1:2': JSON.stringify(long),
+      '1:3': report(5),
+    });
+    expect(await store.findReseal(2)).toMatchObject({
+      parts: 1,
+      resealed: 5,
+      reports: new Map([[3, JSON.parse(report(5))]]),
+    });
+    expect(dropped).toEqual([]);
+  });
+
+  test('a check of the newest token that is longer than any is none', async () => {
+    const [store] = watched();
+    await redis.client.hset(storeAt(domain), 'check', 'x'.repeat(100_000));
+    expect(await store.findCheck()).toBeUndefined();
+  });
+
+  function watched(): [RedisStore, string, string[]] {
+    const dropped: string[] = [];
+    const onDropped = (name: string): void => void dropped.push(name);
+    const options = { domain: (domain = randomUUID()), storeId: () => '', onDropped };
+    return [new RedisStore(redis.writes, systemClock, options), resealProgressAt(domain, 2), dropped];
+  }
 });
+
+async function expectToBeginAnew(store: RedisStore): Promise<void> {
+  expect(await store.findReseal(2)).toBeUndefined();
+  await store.startPass(2, { pass: 1, shards: 2, startedAt: 55 });
+  const expected = { pass: 1, shards: 2, startedAt: 55, reports: new Map(), parts: 0, resealed: 0 };
+  expect(await store.findReseal(2)).toEqual(expected);
+}
+
+function report(resealed: number): string {
+  return JSON.stringify({ resealed, remaining: 0, parts: 1, standing: 'done' });
+}

@@ -2,6 +2,7 @@ import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { type Found, OvertakenError, RedisParts, type ShardParts } from '@keyfleet/frontend/background/reseal-parts';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { resealProgressAt } from '@keyfleet/shared/stored/names';
 import { makeKeyRecords } from '@keyfleet/test-support/key-records';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -115,4 +116,25 @@ test('a pass during which Redis was restarted ends, and proves nothing', async (
   const { reports } = (await manager.findReseal(2))!;
   expect(reports.size).toBe(4);
   expect([...reports.values()].map(({ remaining }) => remaining)).toEqual([1, 0, 0, 0]);
+});
+
+test.each([
+  ['no JSON', 'x'],
+  ['too long to be read', 'x'.repeat(100_000)],
+  ['before the first node', JSON.stringify({ runIds: [], node: -1e15, cursor: '0' })],
+  ['at no cursor', JSON.stringify({ runIds: [], node: 0, cursor: 'x' })],
+])('a pass whose next part begins %s, which no frontend wrote, has every name all the same', async (_what, front) => {
+  await client.hset(resealProgressAt('test', 2), '1:front', front);
+  const seen: string[] = [];
+  await finish((await parts.open(item(0)))!, seen);
+  expect(new Set(keysIn(seen)).size).toBe(KEYS);
+});
+
+test.each([
+  ['no JSON', 'x', 1],
+  ['too long to be read', 'x'.repeat(100_000), 0],
+])('a shard whose report is %s, which no frontend wrote, goes on', async (_what, text, remaining) => {
+  await client.hset(resealProgressAt('test', 2), '1:0', text);
+  await finish((await parts.open(item(0)))!, []);
+  expect((await manager.findReseal(2))?.reports.get(0)).toMatchObject({ standing: 'done', remaining });
 });

@@ -116,6 +116,20 @@ describe('a store', () => {
     expect(service.guard.problem).toBeUndefined();
   });
 
+  test('whose identity was made too long to read is refused, and goes on once operators name the one before', async () => {
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    const { id: before } = await readStoreIdentity(service.client, domain);
+    const long = ','.repeat(1_000_000);
+    await service.client.hset(storeAt(domain), { id: long, mark: long, follows: long, acceptedAt: long });
+    const unread = { id: '', mark: 0, follows: [], acceptedAt: 0 };
+    expect(await readStoreIdentity(service.client, domain)).toMatchObject(unread);
+    await service.refused();
+    await accept(service.client, before);
+    await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 20_000 });
+    await vi.waitUntil(async () => (await readStoreIdentity(service.client, domain)).mark > 0, 20_000);
+  });
+
   test('that is restored from a backup of before its last acceptance goes on once operators name the one before', async () => {
     const backup = await redis.client.hgetall(storeAt(domain));
     const restore = () => redis.client.multi().del(storeAt(domain)).hset(storeAt(domain), backup).exec();

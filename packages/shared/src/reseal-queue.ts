@@ -17,6 +17,12 @@ export const ResealItem = z.object({
 });
 export type ResealItem = z.output<typeof ResealItem>;
 
+/** How many frontends can work on a pass at once. Each has one shard at a time. */
+export const RESEAL_SHARDS = 16;
+
+/** The most bytes of what a pass has in one field, but for where its first untaken part begins. */
+export const PROGRESS_BYTES = 256;
+
 /** The findings in the parts taken for a shard. */
 export const ShardReport = z.object({
   /** Tokens that were under an older domain key and are now under the active one. */
@@ -29,6 +35,15 @@ export const ShardReport = z.object({
   standing: z.enum(['between', 'in-part', 'done']),
 });
 export type ShardReport = z.output<typeof ShardReport>;
+
+/** Undefined for anything else: whoever can write to Redis may have put it there. */
+export function shardReportOf(stored: string): ShardReport | undefined {
+  try {
+    return ShardReport.parse(JSON.parse(stored));
+  } catch {
+    return undefined;
+  }
+}
 
 /** The field of a shard's report, as JSON, in the hash of its generation's progress. */
 export function reportField({ pass, shard }: Pick<ResealItem, 'pass' | 'shard'>): string {

@@ -27,6 +27,10 @@ export class DomainManagerEvents {
   tokensUnreadable(error: unknown): void {
     this.#log.warn({ err: error }, 'the stored domain tokens could not be read');
   }
+  /** This service did not write what stood there, and it could not be read. */
+  resealProgressDropped(name: string): void {
+    this.#log.warn({ name }, 'progress of resealing could not be read, so resealing begins anew');
+  }
   noticesProblem(problem: unknown): void {
     this.#log.warn({ err: problem }, 'NATS cannot be reached');
   }

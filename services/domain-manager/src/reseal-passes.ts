@@ -5,13 +5,11 @@ import {
   domainKeysToRetire,
   newestAfterRemoval,
 } from '@keyfleet/shared/domain/state';
-import type { ResealItem } from '@keyfleet/shared/reseal-queue';
+import { RESEAL_SHARDS, type ResealItem } from '@keyfleet/shared/reseal-queue';
 import type { Clock } from '@keyfleet/shared/clock';
 import type { ResealProgress, ResealStore } from './store/store.ts';
 import type { Sightings } from './sightings.ts';
 
-/** How many frontends can work on a pass at once. Each has one shard at a time. */
-const SHARDS = 16;
 /** A part takes seconds: if none was taken or reported for this long, nobody works on the unfinished shards. */
 const ASK_AGAIN_MS = 90_000;
 /**
@@ -74,9 +72,9 @@ export class ResealPasses {
 
   async #startPass(generation: number, pass: number): Promise<void> {
     const { store, clock } = this.#deps;
-    await store.startPass(generation, { pass, shards: SHARDS, startedAt: clock.now() });
+    await store.startPass(generation, { pass, shards: RESEAL_SHARDS, startedAt: clock.now() });
     this.#owed = `${generation}/${pass}`;
-    return this.#ask(generation, { pass, shards: SHARDS, reports: new Map(), parts: 0 });
+    return this.#ask(generation, { pass, shards: RESEAL_SHARDS, reports: new Map(), parts: 0 });
   }
 
   /** Asks at once for a pass that began here, and again if it shows no sign of life. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Signer } from '../domain/proposal.ts';
 import { storeAt, tokensAt } from '../stored/names.ts';
 import type { RedisClient, RedisCommands } from './connect.ts';
+import { readShortFields } from './short-fields.ts';
 import { type AcceptanceSignature, MAX_FOLLOWED, signAcceptance } from './store-acceptance.ts';
 
 /** A store's own statements. They lie beside the domain's tokens: what is true of one is true of the other. */
@@ -18,29 +19,38 @@ export interface StoreIdentity extends AcceptanceSignature {
   readonly generation: number;
 }
 
+const FIELDS = ['id', 'follows', 'mark', 'acceptedAt', 'acceptedBy', 'signature'] as const;
+/** `follows` is the longest: MAX_FOLLOWED ids of 36 characters and the commas between them, 591. */
+const MAX_BYTES = 1024;
+
+/** Every frontend and domain-manager reads it each second, and anyone who reaches Redis may have written it. */
 export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
-  const [[id, follows, mark, acceptedAt, acceptedBy, signature], generation] = await Promise.all([
-    client.hmget(storeAt(domain), 'id', 'follows', 'mark', 'acceptedAt', 'acceptedBy', 'signature'),
+  const [found, generation] = await Promise.all([
+    readShortFields(client, storeAt(domain), { maxBytes: MAX_BYTES, fields: FIELDS }),
     client.llen(tokensAt(domain)),
   ]);
+  const textOf = (field: (typeof FIELDS)[number]): string => found.get(field) ?? '';
   return {
-    id: id ?? '',
-    follows: idsOf(follows ?? ''),
-    mark: Number(mark ?? 0),
-    acceptedAt: dateOf(acceptedAt ?? ''),
+    id: textOf('id'),
+    follows: idsOf(textOf('follows')),
+    mark: countOf(textOf('mark')),
+    acceptedAt: countOf(textOf('acceptedAt')),
     generation,
-    acceptedBy: acceptedBy ?? '',
-    signature: signature ?? '',
+    acceptedBy: textOf('acceptedBy'),
+    signature: textOf('signature'),
   };
 }
 
 /**
  * KEYS: store. ARGV: id, the ids that it follows, the id that it must have, when, the operator, the signature. 0:
- * somebody else changed it.
+ * somebody else changed it. The mark counts anew, since there may be anything in its place.
  */
 const ACCEPT = `
-if (redis.call('HGET', KEYS[1], 'id') or '') ~= ARGV[3] then return 0 end
-redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2], 'acceptedAt', ARGV[4], 'acceptedBy', ARGV[5], 'signature', ARGV[6])
+local id = redis.call('HGET', KEYS[1], 'id') or ''
+if #id > ${MAX_BYTES} then id = '' end
+if id ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2], 'mark', '0')
+redis.call('HSET', KEYS[1], 'acceptedAt', ARGV[4], 'acceptedBy', ARGV[5], 'signature', ARGV[6])
 return 1`;
 
 /** KEYS: store. ARGV: the id that it must have. */
@@ -84,8 +94,8 @@ export function raiseMark(client: RedisCommands, domain: string, id: string): un
   return client.eval(RAISE_MARK, 1, storeAt(domain), id);
 }
 
-/** Anyone who reaches Redis may have written it. */
-function dateOf(text: string): number {
+/** 0 for what is no count, which is below every mark and before every date. */
+function countOf(text: string): number {
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;
 }
 

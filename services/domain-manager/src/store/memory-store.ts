@@ -11,7 +11,14 @@ export class MemoryStore implements DomainStore {
   readonly #proposals = new Map<string, StoredProposal>();
   readonly #reseals = new Map<
     number,
-    { pass: number; shards: number; startedAt: number; reports: Map<string, ShardReport>; verifiedAt?: number }
+    {
+      pass: number;
+      shards: number;
+      startedAt: number;
+      reports: Map<string, ShardReport>;
+      verifiedAt?: number;
+      resealed: number;
+    }
   >();
   readonly #sightings = new Map<number, Buffer>();
   #lease: { holder: string; expiresAt: number } | undefined;
@@ -106,7 +113,8 @@ export class MemoryStore implements DomainStore {
   async startPass(generation: number, begun: Pick<ResealProgress, 'pass' | 'shards' | 'startedAt'>): Promise<void> {
     const stored = this.#reseals.get(generation);
     if ((stored?.pass ?? 0) === begun.pass - 1) {
-      this.#reseals.set(generation, { ...stored, ...begun, reports: stored?.reports ?? new Map() });
+      const { resealed } = stored === undefined ? { resealed: 0 } : progressOf(stored);
+      this.#reseals.set(generation, { ...stored, ...begun, resealed, reports: stored?.reports ?? new Map() });
     }
   }
 

@@ -1,8 +1,9 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { readShortFields } from '@keyfleet/shared/redis/short-fields';
 import { randomUUID } from 'node:crypto';
-import { ShardReport } from '@keyfleet/shared/reseal-queue';
+import { PROGRESS_BYTES, reportField, RESEAL_SHARDS, shardReportOf } from '@keyfleet/shared/reseal-queue';
 import {
   confirmedAt,
   leaseAt,
@@ -13,6 +14,7 @@ import {
   storeAt,
   tokensAt,
 } from '@keyfleet/shared/stored/names';
+import { z } from 'zod';
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
 
@@ -76,18 +78,43 @@ return 1`;
 const RELEASE_LEASE = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
 
-/** KEYS: progress. ARGV: pass, shards, startedAt, ttl. */
+/** KEYS: progress. ARGV: pass, shards, startedAt, ttl, what was resealed in earlier passes. */
 const START_PASS = `
 if tonumber(redis.call('HGET', KEYS[1], 'pass') or '0') ~= tonumber(ARGV[1]) - 1 then return 0 end
-redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARGV[3])
+redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARGV[3], 'resealed', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`;
+
+const count = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
+
+/** A pass as it began. */
+const Begun = z.object({
+  pass: count.pipe(z.int().min(1)),
+  shards: count.pipe(z.int().min(1).max(RESEAL_SHARDS)),
+  startedAt: count,
+  verifiedAt: count.optional(),
+  /** In earlier passes. Absent from a pass that an earlier release began. */
+  resealed: count.default(0),
+});
 
 /** It has done its work as soon as it exists. */
 const CONFIRMED_MS = 10_000;
 const SIGNATURE = 'signature:';
+/** A member's check has half a kilobyte: names, a hash and a signature. Frontends may write there. */
+const MAX_CHECK_BYTES = 4096;
 /** Long after the generation has been replaced. */
 const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
+
+export interface RedisStoreOptions {
+  readonly domain: string;
+  /** The id of the store that this service knows; '' if it knows none. */
+  readonly storeId: () => string;
+  /** Progress of resealing stood under this name and could not be read: it begins anew. */
+  readonly onDropped?: (name: string) => void;
+}
 
 /** Everything of a domain has one hash tag, so that scripts work on a Redis Cluster too. */
 export class RedisStore implements DomainStore {
@@ -96,10 +123,11 @@ export class RedisStore implements DomainStore {
   readonly #clock: Clock;
   readonly #domain: string;
   readonly #storeId: () => string;
+  readonly #onDropped: (name: string) => void;
 
-  /** `storeId`: the id of the store that this service knows; '' if it knows none. */
-  constructor(writes: DurableWrites, clock: Clock, { domain, storeId }: { domain: string; storeId: () => string }) {
+  constructor(writes: DurableWrites, clock: Clock, { domain, storeId, onDropped = () => {} }: RedisStoreOptions) {
     this.#storeId = storeId;
+    this.#onDropped = onDropped;
     this.#writes = writes;
     this.#redis = writes.client;
     this.#clock = clock;
@@ -125,7 +153,9 @@ export class RedisStore implements DomainStore {
   }
 
   async findCheck(): Promise<Buffer | undefined> {
-    return (await this.#redis.hgetBuffer(storeAt(this.#domain), 'check')) ?? undefined;
+    const name = storeAt(this.#domain);
+    if ((await this.#redis.hstrlen(name, 'check')) > MAX_CHECK_BYTES) return undefined;
+    return (await this.#redis.hgetBuffer(name, 'check')) ?? undefined;
   }
 
   async putCheck(generation: number, check: Uint8Array): Promise<void> {
@@ -203,19 +233,19 @@ export class RedisStore implements DomainStore {
   }
 
   async findReseal(generation: number): Promise<ResealProgress | undefined> {
-    const fields = await this.#redis.hgetall(resealProgressAt(this.#domain, generation));
-    if (fields['pass'] === undefined) return undefined;
-    const reports = Object.entries(fields)
-      .filter(([field]) => /^\d+:\d+$/.test(field))
-      .map(([field, report]) => [field, ShardReport.parse(JSON.parse(report))] as const);
-    const verifiedAt = fields['verifiedAt'];
-    return progressOf({
-      pass: Number(fields['pass']),
-      shards: Number(fields['shards']),
-      startedAt: Number(fields['startedAt'] ?? 0),
-      reports: new Map(reports),
-      ...(verifiedAt === undefined ? {} : { verifiedAt: Number(verifiedAt) }),
-    });
+    const begun = await this.#readProgress(generation, Object.keys(Begun.shape));
+    const parsed = Begun.safeParse(Object.fromEntries(begun));
+    if (!parsed.success) return undefined;
+    const { pass, shards } = parsed.data;
+    const fields = Array.from({ length: shards }, (_, shard) => reportField({ pass, shard }));
+    const stored = [...(await this.#readProgress(generation, fields))];
+    const reports = stored.map(([field, report]) => [field, shardReportOf(report)] as const);
+    return progressOf({ ...parsed.data, reports: new Map(reports) });
+  }
+
+  /** Frontends write there, former ones perhaps too. */
+  #readProgress(generation: number, fields: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    return readShortFields(this.#redis, this.#progressAt(generation), { maxBytes: PROGRESS_BYTES, fields });
   }
 
   async findSighting(generation: number): Promise<Buffer | undefined> {
@@ -230,12 +260,20 @@ export class RedisStore implements DomainStore {
     generation: number,
     { pass, shards, startedAt }: Pick<ResealProgress, 'pass' | 'shards' | 'startedAt'>,
   ): Promise<void> {
-    const values = [pass, shards, startedAt, PROGRESS_TTL_MS].map(String);
-    await this.#redis.eval(START_PASS, 1, resealProgressAt(this.#domain, generation), ...values);
+    const name = this.#progressAt(generation);
+    const before = await this.findReseal(generation);
+    // What cannot be read would keep every pass from beginning.
+    if (before === undefined && (await this.#redis.unlink(name)) > 0) this.#onDropped(name);
+    const values = [pass, shards, startedAt, PROGRESS_TTL_MS, before?.resealed ?? 0].map(String);
+    await this.#redis.eval(START_PASS, 1, name, ...values);
   }
 
   async setVerified(generation: number, at: number): Promise<void> {
-    await this.#redis.hset(resealProgressAt(this.#domain, generation), 'verifiedAt', String(at));
+    await this.#redis.hset(this.#progressAt(generation), 'verifiedAt', String(at));
+  }
+
+  #progressAt(generation: number): string {
+    return resealProgressAt(this.#domain, generation);
   }
 }
 

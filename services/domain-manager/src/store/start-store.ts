@@ -46,5 +46,6 @@ export async function startStore(
       onAccepted: () => events.storeAccepted(),
     }),
   );
-  return { redis, guard, store: new RedisStore(writes, clock, { domain, storeId: () => guard.id }) };
+  const onDropped = (name: string): void => events.resealProgressDropped(name);
+  return { redis, guard, store: new RedisStore(writes, clock, { domain, storeId: () => guard.id, onDropped }) };
 }

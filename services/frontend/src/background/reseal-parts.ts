@@ -1,6 +1,13 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { nodesInOrder, runIdsOf, SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
-import { reportField, type ResealItem, ShardReport } from '@keyfleet/shared/reseal-queue';
+import { readShortFields } from '@keyfleet/shared/redis/short-fields';
+import {
+  PROGRESS_BYTES,
+  reportField,
+  type ResealItem,
+  type ShardReport,
+  shardReportOf,
+} from '@keyfleet/shared/reseal-queue';
 import { ALL_NAMES, resealProgressAt } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 
@@ -46,20 +53,41 @@ export class OvertakenError extends Error {
 /** A few seconds of work; after each part, others see that this shard is alive. */
 const PART_NAMES = 5_000;
 
+/** A Redis Cluster has at most a thousand masters, and a run id 40 characters. */
+const FRONT_BYTES = 64 * 1024;
+
 /**
  * KEYS: progress. ARGV: pass, a shard's field, its report as read and as it should become, the field of the front, the
- * front as read and as it should become. Returns 0 if something has changed meanwhile.
+ * front as read and as it should become. Returns 0 if something has changed meanwhile. What is too long to be read is
+ * as if it were not there, and is replaced.
  */
 const ADVANCE = `
+local function stored(field, most)
+  local value = redis.call('HGET', KEYS[1], field) or ''
+  return #value <= most and value or ''
+end
 if redis.call('HGET', KEYS[1], 'pass') ~= ARGV[1] then return 0 end
-if (redis.call('HGET', KEYS[1], ARGV[2]) or '') ~= ARGV[3] then return 0 end
-if (redis.call('HGET', KEYS[1], ARGV[5]) or '') ~= ARGV[6] then return 0 end
+if stored(ARGV[2], ${PROGRESS_BYTES}) ~= ARGV[3] then return 0 end
+if stored(ARGV[5], ${FRONT_BYTES}) ~= ARGV[6] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[4], ARGV[5], ARGV[7])
 return 1`;
 
 /** Where the first untaken part begins; `node` is one past the last when all parts are taken. */
-const Front = z.object({ runIds: z.array(z.string()), node: z.int(), cursor: z.string() });
+const Front = z.object({
+  runIds: z.array(z.string()),
+  node: z.int().min(0),
+  cursor: z.string().regex(/^\d{1,20}$/),
+});
 type Front = z.output<typeof Front>;
+
+/** Undefined for anything else: whoever can write to Redis may have put it there. */
+function frontOf(stored: string): Front | undefined {
+  try {
+    return Front.parse(JSON.parse(stored));
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Parts are taken by SCAN, and the front is its next cursor, so the whole pass is one iteration, whoever makes the
@@ -106,10 +134,11 @@ class RedisShardParts implements ShardParts {
     // proof that nothing is left.
     if (this.#shard >= shards) return false;
     this.#stored = report;
-    if (report !== '') this.#report = ShardReport.parse(JSON.parse(report));
-    // A worker that took a part and did not report on it is gone. That part was not examined, so the pass proves
-    // nothing.
-    if (this.#report.standing === 'in-part') this.#add({ resealed: 0, remaining: 1 });
+    const read = report === '' ? this.#report : shardReportOf(report);
+    if (read !== undefined) this.#report = read;
+    // A worker that took a part and did not report on it is gone, or its report was overwritten. That part was not
+    // examined, so the pass proves nothing.
+    if (read === undefined || read.standing === 'in-part') this.#add({ resealed: 0, remaining: 1 });
     return pass === this.#pass && this.#report.standing !== 'done';
   }
 
@@ -144,7 +173,7 @@ class RedisShardParts implements ShardParts {
    */
   async #step(stored: string): Promise<{ names?: readonly string[]; front: string; lost?: number }> {
     const runIds = await runIdsOf(this.#client);
-    const front = stored === '' ? { runIds, node: 0, cursor: '0' } : Front.parse(JSON.parse(stored));
+    const front = frontOf(stored) ?? { runIds, node: 0, cursor: '0' };
     const nodes = front.runIds.length;
     if (front.node >= nodes) return { front: stored };
     const part = await this.#scan(front);
@@ -188,11 +217,14 @@ class RedisShardParts implements ShardParts {
   }
 
   async #readFront(): Promise<string> {
-    return (await this.#client.hget(this.#key, this.#frontField)) ?? '';
+    const options = { maxBytes: FRONT_BYTES, fields: [this.#frontField] };
+    return (await readShortFields(this.#client, this.#key, options)).get(this.#frontField) ?? '';
   }
 
-  async #read(): Promise<{ pass: string | null; shards: number; report: string }> {
-    const [pass, shards, report] = await this.#client.hmget(this.#key, 'pass', 'shards', this.#field);
-    return { pass: pass ?? null, shards: Number(shards ?? 0), report: report ?? '' };
+  async #read(): Promise<{ pass: string; shards: number; report: string }> {
+    const options = { maxBytes: PROGRESS_BYTES, fields: ['pass', 'shards', this.#field] };
+    const found = await readShortFields(this.#client, this.#key, options);
+    const textOf = (field: string): string => found.get(field) ?? '';
+    return { pass: textOf('pass'), shards: Number(textOf('shards')), report: textOf(this.#field) };
   }
 }
