@@ -4,18 +4,30 @@ import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { until } from '@keyfleet/test-support/loopback-worker';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { FirstLook } from './first-look.ts';
+
+const YEAR = 365 * 86_400_000;
 
 /** hsm-3 made the second token, and was removed in the third. */
 const domain = new TestDomain({ members: 3 });
 /** The chain as far as the second token, of which hsm-3 makes another when it has been removed. */
 let forked: Buffer[];
+/** The same, dated a year ahead. */
+let ahead: Buffer[];
 beforeAll(() => {
-  const former = domain.newHsm('hsm-3', domain.identities.get('hsm-3')!.seal(testSealKey));
-  former.install(domain.tokens);
+  const formerMember = (): Hsm => {
+    const former = domain.newHsm('hsm-3', domain.identities.get('hsm-3')!.seal(testSealKey));
+    former.install(domain.tokens.slice(0, 1));
+    return former;
+  };
   const proposal = domain.propose(rotation, domain.people, domain.hsms[2]!);
   domain.step(rotation, domain.people, domain.hsms[2]!);
-  forked = [domain.tokens[0]!, former.prepare(proposal, domain.tokens[0]!)];
+  forked = [domain.tokens[0]!, formerMember().prepare(proposal, domain.tokens[0]!)];
+  const { time } = domain.clock;
+  domain.clock.time = Date.now() + YEAR;
+  ahead = [domain.tokens[0]!, formerMember().prepare(proposal, domain.tokens[0]!)];
+  domain.clock.time = time;
   domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
   domain.rotate();
 });
@@ -131,6 +143,32 @@ test('of two tokens of one generation none is relied on, unless a floor or a che
     await using started = look([hostile, honest], known);
     await started.run;
     expect(started.found.generation).toBe(4);
+  }
+});
+
+test('another token of an earlier generation is not taken for the newest one because it is dated ahead', async () => {
+  const [hostile, honest] = [showing('hostile', ahead), showing('honest', domain.tokens)];
+  {
+    await using started = look([hostile, honest]);
+    await until(() => started.first.problem.startsWith('honest and hostile show two domain tokens 2: '));
+    expect(started.found).toEqual({});
+  }
+  const newest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
+  const next = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
+  for (const known of [{ lowest: newest }, { checkpoint: newest }, { lowest: next }, { checkpoint: next }]) {
+    await using started = look([hostile, honest], known);
+    await started.run;
+    expect(started.found.generation).toBe(4);
+  }
+});
+
+test('a token after all others that cannot be taken stops it, whoever shows it', async () => {
+  const lowest = { generation: 1, hash: tokenHash(domain.tokens[0]!) };
+  for (const known of [{}, { lowest }]) {
+    await using started = look([showing('one', ahead), showing('other', domain.tokens.slice(0, 1))], known);
+    await until(() => started.first.problem.startsWith('domain token 2 cannot be taken: '));
+    await delay(300);
+    expect(started.found).toEqual({});
   }
 });
 

@@ -76,17 +76,20 @@ export class FirstLook {
   }
 
   #agreed(): Chain | undefined {
-    const shown = this.#shown.filter((one) => one.generation > 0);
-    const untaken = shown.find((one) => one.untaken !== undefined);
-    // It may say who was removed, so nothing before it is relied on.
-    if (untaken !== undefined) return this.#without(untaken.untaken!);
-    const known = shown.filter(({ newest }) => this.#checkpoints.every((lowest) => reaches(newest!, lowest)));
+    const shown = this.#shown.filter((one) => one.last !== undefined);
+    const known = shown.filter(({ last }) => this.#checkpoints.every((lowest) => reaches(last!, lowest)));
     const [longest] = known
       .filter(({ hasEnded }) => hasEnded)
       .toSorted((one, other) => other.generation - one.generation);
+    // A token after all others may say who was removed, so nothing before it is relied on. Anybody can date one of an
+    // earlier generation ahead: it is another chain, of which the checkpoints judge.
+    const untaken = (longest === undefined ? shown : known).find(
+      (one) => one.untaken !== undefined && one.generation >= (longest?.generation ?? 0),
+    );
+    if (untaken !== undefined) return this.#without(untaken.untaken!.why);
     if (longest === undefined) return this.#without(this.#tooShort(shown));
     for (const other of known) {
-      const generation = firstDifference(longest, other);
+      const generation = firstDifference(longest.hashes, other.allHashes);
       if (generation === undefined) continue;
       return this.#without(
         `${longest.address} and ${other.address} show two domain tokens ${generation}: one of these domain-managers is not to be trusted. 'keyfleet domain checkpoint' writes into the trust anchor which one counts`,
@@ -124,8 +127,8 @@ class ShownChain {
   hasEnded = false;
   /** As `performance.now()`: when it last showed a token. */
   heardAt = performance.now();
-  /** Why a token that verifies is not taken. */
-  untaken: string | undefined;
+  /** A token that follows and verifies, and is not taken. */
+  untaken: { readonly token: VerifiedDomain; readonly why: string } | undefined;
 
   constructor(source: TokenSource, deps: ShownChainDeps) {
     this.#source = source;
@@ -144,8 +147,18 @@ class ShownChain {
     return this.#hashes;
   }
 
+  /** Of the newest token that is taken. */
   get generation(): number {
     return this.#hashes.length;
+  }
+
+  /** The newest token, taken or not. */
+  get last(): VerifiedDomain | undefined {
+    return this.untaken?.token ?? this.#newest;
+  }
+
+  get allHashes(): readonly Uint8Array[] {
+    return this.untaken === undefined ? this.#hashes : [...this.#hashes, this.untaken.token.hash];
   }
 
   /** To its end, or to what cannot be taken. */
@@ -190,7 +203,7 @@ class ShownChain {
     try {
       assertNotFromFuture(next, systemClock.now());
     } catch (error) {
-      this.untaken = cannotBeTaken(next, error);
+      this.untaken = { token: next, why: cannotBeTaken(next, error) };
       throw error;
     }
     verified.add(id);
@@ -210,7 +223,7 @@ export function cannotBeTaken({ state }: Pick<VerifiedDomain, 'state'>, error: u
 }
 
 /** The generation from which two chains differ; undefined if one is the beginning of the other. */
-function firstDifference(one: Pick<Chain, 'hashes'>, other: Pick<Chain, 'hashes'>): number | undefined {
-  const at = one.hashes.findIndex((hash, i) => Buffer.compare(hash, other.hashes[i] ?? hash) !== 0);
+function firstDifference(one: readonly Uint8Array[], other: readonly Uint8Array[]): number | undefined {
+  const at = one.findIndex((hash, i) => Buffer.compare(hash, other[i] ?? hash) !== 0);
   return at < 0 ? undefined : at + 1;
 }
