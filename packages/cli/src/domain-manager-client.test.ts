@@ -4,6 +4,7 @@ import { DomainManager } from '@keyfleet/proto';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { newProposal, parseProposal, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
+import { tokenHash } from '@keyfleet/shared/domain/token';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit } from '@keyfleet/shared/request-limit';
 import { type Change, rotation, TestDomain } from '@keyfleet/test-support/domain';
@@ -113,6 +114,16 @@ test('a proposal is waited for while the domain-manager or its store is away, un
 test('a domain-manager that always has a further token is refused at the first that does not follow', async () => {
   await using liar = await startLiar(harmless, harmless, 'collecting', () => domain.tokens);
   await expect(liar.client.fetchChain(domain.anchor)).rejects.toThrow(DomainError);
+});
+
+test('a domain that has a checkpoint is not taken for one that is not founded yet', async () => {
+  await using liar = await startLiar(harmless, harmless, 'collecting', () => []);
+  const checkpoint = { generation: 1, hash: tokenHash(domain.tokens[0]!) };
+  const anchor = { ...domain.anchor, checkpoint };
+  expect(await liar.client.findDomain(domain.anchor)).toBeUndefined();
+  await expect(liar.client.findDomain(anchor)).rejects.toThrow(
+    "there is no domain token, and the trust anchor's checkpoint is 1",
+  );
 });
 
 test('a state goes with the tokens that lead to it, though the next look shows another chain', async () => {

@@ -5,6 +5,7 @@ import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain
 import { channelOptions, unary } from '@keyfleet/proto/unary';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, follow, verifyChain } from '@keyfleet/shared/domain/chain';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import {
   type OperatorSignature,
   parseDomainChange,
@@ -71,6 +72,13 @@ export class DomainManagerClient implements Disposable {
       if (tokens.length === 0) break;
       for (const token of tokens) domain = follow(anchor, domain, parseToken(token));
       all.push(...tokens);
+    }
+    if (domain === undefined && anchor.checkpoint !== undefined) {
+      const { generation } = anchor.checkpoint;
+      throw new DomainError(
+        'rolled-back',
+        `there is no domain token, and the trust anchor's checkpoint is ${generation}`,
+      );
     }
     return { tokens: all, domain: domain && verifiedNow(anchor, [], domain) };
   }
