@@ -119,3 +119,15 @@ test('a proposal that was recorded works on no other branch of the chain than th
   expect(fresh.describe().generation).toBe(2);
   expect(refusalOf(() => fresh.prepare(recorded, domain.tokens.at(-1)))).toBe('forked');
 });
+
+test('a hostile domain-manager has a member read no token after the first that does not follow', () => {
+  const domain = new TestDomain();
+  for (let i = 0; i < 3; i++) domain.rotate();
+  const [first, , third, newest] = domain.tokens as [Buffer, Buffer, Buffer, Buffer];
+  const unread = Buffer.from('who reads this says that it is malformed');
+  const refused = (...tokens: Buffer[]) => refusalOf(() => domain.hsms[1]!.install(tokens));
+  expect(refused(first, unread, third)).toBe('rolled-back');
+  for (const again of [newest, third]) expect(refused(newest, again, unread)).toBe('stale');
+  expect(refused(first, unread, unread, newest)).toBe('accepted');
+  expect(refused(unread)).toBe('malformed');
+});

@@ -37,7 +37,7 @@ describe('a restarted member', () => {
     const next = domain.rotate();
     expect(refusalOf(() => restarted.install([first!, twin]))).toBe('forked');
     expect(refusalOf(() => restarted.install([first!, twin, next]))).toBe('forked');
-    expect(refusalOf(() => restarted.install([domain.tokens[1]!, twin]))).toBe('forked');
+    expect(refusalOf(() => restarted.install([domain.tokens[1]!, twin]))).toBe('stale');
     expect(restarted.keyring()).toBeUndefined();
   });
 

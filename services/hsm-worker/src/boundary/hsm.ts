@@ -12,7 +12,7 @@ import { ROTATION_PAUSE_MS } from './domain/change-limits.ts';
 import { checkToken } from './domain/check-token.ts';
 import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
-import { assertSameToken, followTokens, newestOf } from './domain/follow-tokens.ts';
+import { assertSameToken, followToken, followTokens } from './domain/follow-tokens.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
@@ -199,18 +199,14 @@ export class Hsm {
    * changes anything. Skips tokens before the installed one. Throws `DomainError`, in which case nothing has changed.
    */
   install(tokens: readonly Uint8Array[]): void {
-    const parsed = tokens.map(parseToken);
-    const newest = newestOf(parsed);
-    const verified = this.#follow(parsed);
-    // The token to open must be the verified one, whatever else came with it.
-    assertSameToken(newest, verified);
+    const { verified, read } = this.#follow(tokens);
     const before = this.#installed;
     if (before !== undefined && before.state.generation === verified.state.generation) return;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
     const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
-    const after = serves ? this.#opened(newest, verified, this.#heldBefore(parsed)) : undefined;
+    const after = serves ? this.#opened(read.at(-1)!, verified, this.#heldBefore(read)) : undefined;
     this.#installed = after;
     this.#verified = verified;
     this.#confirmed = new Map();
@@ -224,10 +220,10 @@ export class Hsm {
    * `DomainError`.
    */
   verify(tokens: readonly Uint8Array[]): VerifiedDomain {
-    return this.#follow(tokens.map(parseToken));
+    return this.#follow(tokens).verified;
   }
 
-  #follow(tokens: readonly DomainToken[]): VerifiedDomain {
+  #follow(tokens: readonly Uint8Array[]): ReturnType<typeof followTokens> {
     return followTokens(this.#options.anchor, this.#verified, tokens);
   }
 
@@ -251,7 +247,7 @@ export class Hsm {
       installed: this.#installed,
       clock,
       rotationPauseMs,
-      follow: (parsed) => this.#follow([parsed]),
+      follow: (parsed) => followToken(anchor, this.#verified, parsed),
       confirmed: () => this.#confirmed,
     });
   }
