@@ -1,4 +1,5 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { openChannel } from '@keyfleet/frontend/hsm/open-channel';
 import { MAX_STREAMS_OF_HOST } from '@keyfleet/hsm-worker/boundary/host-load';
 import { openSessionToken, sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
@@ -114,6 +115,23 @@ describe('the session of a pool', () => {
     expect(frontend.problems).toEqual([]);
     await endedAfter(1_999);
     expect(frontend.problems).toEqual(['Error: the channel ended soon after it was opened']);
+  });
+
+  test('is asked of a worker that makes no new session less and less often, while the old channel serves', async () => {
+    const domain = new FakeDomain([host]);
+    const worker = new LoopbackWorker(domain, 'hsm-1', { GenerateRandom: answering(1) });
+    let refused: number | undefined;
+    const negotiate = (hello: Uint8Array) =>
+      refused === undefined ? worker.negotiate(hello) : Promise.reject(new Error(`the disk is full ${++refused}`));
+    const full = { address: worker.address, negotiate, execute: () => worker.execute(), close() {} };
+    await using frontend = await startLoopbackPool({ domain, host, workers: [full] });
+    refused = 0;
+    domain.clock.advance(31 * MINUTE_MS);
+    // Tries without a rest would be forty or more.
+    await delay(1_500);
+    expect(refused).toBeGreaterThan(0);
+    expect(refused).toBeLessThan(20);
+    expect(frontend.pool.ready).toBe(1);
   });
 
   test('is heard every second by a worker that it asks nothing: whom a worker hears least gives way to others', async () => {

@@ -67,10 +67,10 @@ export class WorkerLink {
   }
 
   #connect(): void {
-    if (this.#stop.signal.aborted) return;
+    if (this.#stop.signal.aborted || this.#connecting !== undefined) return;
     // What failed before it counts no more: after a removal the next one is needed at once.
     if (this.#channel !== undefined && this.#hasLasted()) this.#failures = 0;
-    this.#connecting ??= this.#connectUntilDone().finally(() => (this.#connecting = undefined));
+    this.#connecting = this.#connectUntilDone().finally(() => (this.#connecting = undefined));
   }
 
   async #connectUntilDone(): Promise<void> {
