@@ -7,10 +7,13 @@ import { ConfirmedOpening } from './opening.ts';
 const [RIGHT, WRONG, DENIED] = ['a'.repeat(40), 'b'.repeat(40), 'denied'];
 const input = { accessKeyId: 'keyfleet-record-key-1', principal: 'keyfleet:frontends', token: Buffer.from('token') };
 
-/** Members are asked in this order; each says what is in the token. `connects` once others are waited for. */
+/**
+ * Members are asked in this order; each says what is in the token. `connects` once others are waited for, and
+ * `removed` is no member any more.
+ */
 function start(
   members: Record<string, string>,
-  options: { workers?: number; domain?: string[]; connects?: Record<string, string> } = {},
+  options: { workers?: number; domain?: string[]; connects?: Record<string, string>; removed?: string } = {},
 ) {
   const events: string[] = [];
   const all = { ...members };
@@ -26,11 +29,12 @@ function start(
     return { memberId, output: { secretAccessKey: Buffer.from(all[memberId]!) } as unknown as OutputOf<N> };
   };
   const connects = async (): Promise<boolean> => {
+    domain = domain.filter(({ memberId }) => memberId !== options.removed);
     const isNew = Object.keys(options.connects ?? {}).some((id) => !(id in all));
     Object.assign(all, options.connects);
     return isNew;
   };
-  const domain = (options.domain ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
+  let domain = (options.domain ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
   const opening = new ConfirmedOpening({
     hsm: { executeByMember, connects },
     clock: { now: () => 0 },
@@ -85,6 +89,16 @@ test('a member that connects first is not believed before the second has connect
   const { open, events } = start({ a: WRONG }, { connects: { b: RIGHT, c: RIGHT } });
   expect(await open()).toBe(RIGHT);
   expect(events).toEqual(['b contradicts a', 'confirmed']);
+});
+
+test('a member that is removed while others are waited for counts for nothing, alone or with another', async () => {
+  await expect(start({ a: WRONG }, { removed: 'a' }).open()).rejects.toMatchObject({ reason: 'nobody-else' });
+  const { open, events } = start(
+    { a: WRONG },
+    { removed: 'a', connects: { b: WRONG, c: RIGHT, d: RIGHT }, domain: ['a', 'b', 'c', 'd'] },
+  );
+  expect(await open()).toBe(RIGHT);
+  expect(events).toEqual(['c contradicts b', 'confirmed']);
 });
 
 test('a lone member is not believed because the time is over before another can connect', async () => {

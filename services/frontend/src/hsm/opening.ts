@@ -29,14 +29,15 @@ export class ConfirmedOpening {
 
   /** Asks one member after another until two agree. */
   async execute(input: InputOf<'OpenCredential'>, deadline: number): Promise<Uint8Array> {
-    const [asked, found] = [new Set<string>(), new Array<Found>()];
+    const asked = new Set<string>();
+    let found: Found[] = [];
     for (const startedAt = monotonicClock.now(); ;) {
       const next = await this.#askAnother(input, asked, deadline);
-      if (next === undefined) {
-        // A frontend that starts is served by the fastest first.
-        if (await anotherConnects(this.#deps, { startedAt, deadline })) continue;
-        return this.#withoutSecond(found);
-      }
+      // A frontend that starts is served by the fastest first.
+      if (next === undefined && (await anotherConnects(this.#deps, { startedAt, deadline }))) continue;
+      // Who was removed meanwhile counts for nothing.
+      found = found.filter(({ memberId }) => isMember(this.#deps, memberId));
+      if (next === undefined) return this.#withoutSecond(found);
       asked.add(next.memberId);
       if (!isMember(this.#deps, next.memberId)) continue;
       if (found.some((one) => agree(one, next))) {

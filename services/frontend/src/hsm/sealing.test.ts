@@ -21,6 +21,8 @@ class Members implements MemberCommands {
   readonly #hsm = new LocalHsm();
   readonly #lies: Record<string, Lie | undefined>;
   readonly #connects: Readonly<Record<string, Lie | undefined>>;
+  /** Called while others are waited for. */
+  onWait = (): void => {};
 
   /** `connects`: once others are waited for. */
   constructor(lies: Readonly<Record<string, Lie | undefined>>, connects: Readonly<Record<string, Lie | undefined>>) {
@@ -50,6 +52,7 @@ class Members implements MemberCommands {
   async executeEverywhere(): Promise<void> {}
   async connects(ms: number): Promise<boolean> {
     this.waits.push(ms);
+    this.onWait();
     const isNew = Object.keys(this.#connects).some((id) => !(id in this.#lies));
     Object.assign(this.#lies, this.#connects);
     return isNew;
@@ -70,7 +73,8 @@ function start(
 ) {
   const hsm = new Members(lies, options.connects ?? {});
   const events: string[] = [];
-  const members = (options.members ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
+  let members = (options.members ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
+  const remove = (id: string): void => void (members = members.filter(({ memberId }) => memberId !== id));
   const commands = new ConfirmedSealing({
     hsm,
     domainState: () => ({ members }) as unknown as DomainState,
@@ -87,6 +91,7 @@ function start(
     hsm,
     events,
     commands,
+    remove,
     make: (deadline = 5_000) => commands.execute('GenerateBackingKey', newKey, deadline),
   };
 }
@@ -150,6 +155,13 @@ test('a member whose channel has just ended is waited for: what another seals me
     'c contradicts a: GenerateBackingKey',
     'confirmed',
   ]);
+});
+
+test('a member that is removed while others are waited for is not believed alone', async () => {
+  const frontend = start({ a: rubbish });
+  frontend.hsm.onWait = () => frontend.remove('a');
+  await expect(frontend.make()).rejects.toMatchObject({ reason: 'unconfirmed' });
+  expect(frontend.events).toEqual([]);
 });
 
 test('a new key is not refused for want of a second member in reach, but said to be unconfirmed', async () => {

@@ -118,6 +118,8 @@ export class ConfirmedSealing {
    * hostile, it harms anything asked of it.
    */
   #mayStandAlone(name: SealingCommand, maker: string): boolean {
+    // It may have been removed meanwhile, and that be why nobody else is in reach: frontends make new sessions then.
+    if (!isMember(this.#deps, maker)) return false;
     if (hasOneMember(this.#deps)) return true;
     if (name === 'ResealToken') throw new HsmUnavailableError('nobody-else');
     this.#deps.events.unconfirmed(name, maker);
