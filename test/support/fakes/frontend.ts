@@ -25,6 +25,7 @@ import { ExternalKeys } from '@keyfleet/frontend/xks/external-keys';
 import type { XksAnswer, XksCall } from '@keyfleet/frontend/xks/hosts';
 import { XksError } from '@keyfleet/frontend/xks/problems';
 import { XksProxies } from '@keyfleet/frontend/xks/proxies';
+import { PublicKeys } from '@keyfleet/frontend/keys/public-keys';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { Fleet } from '@keyfleet/frontend/store/fleet-keys';
@@ -113,6 +114,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
       keys: store,
       aliases: store,
       hsm: this.hsm,
+      publicKeys: new PublicKeys(this.hsm),
       keyStores: this.keyStores,
       proxies: this.proxies,
       clusters,

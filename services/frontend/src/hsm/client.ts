@@ -10,7 +10,7 @@ import {
   type MemberAnswer,
   type MemberCommands,
 } from './commands.ts';
-import { ConfirmedOpening } from './opening.ts';
+import { ConfirmedOpening, type OpeningCommand } from './opening.ts';
 import { ConfirmedSealing, type ConfirmedSealingDeps, hasOneMember, type SealingCommand } from './sealing.ts';
 
 /** Each attempt asks a random worker from the pool; nothing that an earlier attempt made is stored. */
@@ -26,7 +26,7 @@ export const FLEET_PRINCIPAL = 'keyfleet:frontends';
 /**
  * The HSMs as the rest of the frontend sees them. The client sends only tokens of the domain, accepts only those that
  * may be stored (`TokenFence`), and returns none that only its maker has seen (sealing.ts). No secret that frontends
- * share is what a single member says (opening.ts).
+ * share, and no public key, is what a single member says (opening.ts).
  */
 export class HsmClient implements HsmCommands {
   readonly #hsm: MemberCommands;
@@ -81,11 +81,12 @@ export class HsmClient implements HsmCommands {
     }
   }
 
-  async #executeKnown<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
-    if (name !== 'OpenCredential') return this.#hsm.execute(name, input, deadline);
-    const opened = input as InputOf<'OpenCredential'>;
-    if (opened.principal !== FLEET_PRINCIPAL) return this.#hsm.execute(name, input, deadline);
-    return { secretAccessKey: await this.#opening.execute(opened, deadline) } as OutputOf<N>;
+  #executeKnown<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+    const isForTwo =
+      name === 'DescribeBackingKey' ||
+      (name === 'OpenCredential' && (input as InputOf<'OpenCredential'>).principal === FLEET_PRINCIPAL);
+    if (!isForTwo) return this.#hsm.execute(name, input, deadline);
+    return this.#opening.execute(name as OpeningCommand, input as never, deadline) as Promise<OutputOf<N>>;
   }
 
   #fenced(): ConfirmedSealingDeps['hsm'] {

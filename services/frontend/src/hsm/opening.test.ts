@@ -26,7 +26,9 @@ function start(
     const memberId = Object.keys(all).find((id) => !notBy.has(id));
     if (memberId === undefined) throw new HsmUnavailableError('nobody-else');
     if (all[memberId] === DENIED) throw new HsmRefusedError('cannot-open', memberId);
-    return { memberId, output: { secretAccessKey: Buffer.from(all[memberId]!) } as unknown as OutputOf<N> };
+    const said = Buffer.from(all[memberId]!);
+    const output = { secretAccessKey: said, materialId: Buffer.of(1), publicKey: said };
+    return { memberId, output: output as unknown as OutputOf<N> };
   };
   const connects = async (): Promise<boolean> => {
     domain = domain.filter(({ memberId }) => memberId !== options.removed);
@@ -46,7 +48,12 @@ function start(
       unconfirmed: (_name, only) => events.push(`only ${only}`),
     },
   });
-  return { events, open: async (deadline = 5_000) => Buffer.from(await opening.execute(input, deadline)).toString() };
+  const open = async (deadline = 5_000) => {
+    const { secretAccessKey } = await opening.execute('OpenCredential', input, deadline);
+    return Buffer.from(secretAccessKey).toString();
+  };
+  const key = { keyId: 'k', account: 'a', token: input.token };
+  return { events, open, describe: () => opening.execute('DescribeBackingKey', key, 5_000) };
 }
 
 test('a finding of two members is believed', async () => {
@@ -73,6 +80,12 @@ test.each([
 test('neither of two members that contradict each other is believed if there is no third', async () => {
   await expect(start({ a: WRONG, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
   await expect(start({ a: DENIED, b: RIGHT }).open()).rejects.toMatchObject({ reason: 'unconfirmed' });
+});
+
+test('a public key is what two members find alike, too', async () => {
+  const { describe, events } = start({ a: WRONG, b: RIGHT, c: RIGHT });
+  expect(Buffer.from((await describe()).publicKey!).toString()).toBe(RIGHT);
+  expect(events).toEqual(['b contradicts a', 'confirmed']);
 });
 
 test('a token that two members cannot open is refused', async () => {

@@ -1,5 +1,5 @@
 import { monotonicClock } from '@keyfleet/shared/clock';
-import type { InputOf } from '@keyfleet/shared/hsm/commands';
+import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
 import {
   anotherConnects,
@@ -10,15 +10,23 @@ import {
   isNobodyElse,
 } from './sealing.ts';
 
-/** What one member found in a token: a secret, or why it refused. */
-interface Found {
+/** What is in a token, of which two members must find the same. */
+const contents: { readonly [N in OpeningCommand]: (output: OutputOf<N>) => readonly (Uint8Array | undefined)[] } = {
+  OpenCredential: ({ secretAccessKey }) => [secretAccessKey],
+  DescribeBackingKey: ({ materialId, publicKey }) => [materialId, publicKey],
+};
+
+export type OpeningCommand = 'OpenCredential' | 'DescribeBackingKey';
+
+/** What one member found in a token, or why it refused. */
+interface Found<N extends OpeningCommand> {
   readonly memberId: string;
-  readonly secret: Uint8Array | HsmRefusedError;
+  readonly output: OutputOf<N> | HsmRefusedError;
 }
 
 /**
- * Opens what all frontends share, and believes only what two members found alike. With a wrong record key, for example,
- * a frontend would write records that no other believes (docs/domain.md).
+ * Opens what all frontends share, and whom customers encrypt for, and believes only what two members found alike. With
+ * a wrong record key, for example, a frontend would write records that no other believes (docs/domain.md).
  */
 export class ConfirmedOpening {
   readonly #deps: ConfirmedSealingDeps;
@@ -28,62 +36,62 @@ export class ConfirmedOpening {
   }
 
   /** Asks one member after another until two agree. */
-  async execute(input: InputOf<'OpenCredential'>, deadline: number): Promise<Uint8Array> {
+  async execute<N extends OpeningCommand>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
     const asked = new Set<string>();
-    let found: Found[] = [];
+    let found: Found<N>[] = [];
     for (const startedAt = monotonicClock.now(); ;) {
-      const next = await this.#askAnother(input, asked, deadline);
+      const next = await this.#askAnother(name, input, { asked, deadline });
       // A frontend that starts is served by the fastest first.
       if (next === undefined && (await anotherConnects(this.#deps, { startedAt, deadline }))) continue;
       // Who was removed meanwhile counts for nothing.
       found = found.filter(({ memberId }) => isMember(this.#deps, memberId));
-      if (next === undefined) return this.#withoutSecond(found);
+      if (next === undefined) return this.#withoutSecond(name, found);
       asked.add(next.memberId);
       if (!isMember(this.#deps, next.memberId)) continue;
-      if (found.some((one) => agree(one, next))) {
+      if (found.some((one) => agree(name, one, next))) {
         this.#deps.events.confirmed();
-        for (const { secret } of found) if (!(secret instanceof HsmRefusedError)) secret.fill(0);
-        return secretOf(next);
+        for (const { output } of found) if ('secretAccessKey' in output) output.secretAccessKey.fill(0);
+        return outputOf(next);
       }
-      if (found[0] !== undefined) this.#deps.events.contradicted('OpenCredential', found[0].memberId, next.memberId);
+      if (found[0] !== undefined) this.#deps.events.contradicted(name, found[0].memberId, next.memberId);
       found.push(next);
     }
   }
 
   /** Undefined if there is nobody else to ask. */
-  async #askAnother(
-    input: InputOf<'OpenCredential'>,
-    asked: ReadonlySet<string>,
-    deadline: number,
-  ): Promise<Found | undefined> {
+  async #askAnother<N extends OpeningCommand>(
+    name: N,
+    input: InputOf<N>,
+    { asked, deadline }: { readonly asked: ReadonlySet<string>; readonly deadline: number },
+  ): Promise<Found<N> | undefined> {
     try {
-      const { output, memberId } = await this.#deps.hsm.executeByMember('OpenCredential', input, deadline, asked);
-      return { memberId, secret: output.secretAccessKey };
+      return await this.#deps.hsm.executeByMember(name, input, deadline, asked);
     } catch (error) {
       if (isNobodyElse(error)) return undefined;
       if (error instanceof HsmRefusedError && error.memberId !== undefined)
-        return { memberId: error.memberId, secret: error };
+        return { memberId: error.memberId, output: error };
       throw error;
     }
   }
 
   /** As for a new key (`ConfirmedSealing`): a lone member is believed, and that is said. */
-  #withoutSecond([only, ...others]: readonly Found[]): Uint8Array {
+  #withoutSecond<N extends OpeningCommand>(name: N, [only, ...others]: readonly Found<N>[]): OutputOf<N> {
     if (only === undefined) throw new HsmUnavailableError('nobody-else');
     if (others.length > 0) throw new HsmUnavailableError('unconfirmed');
-    if (!hasOneMember(this.#deps)) this.#deps.events.unconfirmed('OpenCredential', only.memberId);
-    return secretOf(only);
+    if (!hasOneMember(this.#deps)) this.#deps.events.unconfirmed(name, only.memberId);
+    return outputOf(only);
   }
 }
 
-function agree({ secret: a }: Found, { secret: b }: Found): boolean {
+function agree<N extends OpeningCommand>(name: N, { output: a }: Found<N>, { output: b }: Found<N>): boolean {
   if (a instanceof HsmRefusedError || b instanceof HsmRefusedError) {
     return a instanceof HsmRefusedError && b instanceof HsmRefusedError && a.refusal === b.refusal;
   }
-  return isEqual(a, b);
+  const others = contents[name](b);
+  return contents[name](a).every((content, i) => isEqual(content, others[i]));
 }
 
-function secretOf({ secret }: Found): Uint8Array {
-  if (secret instanceof HsmRefusedError) throw secret;
-  return secret;
+function outputOf<N extends OpeningCommand>({ output }: Found<N>): OutputOf<N> {
+  if (output instanceof HsmRefusedError) throw output;
+  return output;
 }

@@ -10,6 +10,7 @@ import type { SecondEncryption } from '../key-stores/second-encryption.ts';
 import type { Clusters } from '../cloudhsm/clusters.ts';
 import type { XksProxies } from '../xks/proxies.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
+import type { PublicKeys } from '../keys/public-keys.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
 import type { Policies } from '../policy/policies.ts';
@@ -64,6 +65,7 @@ export interface Deps {
   readonly keys: KeyStore;
   readonly aliases: AliasStore;
   readonly hsm: HsmCommands;
+  readonly publicKeys: Pick<PublicKeys, 'of'>;
   readonly keyStores: KeyStoreStore;
   readonly proxies: Pick<XksProxies, 'checkHealth' | 'checkKey'>;
   readonly secondEncryption: SecondEncryption;

@@ -8,7 +8,7 @@ import type {
   UpdateKeyDescription,
 } from '@keyfleet/shared/api/keys';
 import { keyArn } from '@keyfleet/shared/arn';
-import { commandKeyOf, currentBackingKey, evictBackingKeys } from '../keys/backing-keys.ts';
+import { evictBackingKeys } from '../keys/backing-keys.ts';
 import { isAway } from '../key-stores/key-place.ts';
 import { metadataOf, specMembersOf } from '../keys/key-metadata.ts';
 import { assertMayBeEnabled } from '../multi-region/spread.ts';
@@ -42,30 +42,11 @@ export const listKeys: Handler<typeof ListKeys, Pick<Deps, 'keys' | 'markers' | 
   };
 };
 
-/** Public keys from records that an HSM has matched to the record's token: opening a key pair takes milliseconds. */
-const confirmed = new WeakMap<Uint8Array, Uint8Array>();
-
-/**
- * Returns the record's public key only if an HSM finds the same in the token. Whoever writes to the store could
- * otherwise put in a key of their own and read what is encrypted under it; and a hostile member could name one of its
- * own.
- */
-export const getPublicKey: Handler<typeof GetPublicKey, Pick<Deps, 'hsm'>> = async (
+export const getPublicKey: Handler<typeof GetPublicKey, Pick<Deps, 'publicKeys'>> = async (
   _input,
   { key, deadline },
-  { hsm },
-) => {
-  const { publicKey, token } = currentBackingKey(key);
-  if (!publicKey) throw new Error(`the record of ${key.arn} has no public key`);
-  if (confirmed.get(token) !== publicKey) {
-    const { publicKey: own } = await hsm.execute('DescribeBackingKey', commandKeyOf(key), deadline);
-    if (own === undefined || Buffer.compare(own, publicKey) !== 0) {
-      throw new Error(`the record of ${key.arn} has a different public key from its key material`);
-    }
-    confirmed.set(token, publicKey);
-  }
-  return { KeyId: key.arn, PublicKey: publicKey, ...specMembersOf(key) };
-};
+  { publicKeys },
+) => ({ KeyId: key.arn, PublicKey: await publicKeys.of(key, deadline), ...specMembersOf(key) });
 
 export const getKeyLastUsage: Handler<typeof GetKeyLastUsage, Pick<Deps, 'lastUsages'>> = async (
   _input,

@@ -21,6 +21,7 @@ import { Policies } from '../policy/policies.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
 import { startRates } from '../quotas/rates.ts';
 import type { Stores } from '../store/start-store.ts';
+import { PublicKeys } from '../keys/public-keys.ts';
 import { ClusterKeys } from '../cloudhsm/cluster-keys.ts';
 import { Clusters } from '../cloudhsm/clusters.ts';
 import { SecondEncryptions } from '../key-stores/second-encryption.ts';
@@ -133,11 +134,14 @@ function newKmsPerform(
   );
   const proxies = new XksProxies({ hosts, hsm, clock });
   domain.onRemoval(() => proxies.forgetSigningKeys());
+  const publicKeys = new PublicKeys(hsm);
+  domain.onRemoval(() => publicKeys.forget());
   const clusters = new Clusters({ hsm });
   return newPerform({
     keys: cached,
     aliases: cached,
     hsm,
+    publicKeys,
     keyStores,
     proxies,
     clusters,
