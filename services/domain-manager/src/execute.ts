@@ -1,21 +1,39 @@
-import { type DomainChange, parseDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
-import { type TokenLog, TokenLogError } from './token-log.ts';
+import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
+import { HeldTokenError } from '@keyfleet/shared/domain/token-check';
+import type { Decided } from './proposals.ts';
 import { assertOthersOpen } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 export interface ExecuteDeps {
   readonly views: readonly WorkerView[];
   readonly tokens: TokenLog;
+  readonly decided: Decided;
+  /**
+   * Whether the token of any other change is taken too: a member makes one token of a generation, and may have made it
+   * for a change that was withdrawn. Default: that of a proposal which is decided.
+   */
+  readonly takesAny?: boolean;
   readonly events: DomainManagerEvents;
 }
 
 /** Every worker that could be asked refused. None of them signs that: one that lies may have been asked alone. */
 export class ProposalFailedError extends Error {
   override name = 'ProposalFailedError';
+  /** Whether a member signed that it holds another token. */
+  readonly isHeldUp: boolean;
+
+  constructor(message: string, isHeldUp: boolean) {
+    super(message);
+    this.isHeldUp = isHeldUp;
+  }
 }
+
+/** The member has made the token of this generation for another change. */
+class OtherChangeError extends TokenLogError {}
 
 /**
  * Has the member that a fully signed proposal names make its token, and stores the token. If this is killed before the
@@ -27,24 +45,32 @@ export async function executeProposal(change: DomainChange, proposal: Proposal, 
   // What a worker says of itself is not signed: one that lies must not be asked in place of the member that it names.
   const asked = views.filter((view) => mayPrepare(view, change, tokens));
   const refusals: string[] = [];
+  let isHeldUp = false;
   for (const { worker } of asked) {
     try {
       return await haveMade(worker, proposal, deps);
     } catch (error) {
       events.tokenNotMade(worker, change.name, error);
-      if (error instanceof WorkerRefusedError || error instanceof TokenLogError)
-        refusals.push(`${worker.address}: ${error.message}`);
+      if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) continue;
+      isHeldUp ||= error.cause instanceof HeldTokenError;
+      refusals.push(`${worker.address}: ${error.message}`);
     }
   }
   if (asked.length === 0 || refusals.length < asked.length) return;
-  throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}. ${ANOTHER}`);
+  throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}. ${ANOTHER}`, isHeldUp);
 }
 
-async function haveMade(worker: Worker, proposal: Proposal, { views, tokens, events }: ExecuteDeps): Promise<void> {
+async function haveMade(worker: Worker, proposal: Proposal, deps: ExecuteDeps): Promise<void> {
+  const { views, tokens, decided, takesAny, events } = deps;
   const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
   // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
-  if (!(await tokens.append(token, (next) => assertOthersOpen(next, { before: tokens.head?.state, views, events }))))
-    return;
+  const confirm = (next: Head): Promise<Buffer | undefined> => {
+    const isWanted = [proposalId(proposal), ...decided.proposals].includes(next.proposalId);
+    if (!isWanted && takesAny !== true)
+      throw new OtherChangeError('it has made the token of another change for this generation');
+    return assertOthersOpen(next, { before: tokens.head?.state, removed: decided.removed, views, events });
+  };
+  if (!(await tokens.append(token, confirm))) return;
   // A member that already made a token of this generation from another proposal returns that one.
   const made = parseToken(token).proposal;
   const signers = made.signatures.map(({ operatorId }) => operatorId);
@@ -75,7 +101,7 @@ export function waitsFor(
 export async function executeLeave(
   memberId: string,
   proposal: Proposal,
-  { views, events }: Omit<ExecuteDeps, 'tokens'>,
+  { views, events }: Pick<ExecuteDeps, 'views' | 'events'>,
 ): Promise<boolean> {
   const asked = leaversOf(memberId, views);
   const refusals: string[] = [];
@@ -91,7 +117,7 @@ export async function executeLeave(
     }
   }
   if (asked.length > 0 && refusals.length === asked.length)
-    throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}`);
+    throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}`, false);
   return hasLeft;
 }
 

@@ -41,6 +41,13 @@ export class ProposalRefusedError extends Error {
   }
 }
 
+export interface Decided {
+  /** Ids of proposals. */
+  readonly proposals: ReadonlySet<string>;
+  /** Members that are to leave. */
+  readonly removed: ReadonlySet<string>;
+}
+
 export interface ProposalsDeps {
   readonly store: ProposalStore;
   readonly tokens: TokenLog;
@@ -146,6 +153,18 @@ export class Proposals {
     const generation = this.#deps.tokens.generationOf(id);
     if (generation !== undefined) return { standing: 'done', generation };
     return this.#verifiedOnce({ command, signatures: [...signatures] });
+  }
+
+  /** What the operators have fully signed for the present generation, and nobody has carried out. */
+  decided(waiting: readonly StoredProposal[]): Decided {
+    const ready = waiting.flatMap((stored) => {
+      const standing = this.provenStandingOf(stored);
+      return standing.standing === 'ready' ? [{ id: stored.proposalId, change: standing.change }] : [];
+    });
+    return {
+      proposals: new Set(ready.map(({ id }) => id)),
+      removed: new Set(ready.flatMap(({ change }) => (change.name === 'ModifyMembers' ? change.body.remove : []))),
+    };
   }
 
   #verifiedOnce(proposal: Proposal): ProposalStanding {

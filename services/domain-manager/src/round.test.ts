@@ -1,5 +1,7 @@
 import { Proposal } from '@keyfleet/shared/domain/proposal';
-import { memberOf, TestClock, testSealKey } from '@keyfleet/test-support/domain';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { signHeld } from '@keyfleet/shared/domain/token-check';
+import { type Change, memberOf, TestClock, testSealKey } from '@keyfleet/test-support/domain';
 import {
   alice,
   anchor,
@@ -18,6 +20,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 
 beforeEach(resetWorld);
 
@@ -100,4 +103,63 @@ test('a token that a wrong clock dated ahead is not stored, and another member m
   await round.run();
   expect(tokens.head!.state.madeAt).toBe(world.clock.now());
   expect(generations()).toEqual([2, 2]);
+});
+
+describe('a member that lies, so that the scheduled rotation is held up', () => {
+  /** hsm-3 signs that it holds another token of whatever generation it is asked about. */
+  async function heldUp() {
+    const replica = await foundedReplica();
+    const liar = world.workers[2]!;
+    const admission: Change = { name: 'ModifyMembers', body: { admit: [memberOf(liar.hsm)], remove: [] } };
+    await replica.proposals.propose(signed(command(replica, admission), [alice, bob]));
+    for (let i = 0; i < 3; i++) await replica.round.run();
+    const tokenHash = randomBytes(32);
+    const { identity } = openIdentity(liar.hsm.sealedIdentity(), testSealKey);
+    liar.claims = { generation: 3, tokenHash };
+    liar.check = async (token) => {
+      const held = { domain: 'test', memberId: 'hsm-3', generation: parseToken(token).state.generation, tokenHash };
+      return signHeld(held, (message) => identity.sign(message));
+    };
+    world.clock.advance(DAY);
+    for (let i = 0; i < 3; i++) await replica.round.run();
+    expect(replica.tokens.generation).toBe(2);
+    return replica;
+  }
+
+  test('is removed all the same, also by a member that is bound to its token of that rotation', async () => {
+    const replica = await heldUp();
+    const removal = (preparer: string) =>
+      command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } }, preparer);
+    await replica.proposals.propose(signed(removal('hsm-2'), [alice, bob]));
+    await replica.round.run();
+    // hsm-2 brought the rotation, which counts although hsm-3 denies it.
+    expect(replica.tokens.generation).toBe(3);
+    await replica.proposals.propose(signed(removal('hsm-2'), [alice, bob]));
+    await replica.round.run();
+    expect(replica.tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
+  });
+
+  test('binds one member to that rotation, and no more', async () => {
+    const replica = await heldUp();
+    const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
+    await replica.proposals.propose(signed(command(replica, removal, 'hsm-1'), [alice, bob]));
+    await replica.round.run();
+    expect(replica.tokens.generation).toBe(3);
+    expect(replica.tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
+  });
+});
+
+test('a change that was withdrawn is not carried out by the next scheduled one, unless no member makes that', async () => {
+  for (const others of [true, false]) {
+    resetWorld();
+    const replica = await foundedReplica();
+    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
+    const withdrawn = signed(command(replica, { name: 'ModifyMembers', body }, 'hsm-2'), [alice, bob]);
+    world.workers[1]!.hsm.prepare(withdrawn, replica.tokens.head!.token);
+    if (!others) world.workers[0]!.prepare = async () => Promise.reject(new Error('its disk is full'));
+    world.clock.advance(DAY);
+    await replica.round.run();
+    expect(replica.tokens.generation).toBe(2);
+    expect(replica.tokens.head!.state.members).toHaveLength(others ? 2 : 3);
+  }
 });

@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import type { DomainChange, Signer } from '@keyfleet/shared/domain/proposal';
+import type { DomainChange, Proposal, Signer } from '@keyfleet/shared/domain/proposal';
 import { verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { activeDomainKey, type DomainState, domainKeysToRetire, hasRoomToRotate } from '@keyfleet/shared/domain/state';
 import type { Notices } from '@keyfleet/shared/notices';
@@ -95,6 +95,7 @@ export class Round {
   async #executeReady(): Promise<void> {
     const { store, proposals, tokens, clock, events } = this.#deps;
     const waiting = await proposals.list();
+    const decided = proposals.decided(waiting);
     for (const id of this.#refused.keys())
       if (!waiting.some(({ proposalId }) => proposalId === id)) this.#refused.delete(id);
     for (const stored of waiting) {
@@ -107,7 +108,7 @@ export class Round {
       try {
         const { change } = standing;
         if (change.name !== 'LeaveDomain')
-          await executeProposal(change, proposal, { views: this.#views, tokens, events });
+          await executeProposal(change, proposal, { views: this.#views, tokens, decided, takesAny: true, events });
         else {
           hasLeft = await executeLeave(change.body.memberId, proposal, { views: this.#views, events });
           if (hasLeft) await store.setDone(stored.proposalId);
@@ -177,19 +178,33 @@ export class Round {
    * Carries out a change that the scheduler signs, if the rules allow it. The first member that can makes the token.
    */
   async #carryOut(head: Head, change: ScheduledChange): Promise<void> {
-    const { tokens, scheduler, events } = this.#deps;
+    const { tokens, scheduler } = this.#deps;
     if (!mayAlone(scheduler, change.name, head.state)) return;
-    for (const preparer of preparersOf(head, this.#views)) {
-      const proposal = scheduled(head, { change, scheduler, preparer });
-      try {
-        await executeProposal(verifyProposal(head, proposal), proposal, { views: this.#views, tokens, events });
-      } catch (error) {
-        // Already logged.
-        if (!(error instanceof ProposalFailedError)) throw error;
+    const asked = preparersOf(head, this.#views).map((preparer) => scheduled(head, { change, scheduler, preparer }));
+    // If each has made the token of another change, one of these: nobody could go on otherwise.
+    for (const takesAny of [false, true]) {
+      for (const proposal of asked) {
+        const isHeldUp = await this.#makeScheduled(head, proposal, takesAny);
+        // Whoever else is asked would only be bound to this change.
+        if (isHeldUp || tokens.generation > head.state.generation) return this.#surveyAndDistribute();
       }
-      if (tokens.generation > head.state.generation) break;
     }
     await this.#surveyAndDistribute();
+  }
+
+  /** Whether a member signed that it holds another token. */
+  async #makeScheduled(head: Head, proposal: Proposal, takesAny: boolean): Promise<boolean> {
+    const { tokens, proposals, events } = this.#deps;
+    const decided = proposals.decided(await proposals.list());
+    try {
+      const change = verifyProposal(head, proposal);
+      await executeProposal(change, proposal, { views: this.#views, tokens, decided, takesAny, events });
+      return false;
+    } catch (error) {
+      // Already logged.
+      if (!(error instanceof ProposalFailedError)) throw error;
+      return error.isHeldUp;
+    }
   }
 
   async #reseal(): Promise<void> {

@@ -20,7 +20,7 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
     proposals,
     events,
     status: () => loadStatus(assembly, { ...deps, survey }, rounds),
-    confirm: (next) => assertOthersConfirm(next, { tokens, workers, events, clock }),
+    confirm: (next) => assertOthersConfirm(next, { tokens, proposals, workers, events, clock }),
     waitsFor: (command) => waitsFor(command, { views: round.views, tokens }),
     isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
     onChange() {

@@ -1,6 +1,6 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
-import { signCheck } from '@keyfleet/shared/domain/token-check';
+import { signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -52,14 +52,21 @@ function lateOne(hsm: Hsm, of = domain): Worker {
 }
 
 /** What happens to a token that someone brings to a domain-manager with these workers. */
-async function storing(token: Buffer, workers: readonly Worker[], of = domain): Promise<string> {
+async function storing(
+  token: Buffer,
+  workers: readonly Worker[],
+  of = domain,
+  removed: ReadonlySet<string> = new Set(),
+): Promise<string> {
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
   const { anchor, clock } = of;
   const tokens = new TokenLog({ store, anchor, confirmStored: async () => true, clock, monotonicClock: clock });
   await tokens.refresh();
   try {
-    const deps = { tokens, workers, events, clock: of.clock };
+    const decided = () => ({ proposals: new Set<string>(), removed });
+    const proposals = { list: async () => [], decided };
+    const deps = { tokens, proposals, workers, events, clock: of.clock };
     return String(await tokens.append(token, (next) => assertOthersConfirm(next, deps)));
   } catch (error) {
     return (error as Error).name;
@@ -184,6 +191,28 @@ describe('one member that holds what the store lost', () => {
     const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-4'] } } satisfies Change;
     const token = of.prepare(removal, of.people, missedIt);
     expect(await storing(token, [...others, workerOf(last)], of)).toBe('true');
+  });
+
+  test('does not once a quorum has signed its removal, though the token is of another change', async () => {
+    const { of, fork, last, others } = withLost();
+    const workers = [...others, workerOf(last)];
+    expect(await storing(fork, workers, of)).toBe('TokenLogError');
+    expect(await storing(fork, workers, of, new Set(['hsm-4']))).toBe('true');
+  });
+
+  test('was a member before: who is only being admitted holds nothing', async () => {
+    const of = new TestDomain({ members: 1 });
+    const fresh = [of.newHsm('hsm-2'), of.newHsm('hsm-3')] as const;
+    const body = { admit: fresh.map(memberOf), remove: [] };
+    const token = of.prepare({ name: 'ModifyMembers', body });
+    for (const hsm of fresh) hsm.install(of.tokens);
+    const lie = async () =>
+      signHeld({ domain: 'test', memberId: 'hsm-3', generation: 2, tokenHash: Buffer.alloc(32, 1) }, (message) =>
+        of.identities.get('hsm-3')!.sign(message),
+      );
+    const liar = workerOf(fresh[1], { check: lie, describe: async () => ({ ...fresh[1].describe(), generation: 2 }) });
+    expect(await storing(token, [workerOf(fresh[0]), liar], of)).toBe('true');
+    expect(await storing(token, [liar, workerOf(fresh[0])], of)).toBe('true');
   });
 
   test('proves it: who only says so, in its own name or another’s, holds nothing up', async () => {

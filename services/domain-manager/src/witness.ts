@@ -10,6 +10,7 @@ import {
   verifyCheck,
 } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
+import type { Proposals } from './proposals.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { TokenStore } from './store/store.ts';
@@ -24,6 +25,8 @@ export class UnconfirmedError extends Error {
 export interface WitnessDeps {
   /** The state that the token follows; undefined for the founding one. */
   readonly before: DomainState | undefined;
+  /** Members that the operators have decided to remove: their word does not count. */
+  readonly removed: ReadonlySet<string>;
   readonly views: readonly WorkerView[];
   readonly events: DomainManagerEvents;
 }
@@ -41,12 +44,12 @@ type Described = WorkerView & { readonly description: HsmDescription };
  */
 export async function assertOthersOpen(
   { state, token }: Head,
-  { before, views, events }: WitnessDeps,
+  { before, removed, views, events }: WitnessDeps,
 ): Promise<Buffer | undefined> {
   const parsed = parseToken(token);
   const { signerId } = parsed;
   const place = placeOf(parsed);
-  const { others, veterans } = mayWitness(parsed, before);
+  const { others, veterans } = mayWitness(parsed, before, removed);
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const refusals: string[] = [];
   let unanswered: unknown;
@@ -56,7 +59,8 @@ export async function assertOthersOpen(
     if (confirmed !== undefined && !saysOther(description, place)) return confirmed;
     try {
       const check = await worker.check(token);
-      verifyCheck(check, members, { domain: state.domain, ...place });
+      // Whom the token admits has no past: it holds nothing that the store lost.
+      verifyCheck(check, members, { domain: state.domain, ...place }, before === undefined ? [] : veterans);
       confirmed = Buffer.from(check);
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
@@ -84,7 +88,7 @@ export async function assertOthersOpen(
   return undefined;
 }
 
-export interface StoredWitnessDeps extends Omit<WitnessDeps, 'views' | 'before'> {
+export interface StoredWitnessDeps extends Omit<WitnessDeps, 'views' | 'before' | 'removed'> {
   readonly views: () => Promise<readonly WorkerView[]>;
   readonly store: Pick<TokenStore, 'findCheck' | 'putCheck'>;
 }
@@ -174,8 +178,12 @@ function isCheckedBy(members: readonly Member[], check: Buffer | undefined, toke
 }
 
 /** Who may witness the token, and those of them that were members before. */
-function mayWitness({ signerId, state }: DomainToken, before: DomainState | undefined) {
-  const others = state.members.filter(({ memberId }) => memberId !== signerId);
+function mayWitness(
+  { signerId, state }: DomainToken,
+  before: DomainState | undefined,
+  removed: ReadonlySet<string> = new Set(),
+) {
+  const others = state.members.filter(({ memberId }) => memberId !== signerId && !removed.has(memberId));
   const veterans = others.filter((member) => before === undefined || isMember(before, member));
   return { others, veterans };
 }
@@ -227,16 +235,22 @@ function witnessesFor(newest: Place, { others, veterans, views }: Candidates): W
   return { asked: ready, members: others, late };
 }
 
+interface ConfirmDeps {
+  readonly workers: readonly Worker[];
+  readonly proposals: Pick<Proposals, 'list' | 'decided'>;
+}
+
 /**
  * The same for a token that somebody brings. A member that has just restarted has no keys to compare until it gets the
  * newest token again, and whoever brings this one may have waited for that.
  */
 export async function assertOthersConfirm(
   next: Head,
-  { workers, ...deps }: DistributionDeps & { readonly workers: readonly Worker[] },
+  { workers, proposals, ...deps }: DistributionDeps & ConfirmDeps,
 ): Promise<Buffer | undefined> {
   const { tokens, events } = deps;
   const { head } = tokens;
   const views = await distributeTokens(await surveyWorkers(workers, head), deps);
-  return assertOthersOpen(next, { before: head?.state, views, events });
+  const { removed } = proposals.decided(await proposals.list());
+  return assertOthersOpen(next, { before: head?.state, removed, views, events });
 }

@@ -82,11 +82,16 @@ export interface CheckedToken extends Place {
 }
 
 /**
- * Throws `DomainError` unless one of `members` signed that it has opened this token, and `HeldTokenError` if one signed
- * that it holds another.
+ * Throws `DomainError` unless one of `members` signed that it has opened this token, and `HeldTokenError` if one of
+ * `holders` signed that it holds another.
  */
-export function verifyCheck(signed: Uint8Array, members: readonly Member[], token: CheckedToken): void {
-  if (isLabelled(SignedHeld, signed)) return refuseFor(signed, members, token);
+export function verifyCheck(
+  signed: Uint8Array,
+  members: readonly Member[],
+  token: CheckedToken,
+  holders: readonly Member[] = members,
+): void {
+  if (isLabelled(SignedHeld, signed)) return refuseFor(signed, holders, token);
   const { check: encoded, signature: signatureOfCheck } = decodeOrRefuse(SignedCheck, signed);
   const { domain, memberId, tokenHash } = decodeOrRefuse(TokenCheck, encoded);
   const member = members.find((one) => one.memberId === memberId);
