@@ -26,7 +26,7 @@ export async function giveRecordsMacs(home: Home, ports: Ports): Promise<Authent
     'tls-key': tls?.keyFile,
   };
   await using redis = await openRedis(at);
-  await using hsm = await openHostHsm(host, domain);
+  await using hsm = await openHostHsm(host, domain, redis);
   const done = await authenticateRecords(
     redis,
     await openRecords(redis, hsm, domain),

@@ -40,7 +40,7 @@ beforeAll(async () => {
   await change({ name: 'ModifyOperators', body: { admit: [operator], remove: [] } });
   const anchor = loadTrustAnchor(cluster.home.trustAnchorFile);
   former = resources.use(
-    await openHostPool({ host: 'former', 'host-key': file }, { client: manager, anchor, ...plaintextPeers }),
+    await openHostPool({ host: 'former', 'host-key': file }, { client: manager, anchor, ...plaintextPeers }, redis),
   );
 });
 afterAll(() => resources.disposeAsync());

@@ -18,7 +18,7 @@ export async function openClusterRecords(
   const client = resources.use(new DomainManagerClient(`127.0.0.1:${ports.domainManager}`, credentials));
   const host = { host: identities.frontend, 'host-key': home.keyFile(identities.frontend) };
   const anchor = loadTrustAnchor(home.trustAnchorFile);
-  return openRecords(redis, resources.use(await openHostHsm(host, { client, anchor, credentials })), {
+  return openRecords(redis, resources.use(await openHostHsm(host, { client, anchor, credentials }, redis)), {
     client,
     anchor,
   });

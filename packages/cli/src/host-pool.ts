@@ -4,9 +4,11 @@ import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';
 import type { OpenDomain } from './options.ts';
 import { loadSigningKey } from './signing-keys.ts';
+import { loadStoredDomain } from './stored-domain.ts';
 
 const READY_TIMEOUT_MS = 10_000;
 /** How long a second worker is waited for, which confirms what the first one says. */
@@ -24,14 +26,19 @@ export interface HostArgs {
 }
 
 /** The domain's workers, in this command's own session as that frontend. Throws CliError if none accepts it. */
-export async function openHostPool(args: HostArgs, open: OpenDomain, maxInFlight = 1): Promise<WorkerPool> {
-  return openPoolAs(args, { ...open, ...(await lookAround(open)) }, maxInFlight);
+export async function openHostPool(
+  args: HostArgs,
+  open: OpenDomain,
+  redis: RedisClient,
+  maxInFlight = 1,
+): Promise<WorkerPool> {
+  return openPoolAs(args, { ...open, ...(await lookAround(open, redis)) }, maxInFlight);
 }
 
 /** The domain as it is now, and the addresses of its workers. */
-async function lookAround({ client, anchor }: OpenDomain): Promise<Surroundings> {
-  const { workers = [] } = await client.status();
-  return { domain: await client.getDomain(anchor), workers: workers.map(({ address = '' }) => address) };
+async function lookAround(open: OpenDomain, redis: RedisClient): Promise<Surroundings> {
+  const { workers = [] } = await open.client.status();
+  return { domain: await loadStoredDomain(redis, open), workers: workers.map(({ address = '' }) => address) };
 }
 
 interface Surroundings {
@@ -72,9 +79,13 @@ async function openPoolAs(
  * The domain's workers as frontends see them: nothing of a single member is believed. Unlike a frontend, a command does
  * not go on where no second one is in reach, or where two contradict each other: it throws CliError.
  */
-export async function openHostHsm(args: HostArgs, open: OpenDomain): Promise<HsmClient & AsyncDisposable> {
+export async function openHostHsm(
+  args: HostArgs,
+  open: OpenDomain,
+  redis: RedisClient,
+): Promise<HsmClient & AsyncDisposable> {
   const { client, anchor } = open;
-  const found = await lookAround(open);
+  const found = await lookAround(open, redis);
   let { state } = found.domain;
   const pool = await openPoolAs(args, { ...open, ...found }, 1);
   const refreshDomain = async (): Promise<void> => {

@@ -14,6 +14,7 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
 import type { OpenDomain } from './options.ts';
 import { pagesOfAllNames } from './redis-option.ts';
+import { loadStoredDomain } from './stored-domain.ts';
 
 const PAGE = 500;
 
@@ -33,7 +34,7 @@ export interface Records {
 export async function openRecords(
   redis: RedisClient,
   hsm: HsmClient,
-  { client, anchor }: Pick<OpenDomain, 'client' | 'anchor'>,
+  open: Pick<OpenDomain, 'client' | 'anchor'>,
   known?: MadeRecordKey,
 ): Promise<Records> {
   const calls = await openCalls(redis);
@@ -42,7 +43,7 @@ export async function openRecords(
   const keys = new FleetRecordKeys({
     secrets,
     hsm,
-    domain: await client.getDomain(anchor),
+    domain: await loadStoredDomain(redis, open),
     clock: systemClock,
     floor: { ...noRecordKeyFloor, lowest },
   });

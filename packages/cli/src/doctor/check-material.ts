@@ -1,6 +1,7 @@
 import { CliError } from '../cli-error.ts';
 import { type HostArgs, openHostPool } from '../host-pool.ts';
 import type { Patient } from './checks.ts';
+import { loadStoredDomain } from '../stored-domain.ts';
 import { MAX_IN_FLIGHT, openAllTokens } from './open-tokens.ts';
 
 export interface HostOptions {
@@ -18,8 +19,8 @@ export function hostOf({ host, 'host-key': file }: HostOptions): HostArgs {
 export async function checkMaterial(patient: Patient, options: HostOptions): Promise<string> {
   const host = hostOf(options);
   await using redis = await patient.openRedis();
-  await using hsm = await openHostPool(host, patient, MAX_IN_FLIGHT);
-  const domain = await patient.client.getDomain(patient.anchor);
+  await using hsm = await openHostPool(host, patient, redis, MAX_IN_FLIGHT);
+  const domain = await loadStoredDomain(redis, patient);
   const { tokens, failed } = await openAllTokens({ redis, hsm, domain, progress: patient.progress });
   if (failed.length > 0) {
     throw new CliError(`${failed.length} values do not open: ${failed.join(', ')}. Restore them from a backup.`);

@@ -24,7 +24,7 @@ export async function openNewestRecordKey(
   host: HostArgs,
   open: OpenDomain,
 ): Promise<MadeRecordKey | undefined> {
-  await using hsm = await openHostHsm(host, open);
+  await using hsm = await openHostHsm(host, open, redis);
   const { keys } = await openRecords(redis, hsm, open);
   try {
     const { newest: number, madeIn = 0 } = await keys.look();

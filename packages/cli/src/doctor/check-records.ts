@@ -12,7 +12,7 @@ const MOST_NAMED = 20;
 export async function checkRecords(patient: Patient, options: HostOptions): Promise<string> {
   const host = hostOf(options);
   await using redis = await patient.openRedis();
-  await using hsm = await openHostHsm(host, patient);
+  await using hsm = await openHostHsm(host, patient, redis);
   const { calls, macs, keys } = await openRecords(redis, hsm, patient);
   const older = new OlderRecords((await keys.look()).newest);
   let genuine = 0;

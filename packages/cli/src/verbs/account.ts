@@ -35,7 +35,7 @@ export const create = verb({
     if (file.exists) throw new CliError(`cannot write ${out}: the file already exists.`);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
-    await using hsm = await openHostHsm(args, domain);
+    await using hsm = await openHostHsm(args, domain, redis);
     const store = new RedisStore({ ...(await openRecords(redis, hsm, domain)), clock: systemClock });
     const { principal, accessKeyId } = await createAdministrator(
       { accountId, userName, partition },

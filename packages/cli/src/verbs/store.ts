@@ -71,7 +71,7 @@ export const authenticate = verb({
   async run(args, terminal) {
     using domain = openDomain(args);
     await using redis = await openRedis(args);
-    await using hsm = await openHostHsm(args, domain);
+    await using hsm = await openHostHsm(args, domain, redis);
     return await authenticateRecords(redis, await openRecords(redis, hsm, domain), new Progress(terminal));
   },
   text: ({ genuine, made, refused }) =>
@@ -109,7 +109,7 @@ export const rotateRecordKey = verb({
     const interrupted = args.interrupted === undefined ? undefined : numberOf('--interrupted', args.interrupted);
     using domain = openDomain(args);
     await using redis = await openRedis(args);
-    await using hsm = await openHostHsm(args, domain);
+    await using hsm = await openHostHsm(args, domain, redis);
     const records = await openRecords(redis, hsm, domain, known);
     return await rotate(redis, records, new Progress(terminal), { known, interrupted });
   },

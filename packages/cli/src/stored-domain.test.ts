@@ -1,0 +1,44 @@
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { expect, test } from 'vitest';
+import { loadStoredDomain } from './stored-domain.ts';
+
+const domain = new TestDomain({ members: 3 });
+const { anchor } = domain;
+domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+const twin = domain.prepare(rotation, domain.people, domain.hsms[1]!);
+domain.rotate();
+
+/** What the domain-manager shows at each look, the last for ever, while Redis holds these tokens. */
+function load(shown: readonly (readonly Buffer[])[], stored: readonly Buffer[], agreeMs = 0) {
+  let look = 0;
+  const client = { getDomain: async () => verifyChain(anchor, shown[Math.min(look++, shown.length - 1)]!) };
+  const lrangeBuffer = async (_key: unknown, from: number, to: number) => stored.slice(from, to + 1);
+  return loadStoredDomain({ lrangeBuffer } as never, { client, anchor }, agreeMs);
+}
+
+test('a domain that Redis holds as it is shown is believed', async () => {
+  const { tokens } = domain;
+  expect((await load([tokens], tokens)).state.generation).toBe(3);
+  // Whoever can only write to Redis makes no token, and what he writes after the chain stops nobody.
+  expect((await load([tokens], [...tokens, Buffer.from('rubbish'), twin])).state.generation).toBe(3);
+  expect((await load([tokens], [...tokens, twin])).state.generation).toBe(3);
+});
+
+test('an older chain, in which a former member is a member, is not believed', async () => {
+  await expect(load([domain.tokens.slice(0, 1)], domain.tokens)).rejects.toThrow(
+    'the domain-manager shows domain token 1 as the newest, and Redis holds token 2: one of the two is not as it was',
+  );
+});
+
+test('another token of the newest generation, or one that Redis lost, is not believed', async () => {
+  const before = domain.tokens.slice(0, 2);
+  await expect(load([domain.tokens], [...before, twin])).rejects.toThrow('and Redis holds another one of that number');
+  await expect(load([domain.tokens], [...before, Buffer.alloc(9)])).rejects.toThrow('holds another one of that number');
+  await expect(load([domain.tokens], before)).rejects.toThrow('and Redis does not hold it');
+});
+
+test('a token that was stored between two looks is waited for', async () => {
+  const { tokens } = domain;
+  expect((await load([tokens.slice(0, 2), tokens], tokens, 5_000)).state.generation).toBe(3);
+});
