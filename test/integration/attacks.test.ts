@@ -11,7 +11,7 @@ import { noNotices } from '@keyfleet/shared/notices';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { type Change, forgedToken, rotation, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
-import { type Host, newHost } from '@keyfleet/test-support/session-pair';
+import { type Host, newHost, operatorOf } from '@keyfleet/test-support/session-pair';
 import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -268,4 +268,28 @@ test('a frontend follows no token that a worker would refuse, says so, and goes 
   await goesOn();
   await view.refresh();
   expect(view.state!.generation).toBe(chain.length);
+});
+
+test('a scheduler that was removed while a member was stopped gets nothing from it once it has started', async () => {
+  await using own = await TestWorkers.start(1);
+  const [worker] = own.workers as [WorkerProcess];
+  const [known] = own.tokens;
+  const change: Change = {
+    name: 'ModifyOperators',
+    body: { admit: [operatorOf(newHost('domain-manager-2'), 'scheduler')], remove: ['domain-manager-1'] },
+  };
+  const sign = (what: Change, signer: Host): Buffer => {
+    const command = { ...boundTo(verifyChain(own.anchor, [known!]), 'hsm-1'), ...what } as NewDomainChange;
+    return signedBy(command, [signer as TestOperator]);
+  };
+  const { token } = await worker.prepare(sign(change, own.operator), known);
+  await worker.kill();
+  own.tokens.push(token!);
+  own.answersAfterMs = 1_500;
+  await worker.start();
+  for (let i = 0; i < 3; i++) {
+    await expect(worker.prepare(sign(rotation, own.scheduler), known)).rejects.toThrow('unauthorized-call');
+    await expect(worker.install([known!])).rejects.toThrow('unauthorized-call');
+  }
+  expect((await worker.describe()).generation).toBe(2);
 });

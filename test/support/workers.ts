@@ -82,6 +82,10 @@ export class TestWorkers implements AsyncDisposable {
   get tokens(): Buffer[] {
     return this.#tokens.tokens;
   }
+  /** How long the domain-manager takes to hand them out. */
+  set answersAfterMs(ms: number) {
+    this.#tokens.answersAfterMs = ms;
+  }
   /** host:port of the domain-manager. */
   get domainManager(): string {
     return this.#tokens.address;
@@ -122,6 +126,7 @@ function anchorOf(operator: Host): TrustAnchor {
 
 class TokenServer implements Disposable {
   readonly tokens: Buffer[] = [];
+  answersAfterMs = 0;
   readonly server = new Server();
   address = '';
 
@@ -131,7 +136,10 @@ class TokenServer implements Disposable {
       FetchTokens: (
         call: { request: { after_generation?: number } },
         done: (error: null, response: { tokens: Buffer[] }) => void,
-      ) => done(null, { tokens: one.tokens.slice(call.request.after_generation ?? 0) }),
+      ) => {
+        const answer = () => done(null, { tokens: one.tokens.slice(call.request.after_generation ?? 0) });
+        setTimeout(answer, one.answersAfterMs);
+      },
     });
     const port = await new Promise<number>((resolve, reject) => {
       one.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {

@@ -50,6 +50,12 @@ export class TokenFollower implements AsyncDisposable {
     for (const source of this.#sources) source.look();
   }
 
+  /** Resolves once every source has returned all that it has, or failed, or `atMostMs` have passed. */
+  async firstLook(atMostMs: number): Promise<void> {
+    const looks = this.#sources.map(({ looking }) => looking);
+    await Promise.race([Promise.all(looks), delay(atMostMs, undefined, { ref: false })]);
+  }
+
   /** Resolves once one source has returned everything newer, or once all have answered or failed. */
   async refresh(): Promise<void> {
     const before = this.#generation();

@@ -14,6 +14,8 @@ import { DurableHsm } from './durable-hsm.ts';
 import { startWorkerServer } from './server.ts';
 import { startSessions } from './start-sessions.ts';
 
+/** A domain-manager that hangs keeps no worker from starting. */
+const FIRST_LOOK_MS = 5_000;
 /** How long an opened key may stay beyond its age. Few are dropped at once. */
 const DROP_MS = 1_000;
 
@@ -68,6 +70,8 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
       onRefused: (address, error) => events.tokenRefused(address, error),
     }),
   );
+  // Whoever was a scheduler when this member was stopped may have been removed since.
+  await follower.firstLook(FIRST_LOOK_MS);
   const calls = new DomainCalls({ hsm, anchor, clock });
   const { grpc: address, health, drain: drainMs } = config;
   resources.use(
