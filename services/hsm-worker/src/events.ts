@@ -22,7 +22,10 @@ export class WorkerEvents implements SessionEvents {
     this.#onUnknownDomainKey();
   }
 
-  /** The audit record of commands that make or change key material: the statement and its signature prove who asked. */
+  /**
+   * The audit record of commands that make or change key material. It is this worker's word: the delegated key that
+   * verifies the signature is in no record.
+   */
   signedRequest({ hostId, sessionId, proof }: SignedRequest): void {
     const proven = proof && {
       statement: Buffer.from(proof.statement).toString('base64'),
