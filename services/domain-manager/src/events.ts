@@ -1,10 +1,13 @@
 import type { DomainChange } from '@keyfleet/shared/domain/proposal';
 import type { Log } from '@keyfleet/shared/log';
+import { SayRarely } from '@keyfleet/shared/say-rarely';
 import type { Worker } from './workers.ts';
 
 /** One function for each event in a domain-manager: what is logged. */
 export class DomainManagerEvents {
   readonly #log: Log;
+  /** What workers and callers cause: one may refuse in each round, each time with another text. */
+  readonly #rarely = new SayRarely();
 
   constructor(log: Log) {
     this.#log = log;
@@ -49,13 +52,19 @@ export class DomainManagerEvents {
     this.#log.info({ generation, command, signers }, 'a new domain token is stored');
   }
   tokenNotMade({ address }: Worker, command: DomainChange['name'], error: unknown): void {
-    this.#log.warn({ worker: address, command, err: error }, 'a worker did not make the domain token');
+    this.#rarely.say(`made ${address} ${command}`, (omitted) =>
+      this.#log.warn({ worker: address, command, err: error, omitted }, 'a worker did not make the domain token'),
+    );
   }
   tokenNotConfirmed({ address }: Worker, maker: string, error: unknown): void {
-    this.#log.warn({ worker: address, maker, err: error }, 'a member does not confirm a new domain token');
+    this.#rarely.say(`confirmed ${address}`, (omitted) =>
+      this.#log.warn({ worker: address, maker, err: error, omitted }, 'a member does not confirm a new domain token'),
+    );
   }
   tokenNotTaken({ address }: Worker, error: unknown): void {
-    this.#log.warn({ worker: address, err: error }, 'a worker did not take the newest domain token');
+    this.#rarely.say(`taken ${address}`, (omitted) =>
+      this.#log.warn({ worker: address, err: error, omitted }, 'a worker did not take the newest domain token'),
+    );
   }
   /** What it says is not signed: it may be wrong, lie, or somebody alters its answers. */
   memberIsLate({ address }: Worker, problem: string): void {
@@ -65,11 +74,15 @@ export class DomainManagerEvents {
     this.#log.info({ worker: address, memberId }, 'a member left the domain and erased its keys');
   }
   memberDidNotLeave({ address }: Worker, error: unknown): void {
-    this.#log.warn({ worker: address, err: error }, 'a member did not leave the domain');
+    this.#rarely.say(`left ${address}`, (omitted) =>
+      this.#log.warn({ worker: address, err: error, omitted }, 'a member did not leave the domain'),
+    );
   }
 
   /** A fault of ours or the store's, whatever the caller sent. */
   requestFailed(method: string, error: unknown): void {
-    this.#log.error({ method, err: error }, 'a request failed');
+    this.#rarely.say(`request ${method}`, (omitted) =>
+      this.#log.error({ method, err: error, omitted }, 'a request failed'),
+    );
   }
 }

@@ -1,6 +1,8 @@
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
 import { SayOnce } from '@keyfleet/shared/say-once';
+import { SayRarely } from '@keyfleet/shared/say-rarely';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import type { SessionEvents } from './boundary/session-service.ts';
 import type { SignedRequest } from './boundary/stream.ts';
@@ -10,6 +12,8 @@ export class WorkerEvents implements SessionEvents {
   readonly #log: Log;
   readonly #onUnknownDomainKey: () => void;
   readonly #said = new SayOnce();
+  /** What strangers cause. */
+  readonly #rarely = new SayRarely();
   readonly #countStream = outcomeCounter('keyfleet.hsm.streams', ['opened', 'refused', 'over-limit']);
   readonly #countSession = outcomeCounter('keyfleet.hsm.sessions', ['negotiated', 'refused']);
 
@@ -47,14 +51,14 @@ export class WorkerEvents implements SessionEvents {
   }
   sessionRefused(): void {
     this.#countSession('refused');
-    this.#log.warn('host session refused');
+    this.#rarely.say('session', (omitted) => this.#log.warn({ omitted }, 'host session refused'));
   }
   streamOpened(): void {
     this.#countStream('opened');
   }
   streamRefused(): void {
     this.#countStream('refused');
-    this.#log.warn('stream refused');
+    this.#rarely.say('stream', (omitted) => this.#log.warn({ omitted }, 'stream refused'));
   }
 
   /**
@@ -69,9 +73,11 @@ export class WorkerEvents implements SessionEvents {
   tokenInstalled(domain: string, generation: number): void {
     this.#log.info({ domain, generation }, 'domain token installed');
   }
-  /** A peer asked for something that the domain does not allow. Repetitions are logged once. */
+  /** A peer asked for something that the domain does not allow. The text may hold words of its choice, the code not. */
   domainCallRefused(method: string, error: unknown): void {
-    if (this.#said.isNew(method, error)) this.#log.error({ method, err: error }, 'domain call refused');
+    this.#rarely.say(`${method} ${error instanceof DomainError ? error.code : ''}`, (omitted) =>
+      this.#log.error({ method, err: error, omitted }, 'domain call refused'),
+    );
   }
   tokenRefused(address: string, error: unknown): void {
     this.#log.error({ address, err: error }, 'domain token refused');
