@@ -17,15 +17,17 @@ async function startPort({
   isServing = () => true,
   burst = 100,
   tokens = [],
-}: { isServing?: () => boolean; burst?: number; tokens?: Buffer[] } = {}) {
+  held = Promise.resolve(),
+}: { isServing?: () => boolean; burst?: number; tokens?: Buffer[]; held?: Promise<void> } = {}) {
   const rate = new PeerLimit(monotonicClock, { perSecond: 1, burst });
   const limit = { maxBytes: 1024, rate };
   const handled: string[] = [];
   const answer = answering((error, path) => ({ code: status.ABORTED, details: `${path}: ${String(error)}` }));
   const method = (name: string) =>
-    answer(() => {
+    answer(async () => {
       handled.push(name);
       if (name === 'Approve') throw new Error('no');
+      if (name === 'ListProposals') await held;
       return name === 'FetchTokens' ? { tokens } : {};
     });
   const names = Object.keys(DomainManager.service);
@@ -34,7 +36,10 @@ async function startPort({
     tls: undefined,
     service: DomainManager.service,
     handlers: Object.fromEntries(names.map((name) => [name, method(name)])),
-    limits: Object.fromEntries(names.map((name) => [name, limit])) as never,
+    limits: {
+      ...Object.fromEntries(names.map((name) => [name, limit])),
+      ListProposals: { ...limit, answerBytes: 1024 * 1024 },
+    } as never,
     isServing,
     drainMs: 100,
   });
@@ -184,6 +189,23 @@ test('answers that are not read count as what calls hold: of one peer there are 
   expect(await reader.call(FetchTokens.path, Buffer.alloc(5))).toBe('0');
   for (const session of sessions) session.destroy();
 }, 30_000);
+
+test('calls whose answers may be large count as these from the start: of one peer the oldest of five gives way', async () => {
+  const { promise: held, resolve: answerAll } = Promise.withResolvers<void>();
+  await using port = await startPort({ held });
+  const list = () => codeOf(unary(port.client, DomainManager.service.ListProposals, {}, 10_000));
+  const calls: Promise<status>[] = [];
+  for (let asked = 1; asked <= 5; asked++) {
+    calls.push(list());
+    await expect.poll(() => port.handled.length).toBe(asked);
+  }
+  expect(await calls[0]).toBe(status.RESOURCE_EXHAUSTED);
+  using other = sessionFrom('127.0.0.9', port.address);
+  const ofOther = other.call(DomainManager.service.ListProposals.path, Buffer.alloc(5));
+  await expect.poll(() => port.handled.length).toBe(6);
+  answerAll();
+  expect(await Promise.all([...calls.slice(1), ofOther])).toEqual([0, 0, 0, 0, '0']);
+});
 
 test('a call beside one that proved itself is a stranger as before, and is given up when it does not come', async () => {
   const limit = { maxBytes: 1024, rate: new PeerLimit(monotonicClock, { perSecond: 1, burst: 100 }) };

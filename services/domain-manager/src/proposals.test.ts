@@ -1,4 +1,4 @@
-import { encodeDomainChange, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { encodeDomainChange, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import {
@@ -72,6 +72,47 @@ describe('proposals', () => {
     const { signatures } = Proposal.decode(signed(command(replica, { name: 'ModifyRules', body: rules }), [bob]));
     await proposals.approve((await proposals.list())[1]!.proposalId, signatures[0]!);
     expect((await standing()).standing).toBe('ready');
+  });
+
+  test('who asks for the list while it is read shares the next reading, and has what was stored before he asked', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const { store } = world;
+    const read = store.listProposals.bind(store);
+    let reads = 0;
+    const held: (() => void)[] = [];
+    store.listProposals = async () => {
+      const found = await read();
+      reads++;
+      await new Promise<void>((resolve) => held.push(resolve));
+      return found;
+    };
+    const early = [proposals.list(), proposals.list()];
+    await expect.poll(() => held.length).toBe(1);
+    const rules = command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs: 1 } });
+    const proposal = Proposal.decode(signed(rules, [alice]));
+    const id = proposalId(proposal);
+    await store.putProposal({ ...proposal, proposalId: id, expiresAt: world.clock.now() + DAY }, 64);
+    const late = Array.from({ length: 9 }, () => proposals.list());
+    held[0]!();
+    await expect.poll(() => held.length).toBe(2);
+    held[1]!();
+    const has = (list: readonly { proposalId: string }[]) => list.some((one) => one.proposalId === id);
+    expect((await Promise.all(early)).map(has)).toEqual([false, false]);
+    expect((await Promise.all(late)).every(has)).toBe(true);
+    expect(reads).toBe(2);
+  });
+
+  test('a reading that failed fails nobody who comes after it', async () => {
+    const { proposals } = await foundedReplica();
+    const { store } = world;
+    const read = store.listProposals.bind(store);
+    store.listProposals = async () => {
+      store.listProposals = read;
+      throw new Error('Redis is away');
+    };
+    await expect(proposals.list()).rejects.toThrow('Redis is away');
+    expect(await proposals.list()).toHaveLength(1);
   });
 
   test('a proposal for a generation that has passed is refused, and one that waited becomes failed', async () => {

@@ -71,11 +71,16 @@ interface Verified {
 export class Proposals {
   readonly #deps: ProposalsDeps;
   #proposing: Promise<unknown> = Promise.resolve();
+  #reading: Promise<unknown> = Promise.resolve();
+  /** What begins when `#reading` ends, for everyone who came meanwhile. */
+  #next: Promise<readonly StoredProposal[]> | undefined;
   /**
    * Verification results for the newest token, by all of their inputs: anyone may ask for the list, and a signature
    * takes a millisecond.
    */
   #verified: Verified | undefined;
+  /** By the proposal's id, which is the hash of its command: one with hundreds of operators takes milliseconds. */
+  readonly #isChange = new Map<string, boolean>();
 
   constructor(deps: ProposalsDeps) {
     this.#deps = deps;
@@ -119,9 +124,29 @@ export class Proposals {
   /**
    * What is no proposal, or stands under the id of another, is left out, and so is what is no operator's signature: who
    * writes the store must not keep people from the rest.
+   *
+   * Anyone may ask, and all of it is megabytes: those who come while it is read share the next reading, so that each
+   * has what was stored before he came.
    */
-  async list(): Promise<StoredProposal[]> {
-    return (await this.#deps.store.listProposals()).filter(isGenuine).map((one) => this.#asSigned(one));
+  list(): Promise<readonly StoredProposal[]> {
+    return (this.#next ??= this.#reading.then(() => {
+      this.#next = undefined;
+      const read = this.#read();
+      this.#reading = read.catch(() => {});
+      return read;
+    }));
+  }
+
+  async #read(): Promise<readonly StoredProposal[]> {
+    const stored = await this.#deps.store.listProposals();
+    return stored.filter((one) => this.#isGenuine(one)).map((one) => this.#asSigned(one));
+  }
+
+  /** Whether this can be shown as the proposal of its id, whoever signed it. */
+  #isGenuine({ proposalId: id, command, expiresAt }: StoredProposal): boolean {
+    if (id !== proposalId({ command, signatures: [] }) || !Number.isSafeInteger(expiresAt)) return false;
+    if (this.#isChange.size > 4 * PLACES) this.#isChange.clear();
+    return this.#isChange.getOrInsertComputed(id, () => isDomainChange(command));
   }
 
   #asSigned(stored: StoredProposal): StoredProposal {
@@ -192,7 +217,7 @@ export class Proposals {
 
   async #get(id: string): Promise<StoredProposal> {
     const stored = await this.#deps.store.findProposal(id);
-    if (stored === undefined || !isGenuine(stored))
+    if (stored === undefined || !this.#isGenuine(stored))
       throw new ProposalRefusedError('not-found', 'there is no such proposal, or it expired');
     return this.#asSigned(stored);
   }
@@ -265,9 +290,7 @@ export class Proposals {
   }
 }
 
-/** Whether this can be shown as the proposal of its id, whoever signed it. */
-function isGenuine({ proposalId: id, command, expiresAt }: StoredProposal): boolean {
-  if (id !== proposalId({ command, signatures: [] }) || !Number.isSafeInteger(expiresAt)) return false;
+function isDomainChange(command: Uint8Array): boolean {
   try {
     parseDomainChange(command);
     return true;

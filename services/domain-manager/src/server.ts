@@ -21,6 +21,10 @@ const TOKEN_BYTES = 1024 * 1024;
 const SMALL_BYTES = 4096;
 /** Per peer: workers and frontends look every few seconds, and many of them may be behind one address. */
 const READ_RATE: Rate = { perSecond: 200, burst: 1000 };
+/** Per peer: the list of all proposals may have 3 MiB; a command line that waits for one looks five times a second. */
+const LIST_RATE: Rate = { perSecond: 20, burst: 100 };
+/** Most lists have a few kilobytes. Of a peer four may be under way, and nine of all. */
+const LIST_BYTES = 1024 * 1024;
 /** Per peer: a proposal or a signature is verified before its sender is known, ... */
 const WRITE_RATE: Rate = { perSecond: 20, burst: 50 };
 /** ... and so is a token, which takes longest and which people send only at a recovery. */
@@ -64,7 +68,11 @@ function limits() {
   const writes = new PeerLimit(monotonicClock, WRITE_RATE);
   return {
     FetchTokens: reads,
-    ListProposals: reads,
+    ListProposals: {
+      maxBytes: SMALL_BYTES,
+      answerBytes: LIST_BYTES,
+      rate: new PeerLimit(monotonicClock, LIST_RATE),
+    },
     Status: reads,
     Propose: { maxBytes: TOKEN_BYTES, rate: writes },
     Approve: { maxBytes: SMALL_BYTES, rate: writes },
@@ -99,6 +107,8 @@ function handlersOf({
     }
   };
   const messageOf = (stored: StoredProposal): ProposalMessage => proposalMessage(stored, proposals, waitsFor);
+  /** Of everyone who shares the list. */
+  const messages = new WeakMap<readonly StoredProposal[], ProposalMessage[]>();
   return {
     FetchTokens: answer(async ({ after_generation: after = 0 }) => {
       await refreshIfPossible();
@@ -126,7 +136,7 @@ function handlersOf({
     }),
     ListProposals: answer(async () => {
       await tokens.refresh();
-      return { proposals: (await proposals.list()).map(messageOf) };
+      return { proposals: messages.getOrInsertComputed(await proposals.list(), (list) => list.map(messageOf)) };
     }),
     Status: answer(readStatus),
   };

@@ -10,6 +10,8 @@ import { streamOf, watchOtherStreams } from './streams.ts';
 export interface MethodLimit {
   /** For a request, its size; for a stream, everything until the sender is proven. */
   readonly maxBytes: number;
+  /** What its answer is taken to hold from the start on, if that is more than a call costs by itself. */
+  readonly answerBytes?: number;
   /** Calls per peer. Methods may share a limit. */
   readonly rate: PeerLimit;
 }
@@ -119,7 +121,8 @@ export class Admission implements Disposable {
 
   #await(call: Call): Arrival {
     const { connection, stream, limit } = call;
-    this.#room.add(connection.peer, call, CALL_BYTES);
+    const expected = limit.answerBytes ?? 0;
+    this.#room.add(connection.peer, call, CALL_BYTES + expected);
     let received = 0;
     const count = (chunk: Buffer): void => {
       if (stream.closed) return;
@@ -133,7 +136,8 @@ export class Admission implements Disposable {
     const late = setTimeout(() => refuse(call), ARRIVAL_MS);
     let isOver = false;
     const answered = (): void => {
-      if (!isOver && !stream.closed) this.#room.add(connection.peer, call, stream.writableLength);
+      const more = Math.max(0, stream.writableLength - expected);
+      if (!isOver && !stream.closed) this.#room.add(connection.peer, call, more);
     };
     const over = (): void => {
       isOver = true;
