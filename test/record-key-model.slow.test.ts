@@ -1,9 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { type Exploration, explore } from './model/explore.ts';
-import { type Guards, initialState, keyOf, type State, stepsOf, usesNoneOfHis } from './model/record-key-model.ts';
+import {
+  findsTheirs,
+  type Guards,
+  initialState,
+  keyOf,
+  type State,
+  stepsOf,
+  usesNoneOfHis,
+} from './model/record-key-model.ts';
 
 const timeout = 120_000;
-const all: Guards = { age: true, known: true, floor: true, same: true, ends: true };
+const all: Guards = { age: true, known: true, floor: true, same: true, since: true, ends: true };
 
 function run(guards: Guards, holds: (state: State) => boolean = usesNoneOfHis): Exploration {
   return explore({ initial: initialState, stepsOf: (state) => stepsOf(state, guards), keyOf, holds });
@@ -21,6 +29,14 @@ describe('somebody who left and writes Redis', { timeout }, () => {
     expect(run(all, neverNext).counterexample).toEqual(['he leaves', 'make next', 'make next', 'look']);
   });
 
+  test('and takes it away again, keeps none from it either', () => {
+    expect(run(all, (state) => findsTheirs(state, all)).counterexample).toBeUndefined();
+    const unguarded = { ...all, since: false };
+    expect(run(unguarded, (state) => findsTheirs(state, unguarded)).counterexample?.join()).toMatch(
+      /he leaves,.*he plants 2.*look.*make next/,
+    );
+  });
+
   test('leads it there when a next record key may be older than the one before', () => {
     const { counterexample } = run({ ...all, age: false });
     expect(counterexample).toContain('he leaves');
@@ -28,7 +44,7 @@ describe('somebody who left and writes Redis', { timeout }, () => {
   });
 
   test('leads it there when it forgets when its record key was made', () => {
-    expect(run({ ...all, known: false }).counterexample).toBeDefined();
+    expect(run({ ...all, known: false, since: false }).counterexample).toBeDefined();
   });
 
   test('leads it there, once domain keys are dropped, when resealing carries his record keys along', () => {

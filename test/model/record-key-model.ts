@@ -14,6 +14,11 @@ export interface Guards {
   readonly floor: boolean;
   /** Then the newest must be the very same key still, by its fingerprint. */
   readonly same: boolean;
+  /**
+   * It follows a next one from before he left only on the way to one from after, and takes one from after in the place
+   * of one from before.
+   */
+  readonly since: boolean;
   /** Resealing carries none of his along: each ends with the domain key under which he had it made. */
   readonly ends: boolean;
 }
@@ -69,6 +74,22 @@ export function usesNoneOfHis({ safe, memory }: State): boolean {
   return !safe || memory === undefined || memory.key > 0;
 }
 
+/**
+ * Once Redis holds nothing of his, a frontend that looks comes to the record key that operators have made since he
+ * left, while its domain key tells when; unless he led it beyond its number, where it stays and writes nothing
+ * (docs/recovery.md).
+ */
+export function findsTheirs(state: State, guards: Guards): boolean {
+  const { left, stored, newest, oldest } = state;
+  const theirs = stored[newest - 1]!;
+  const isWhole = oldest <= newest && stored.slice(oldest - 1, newest).every((key) => key > 0);
+  const isBeyond = ((state.memory ?? state.disk)?.newest ?? 0) > newest;
+  if (left === 0 || theirs < Math.max(left, state.kept) || !isWhole || isBeyond || stored.some((key) => key < 0))
+    return true;
+  const [found] = look(state, guards);
+  return found === undefined || found[1].memory?.key === theirs;
+}
+
 export function stepsOf(state: State, guards: Guards): Step[] {
   return [
     ...operatorSteps(state),
@@ -100,6 +121,7 @@ function hisSteps(state: State): Step[] {
   const numbers = stored.map((_, i) => i + 1);
   return numbers.flatMap((number): Step[] => [
     [`he names ${number}`, { ...state, oldest: number }],
+    ...(stored[number - 1]! < 0 ? [[`he takes ${number} away`, withoutHis(state, number)] as const] : []),
     ...Array.from({ length: left - 1 }, (_, i): Step => [
       `he plants ${number} of ${i + 1}`,
       { ...state, stored: stored.with(number - 1, -(i + 1)) },
@@ -107,20 +129,27 @@ function hisSteps(state: State): Step[] {
   ]);
 }
 
+function withoutHis(state: State, number: number): State {
+  return { ...state, stored: state.stored.with(number - 1, 0) };
+}
+
 /** As `FleetRecordKeys` looks; no step if it refuses. */
 function look(state: State, guards: Guards): Step[] {
   const { left, oldest: named, memory, disk } = state;
   const known = memory ?? (guards.floor ? disk : undefined);
+  const isSuperseded =
+    known !== undefined && guards.since && known.madeIn < left && madeIn(state, known.newest) >= left;
   if (
     memory === undefined &&
     known !== undefined &&
     guards.same &&
+    !isSuperseded &&
     known.newest >= named &&
     state.stored[known.newest - 1] !== disk?.key
   )
     return [];
-  let seen = known ?? { oldest: named, newest: named, madeIn: 0 };
-  if (seen.madeIn === 0) seen = { ...seen, madeIn: madeIn(state, seen.newest) };
+  let seen: Followed = known ?? { oldest: named, newest: named, madeIn: 0 };
+  if (seen.madeIn === 0 || isSuperseded) seen = { ...seen, madeIn: madeIn(state, seen.newest) };
   seen = followed(state, seen, guards);
   const oldest = Math.max(named, seen.oldest);
   if (oldest > seen.newest) {
@@ -129,7 +158,7 @@ function look(state: State, guards: Guards): Step[] {
     if (guards.age && !isTrusted) return [];
     seen = followed(state, { oldest, newest: oldest, madeIn: made }, guards);
   }
-  const key = memory?.newest === seen.newest ? memory.key : (state.stored[seen.newest - 1] ?? 0);
+  const key = memory?.newest === seen.newest && !isSuperseded ? memory.key : (state.stored[seen.newest - 1] ?? 0);
   const hasEnded = guards.ends && key < 0 && -key < state.kept && key !== memory?.key;
   if (key === 0 || hasEnded) return [];
   const next = { oldest, newest: seen.newest, madeIn: seen.madeIn };
@@ -144,7 +173,9 @@ function followed(state: State, seen: Followed, guards: Guards): Followed {
   const made = madeIn(state, newest);
   const before = guards.known ? seen.madeIn : madeIn(state, seen.newest);
   const isOlder = guards.age && (made < before || (guards.known && made === 0));
-  return !isThere || isOlder ? seen : followed(state, { ...seen, newest, madeIn: made }, guards);
+  if (!isThere || isOlder) return seen;
+  const further = followed(state, { ...seen, newest, madeIn: made }, guards);
+  return guards.since && made < state.left && further.madeIn < state.left ? seen : further;
 }
 
 /** 0 if nobody knows. */

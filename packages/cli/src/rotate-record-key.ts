@@ -65,9 +65,10 @@ async function foundFrom(keys: FleetRecordKeys, { number, madeIn }: MadeRecordKe
   } catch (cause) {
     if (!(cause instanceof DamagedRecordError)) throw cause;
     if (madeIn === 0) throw new CliError(NOT_OF_THE_FIRST, { cause, exitCode: 2 });
-    throw new CliError(`in Redis there is no record key ${number} that was made in generation ${madeIn}. ${OTHER}`, {
-      cause,
-    });
+    throw new CliError(
+      `in Redis there is no record key ${number} that was made in generation ${madeIn} and is the newest (${cause.message}). ${OTHER}`,
+      { cause },
+    );
   }
 }
 

@@ -87,6 +87,16 @@ export class FleetKey {
     return accessKeyIdOf(own) === accessKeyIdOf(token) && key.equals(await this.#keyIn(token, deadline));
   }
 
+  /** Whether this token holds the same key; then it takes the place of the one that was opened. */
+  async goesOnWith(token: Uint8Array, deadline: number): Promise<boolean> {
+    if (!(await this.isIn(token, deadline))) return false;
+    const { opened } = this;
+    const { state } = this.#deps.domain;
+    assertSealedAsNamed(state, this.#name.name, token);
+    if (opened !== undefined) this.#opened = { ...opened, token, judgedBy: state };
+    return true;
+  }
+
   /** Undefined until it is opened, and once its token is known to be none that frontends made. */
   get opened(): Opened | undefined {
     const opened = this.#opened;

@@ -8,6 +8,7 @@ import { fingerprintOf, type RecordKeyRange, recordKeyName, type RecordKeyStore 
 import type { FollowedKeys, RecordKeyFloor } from './record-key-floor.ts';
 import {
   doesNotOpen,
+  isFromBefore,
   isFromElsewhen,
   isLost,
   isMissing,
@@ -103,9 +104,10 @@ export class RecordKeyFollower {
   }
 
   /** What to write down: nobody who left the domain can have had it made. Undefined unless this is so of the newest. */
-  proven({ oldest, newest, madeIn: generation = 0 }: Seen): FollowedKeys | undefined {
+  proven(seen: Seen): FollowedKeys | undefined {
+    const { oldest, newest, madeIn: generation } = seen;
+    if (generation === undefined || !this.#isProven(seen)) return undefined;
     const earliest = Math.max(1, this.#lastRemoval());
-    if (generation < earliest) return undefined;
     const isProven = (number: number, token: Uint8Array): boolean =>
       number === newest || (number >= oldest && number < newest && this.#madeIn(number, token) >= earliest);
     const written = Object.entries(this.#written()).filter(([number]) => Number(number) >= oldest);
@@ -113,6 +115,10 @@ export class RecordKeyFollower {
       found !== undefined && isProven(number, found.token) ? [[number, fingerprintOf(found.key)]] : [],
     );
     return { oldest, newest, madeIn: generation, fingerprints: Object.fromEntries([...written, ...opened]) };
+  }
+
+  #isProven({ madeIn: generation = 0 }: Seen): boolean {
+    return generation >= Math.max(1, this.#lastRemoval());
   }
 
   async #start(stored: number): Promise<Seen> {
@@ -123,26 +129,58 @@ export class RecordKeyFollower {
     return NONE;
   }
 
-  /** Under its number there may be another by now, which somebody made before he left. */
+  /**
+   * Under its number there may be another by now, which somebody made before he left; or none, because he took away
+   * what he had put there, and what is written under it would be lost with this frontend.
+   */
   async #withNewest(seen: Seen): Promise<Seen> {
     const { oldest, newest, madeIn: generation } = seen;
-    if (this.#keyOf(newest).opened !== undefined) return { ...seen, problem: undefined };
+    const isOpen = this.#keyOf(newest).opened !== undefined;
     const token = await this.#find(newest);
-    if (token === undefined) throw isLost(newest);
-    const { name } = recordKeyName(newest);
-    const isOurs = () => generation === undefined || isMadeIn(this.#state(), { name, token, generation });
     try {
-      if (!(await this.#open(newest, token, isOurs))) throw isReplaced(newest);
+      if (token === undefined) throw isLost(newest);
+      const isOurs = isOpen ? this.#goesOnWith(newest, token) : this.#openAsSeen(seen, token);
+      // What an operator says of a key is exact.
+      const wasUsed = isOpen || this.#written()[newest] !== undefined;
+      if (!(await isOurs) && !(wasUsed && (await this.#isSuperseded(seen, token)))) throw isReplaced(newest);
     } catch (cause) {
-      if (generation === undefined) return withProblem(seen, cause);
+      const isUntold = isOpen && cause instanceof HsmUnavailableError;
+      if (isUntold) return { ...seen, problem: undefined };
+      if (generation === undefined || isOpen) return withProblem(seen, cause);
       throw cause;
     }
-    return generation === undefined ? this.#seenFrom(oldest, newest, token) : { ...seen, problem: undefined };
+    const found = this.#seenFrom(oldest, newest, token);
+    return { ...found, madeIn: found.madeIn ?? generation };
+  }
+
+  #goesOnWith(number: number, token: Uint8Array): Promise<boolean> {
+    return this.#asking(number, async () => this.#keyOf(number).goesOnWith(token, this.#deadline()));
+  }
+
+  #openAsSeen({ newest, madeIn: generation }: Seen, token: Uint8Array): Promise<boolean> {
+    const { name } = recordKeyName(newest);
+    const isOurs = () => generation === undefined || isMadeIn(this.#state(), { name, token, generation });
+    return this.#open(newest, token, isOurs);
+  }
+
+  /**
+   * Whoever left may have had the one made that was followed, and shown it for a moment. Operators, who never saw it,
+   * have made one of the same number since: that one he cannot have.
+   */
+  #isSuperseded({ newest, madeIn: generation = 0 }: Seen, token: Uint8Array): Promise<boolean> {
+    return this.#asking(newest, async () => {
+      const lastRemoval = this.#lastRemoval();
+      if (generation >= lastRemoval || this.#madeIn(newest, token) < lastRemoval) return false;
+      const key = new FleetKey(recordKeyName(newest), { ...this.#deps, assertSame: () => {} });
+      await key.open(token, this.#deadline());
+      this.#keys.set(newest, key);
+      return true;
+    });
   }
 
   /**
    * With the keys that follow. Former frontends may keep keys for future numbers and put them into the store: those are
-   * older than the newest. When one was made whose domain key was dropped, nobody knows.
+   * older than the newest, or than the last removal. When one was made whose domain key was dropped, nobody knows.
    */
   async #followed(seen: Seen): Promise<Seen> {
     const { oldest, newest, madeIn: madeBefore = 0 } = seen;
@@ -155,7 +193,11 @@ export class RecordKeyFollower {
     } catch (cause) {
       return withProblem(seen, cause);
     }
-    return this.#followed(this.#seenFrom(oldest, number, token));
+    const next = this.#seenFrom(oldest, number, token);
+    const further = await this.#followed(next);
+    if (this.#isProven(next) || this.#isProven(further)) return further;
+    for (const one of this.#keys.keys()) if (one > newest) this.#keys.delete(one);
+    return withProblem(seen, isFromBefore(number));
   }
 
   /**

@@ -21,6 +21,13 @@ export function isFromElsewhen(number: number): DamagedRecordError {
   );
 }
 
+/** As a former frontend may have it; or as operators made it just before somebody left. */
+export function isFromBefore(number: number): DamagedRecordError {
+  return new DamagedRecordError(
+    `record key ${number} was made before the last removal, and this frontend did not use it before: whoever left may have put it there. If operators did not make it, remove kf:secret:{record-key-${number}}; replace the record key in any case (docs/recovery.md)`,
+  );
+}
+
 /** As a former frontend may have it, with access to Redis. */
 export function isPlantedAsOldest(number: number, known: number): DamagedRecordError {
   return new DamagedRecordError(
