@@ -41,7 +41,9 @@ export const FrontendConfig = z
     hsmWorkers: z
       .array(hostPort())
       .min(1)
-      .describe('Every hsm-worker of the domain. With only one, no other member can confirm the tokens that it seals.'),
+      .describe(
+        'Every hsm-worker of the domain, each by an address of its own. With only one, no other member can confirm the tokens that it seals.',
+      ),
     domainManagers: z.array(hostPort()).min(1).describe('Where domain tokens are fetched.'),
     redis: RedisConfig.describe('The store of records.'),
     nats: NatsConfig.optional().describe(

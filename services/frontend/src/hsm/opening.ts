@@ -4,7 +4,7 @@ import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
 import {
   anotherConnects,
   type ConfirmedSealingDeps,
-  hasOneMember,
+  isDomainOfOne,
   isEqual,
   isMember,
   isNobodyElse,
@@ -78,7 +78,7 @@ export class ConfirmedOpening {
   #withoutSecond<N extends OpeningCommand>(name: N, [only, ...others]: readonly Found<N>[]): OutputOf<N> {
     if (only === undefined) throw new HsmUnavailableError('nobody-else');
     if (others.length > 0) throw new HsmUnavailableError('unconfirmed');
-    if (!hasOneMember(this.#deps)) this.#deps.events.unconfirmed(name, only.memberId);
+    if (!isDomainOfOne(this.#deps)) this.#deps.events.unconfirmed(name, only.memberId);
     return outputOf(only);
   }
 }

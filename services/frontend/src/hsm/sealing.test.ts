@@ -183,13 +183,18 @@ test('a second member is not waited for beyond the time of the command, and the 
   }
 });
 
-test.each([{ workers: 1 }, { members: ['a'] }])(
-  'a member that has no other to be asked is believed: %o',
-  async (options) => {
+test.each([
+  [{ members: ['a'] }, []],
+  // It may be one address of a fleet, and then a hostile member makes and reseals what it likes.
+  [{ workers: 1 }, ['only a: GenerateBackingKey', 'only a: ResealToken']],
+])(
+  'a member that has no other to be asked is believed, and that is said if the domain has others: %o',
+  async (options, said) => {
     const frontend = start({ a: honest }, options);
     const { token } = await frontend.make();
     expect((await frontend.commands.execute('ResealToken', { token, account }, 0)).token).toEqual(token);
-    expect(frontend.events).toEqual([]);
+    expect(frontend.events).toEqual(said);
+    expect(frontend.hsm.waits).toEqual([]);
   },
 );
 

@@ -120,9 +120,8 @@ export class ConfirmedSealing {
   #mayStandAlone(name: SealingCommand, maker: string): boolean {
     // It may have been removed meanwhile, and that be why nobody else is in reach: frontends make new sessions then.
     if (!isMember(this.#deps, maker)) return false;
-    if (hasOneMember(this.#deps)) return true;
-    if (name === 'ResealToken') throw new HsmUnavailableError('nobody-else');
-    this.#deps.events.unconfirmed(name, maker);
+    if (name === 'ResealToken' && !hasOneMember(this.#deps)) throw new HsmUnavailableError('nobody-else');
+    if (!isDomainOfOne(this.#deps)) this.#deps.events.unconfirmed(name, maker);
     return true;
   }
 }
@@ -132,9 +131,17 @@ export function isMember({ domainState }: Pick<ConfirmedSealingDeps, 'domainStat
   return domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
 }
 
-/** Whether nobody could ever be a witness. */
-export function hasOneMember({ workers, domainState }: Pick<ConfirmedSealingDeps, 'workers' | 'domainState'>): boolean {
-  return workers === 1 || domainState()?.members.length === 1;
+/** Whether nobody that this frontend knows could ever be a witness. */
+export function hasOneMember(deps: Pick<ConfirmedSealingDeps, 'workers' | 'domainState'>): boolean {
+  return deps.workers === 1 || isDomainOfOne(deps);
+}
+
+/**
+ * Whether there is nobody else at all. A frontend with one address of several hsm-workers goes on alone as well,
+ * because the others may be offline members, but that is said.
+ */
+export function isDomainOfOne({ domainState }: Pick<ConfirmedSealingDeps, 'domainState'>): boolean {
+  return domainState()?.members.length === 1;
 }
 
 /**
