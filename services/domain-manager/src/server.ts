@@ -15,8 +15,13 @@ import type { StoredProposal } from './store/store.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
 import { UnconfirmedError } from './witness.ts';
 
-/** A token of 256 members and 4096 domain keys is below 1 MB, as is a proposal that names them. */
-const TOKEN_BYTES = 1024 * 1024;
+/** One that names 256 members, or 1024 operators, is below 1 MB. */
+const PROPOSAL_BYTES = 1024 * 1024;
+/**
+ * The largest has 2.6 MB: 256 members, each in the state, with its wrapped key and in the proposal that admits it, 1024
+ * operators and 4096 domain keys.
+ */
+export const TOKEN_BYTES = 3 * 1024 * 1024;
 /** For queries, and for a signature. */
 const SMALL_BYTES = 4096;
 /** Per peer: workers and frontends look every few seconds, and many of them may be behind one address. */
@@ -74,7 +79,7 @@ function limits() {
       rate: new PeerLimit(monotonicClock, LIST_RATE),
     },
     Status: reads,
-    Propose: { maxBytes: TOKEN_BYTES, rate: writes },
+    Propose: { maxBytes: PROPOSAL_BYTES, rate: writes },
     Approve: { maxBytes: SMALL_BYTES, rate: writes },
     StoreToken: { maxBytes: TOKEN_BYTES, rate: new PeerLimit(monotonicClock, STORE_RATE) },
   };

@@ -1,0 +1,76 @@
+import { encodeDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import { DomainState, MAX_DOMAIN_KEYS, MAX_MEMBERS } from '@keyfleet/shared/domain/state';
+import { TokenBody, TokenEnvelope, TokenHeader } from '@keyfleet/shared/domain/token';
+import { expect, test } from 'vitest';
+import { TOKEN_BYTES } from './server.ts';
+
+const OPERATORS = 1024;
+const signature = Buffer.alloc(96);
+const idOf = (kind: string, i: number) => `${kind}-${i}`.padEnd(128, '-');
+const key = Buffer.alloc(120);
+const members = Array.from({ length: MAX_MEMBERS }, (_, i) => ({
+  memberId: idOf('hsm', i),
+  signingKey: key,
+  agreementKey: key,
+  encapsulationKey: Buffer.alloc(1568),
+}));
+const operators = Array.from({ length: OPERATORS }, (_, i) => ({
+  operatorId: idOf('frontend', i),
+  role: 'service-host' as const,
+  signingKey: key,
+}));
+
+/** A recovery of as many workers as a domain has, under names as long as they may be, signed by all. */
+function largestToken(): Buffer {
+  const fresh = members.slice(1);
+  const command = encodeDomainChange({
+    domain: 'd'.repeat(63),
+    generation: MAX_DOMAIN_KEYS,
+    previousHash: Buffer.alloc(32),
+    preparer: idOf('hsm', 0),
+    nonce: Buffer.alloc(16),
+    name: 'ModifyMembers',
+    body: { admit: fresh, remove: fresh.map(({ memberId }) => memberId) },
+  } as never);
+  const signatures = operators.map(({ operatorId }) => ({ operatorId, signature }));
+  const domainKeys = Array.from({ length: MAX_DOMAIN_KEYS }, (_, i) => ({
+    id: i.toString(16).padStart(32, '0'),
+    createdGeneration: i + 1,
+    createdAt: Date.now(),
+    status: i === MAX_DOMAIN_KEYS - 1 ? ('active' as const) : ('deactivated' as const),
+    afterRemoval: false,
+  }));
+  const state = DomainState.encode({
+    version: 2,
+    domain: 'd'.repeat(63),
+    generation: MAX_DOMAIN_KEYS + 1,
+    madeAt: Date.now(),
+    members,
+    operators,
+    rules: [],
+    domainKeys,
+    backupHorizonMs: 0,
+  });
+  const header = TokenHeader.encode({
+    state,
+    previousHash: Buffer.alloc(32),
+    proposal: Proposal.encode({ command, signatures }),
+    signerId: idOf('hsm', 0),
+    wrappedKeys: members.map(({ memberId }) => ({
+      memberId,
+      ephemeralKey: key,
+      iv: Buffer.alloc(12),
+      sealed: Buffer.alloc(48),
+      encapsulated: Buffer.alloc(1568),
+    })),
+  });
+  // Of each domain key its id and its 32 bytes.
+  const body = TokenBody.encode({ header, iv: Buffer.alloc(12), sealed: Buffer.alloc(MAX_DOMAIN_KEYS * 80) });
+  return TokenEnvelope.encode({ body, signature });
+}
+
+test('the largest token that a recovery makes is not too large to be brought', () => {
+  const { length } = largestToken();
+  expect(length).toBeGreaterThan(2_500_000);
+  expect(length).toBeLessThan(TOKEN_BYTES);
+});
