@@ -139,8 +139,8 @@ export class TokenLog {
 
   /**
    * False if another replica stored this generation first. Throws TokenLogError if `token` does not follow the head,
-   * and whatever `confirm` throws, which runs before the token is stored and returns a member's check of it, if it got
-   * one.
+   * and whatever `confirm` throws, which runs before the token is stored and returns a member's check of it: an empty
+   * one if nobody is to be asked, undefined if nobody could be.
    */
   async append(token: Buffer, confirm: (next: Head) => Promise<Buffer | undefined>): Promise<boolean> {
     const next = this.#verify(token, this.#head);

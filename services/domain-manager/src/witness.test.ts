@@ -200,6 +200,21 @@ describe('one member that holds what the store lost', () => {
     expect(await storing(fork, workers, of, new Set(['hsm-4']))).toBe('true');
   });
 
+  test('still has a token that nobody else confirms wait, if it is to leave: it may be honest, and the maker not', async () => {
+    const of = new TestDomain({ members: 3 });
+    const [leaver, away, hostile] = of.hsms as [Hsm, Hsm, Hsm];
+    const rotated = of.prepare(rotation, of.people, hostile);
+    const forNobody = await sealedForNobody(rotated, (body) => of.identities.get('hsm-3')!.sign(body));
+    const leaving = new Set(['hsm-1']);
+    expect(await storing(forNobody, [workerOf(leaver), workerOf(hostile)], of, leaving)).toBe('UnconfirmedError');
+    expect(await storing(forNobody, [workerOf(leaver), workerOf(away)], of, leaving)).toBe('TokenLogError');
+    expect(await storing(rotated, [workerOf(leaver), workerOf(hostile)], of, leaving)).toBe('true');
+    // Of two, neither waits for one that is to leave.
+    const two = new TestDomain({ members: 2 });
+    const denies = workerOf(two.hsms[1]!, { check: async () => Promise.reject(new WorkerRefusedError('no')) });
+    expect(await storing(two.prepare(rotation), [denies], two, new Set(['hsm-2']))).toBe('true');
+  });
+
   test('was a member before: who is only being admitted holds nothing', async () => {
     const of = new TestDomain({ members: 1 });
     const fresh = [of.newHsm('hsm-2'), of.newHsm('hsm-3')] as const;
@@ -377,6 +392,19 @@ describe('a token that somebody put into the store', () => {
       expect(tokens.head!.state.generation).toBe(generation);
       expect(tokens.page(0)).toHaveLength(generation);
     }
+  });
+
+  test('is believed whatever a member says that the chain removes', async () => {
+    const shrinking = new TestDomain({ members: 2 });
+    const first = shrinking.rotate();
+    const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } };
+    const { store, start } = await finding(first, [denying(shrinking.hsms[1]!), workerOf(shrinking.hsms[0]!)], {
+      of: shrinking,
+    });
+    await store.appendToken(3, shrinking.step(removal));
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(3);
   });
 
   test('makes nobody wait for members that do not answer', async () => {

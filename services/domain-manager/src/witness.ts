@@ -25,7 +25,7 @@ export class UnconfirmedError extends Error {
 export interface WitnessDeps {
   /** The state that the token follows; undefined for the founding one. */
   readonly before: DomainState | undefined;
-  /** Members that the operators have decided to remove: their word does not count. */
+  /** Members that the operators have decided to remove: they hold nothing up where others can tell. */
   readonly removed: ReadonlySet<string>;
   readonly views: readonly WorkerView[];
   readonly events: DomainManagerEvents;
@@ -37,7 +37,7 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * Asks other members than the token's maker until one opens it. Anyone can verify a token, whatever is sealed in it;
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
  * worker's own description only decides who is asked; what counts is a member's signature. Returns that of one who
- * opened it; undefined if nobody could be asked. Throws TokenLogError if all
+ * opened it; an empty one if all others are to leave; undefined if nobody is in reach. Throws TokenLogError if all
  * that answer refuse it, or if one signs that it holds a token which the store lost, and UnconfirmedError if one that
  * is reachable does not answer, or lacks the newest keys and nobody else in reach can tell. If none is in reach, as
  * when every worker is lost, it does not wait.
@@ -49,9 +49,13 @@ export async function assertOthersOpen(
   const parsed = parseToken(token);
   const { signerId } = parsed;
   const place = placeOf(parsed);
-  const { others, veterans } = mayWitness(parsed, before, removed);
+  const { others, veterans } = mayWitness(parsed, before);
+  const stays = ({ memberId }: Pick<Member, 'memberId'>): boolean => !removed.has(memberId);
+  if (others.length > 0 && !others.some(stays)) return NOBODY_TO_ASK;
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
+  const holders = before === undefined ? [] : veterans.filter(stays);
   const refusals: string[] = [];
+  const leaving: string[] = [];
   let unanswered: unknown;
   let confirmed: Buffer | undefined;
   for (const { worker, description } of asked) {
@@ -60,14 +64,16 @@ export async function assertOthersOpen(
     try {
       const check = await worker.check(token);
       // Whom the token admits has no past: it holds nothing that the store lost.
-      verifyCheck(check, members, { domain: state.domain, ...place }, before === undefined ? [] : veterans);
+      verifyCheck(check, members, { domain: state.domain, ...place }, holders);
       confirmed = Buffer.from(check);
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
       if (error instanceof HeldTokenError) throw new TokenLogError(error.message, { cause: error });
-      if (error instanceof WorkerRefusedError || error instanceof DomainError) {
-        refusals.push(`${description.memberId}: ${error.message}`);
-      } else unanswered = error;
+      const { memberId } = description;
+      if (!stays(description)) leaving.push(memberId);
+      else if (error instanceof WorkerRefusedError || error instanceof DomainError)
+        refusals.push(`${memberId}: ${error.message}`);
+      else unanswered = error;
     }
   }
   if (confirmed !== undefined) return confirmed;
@@ -78,6 +84,12 @@ export async function assertOthersOpen(
   }
   if (refusals.length > 0) {
     throw new TokenLogError(`no other member confirms the token that ${signerId} made (${refusals.join('; ')})`);
+  }
+  // It may be honest, and the maker not.
+  if (leaving.length > 0) {
+    throw new UnconfirmedError(
+      `${leaving.join(', ')}, about to leave, denies the token: nobody else in reach can tell`,
+    );
   }
   if (late.length > 0) {
     const names = late.map(({ description }) => description.memberId).join(', ');
@@ -107,7 +119,9 @@ export async function confirmStored(
 ): Promise<boolean> {
   const newest = witnessesOf(tokens, tokens.length);
   if (isCheckedBy(newest.veterans, await store.findCheck(), newest.token)) return true;
-  const opinions = await Promise.all((await views()).map((view) => opinionOf(view, tokens)));
+  // Whom the newest removes has no say in the chain that leads there.
+  const members = (await views()).filter(({ description }) => description && isMember(newest.state, description));
+  const opinions = await Promise.all(members.map((view) => opinionOf(view, tokens)));
   const given = opinions.filter((opinion) => opinion !== undefined);
   const veterans = given.filter(({ isVeteran }) => isVeteran);
   const counted = veterans.length > 0 ? veterans : given;
@@ -178,12 +192,8 @@ function isCheckedBy(members: readonly Member[], check: Buffer | undefined, toke
 }
 
 /** Who may witness the token, and those of them that were members before. */
-function mayWitness(
-  { signerId, state }: DomainToken,
-  before: DomainState | undefined,
-  removed: ReadonlySet<string> = new Set(),
-) {
-  const others = state.members.filter(({ memberId }) => memberId !== signerId && !removed.has(memberId));
+function mayWitness({ signerId, state }: DomainToken, before: DomainState | undefined) {
+  const others = state.members.filter(({ memberId }) => memberId !== signerId);
   const veterans = others.filter((member) => before === undefined || isMember(before, member));
   return { others, veterans };
 }
@@ -192,7 +202,7 @@ function witnessesOf(tokens: readonly Buffer[], generation: number) {
   const parsed = parseToken(tokens[generation - 1]!);
   const before = generation > 1 ? parseToken(tokens[generation - 2]!).state : undefined;
   const token: CheckedToken = { domain: parsed.state.domain, ...placeOf(parsed) };
-  return { signerId: parsed.signerId, token, ...mayWitness(parsed, before) };
+  return { signerId: parsed.signerId, state: parsed.state, token, ...mayWitness(parsed, before) };
 }
 
 /** A member that has just started says no hash while the store does not have its token. */
@@ -234,6 +244,9 @@ function witnessesFor(newest: Place, { others, veterans, views }: Candidates): W
   // Whom this token admits has no keys to compare it with, so it is asked only where no member from before is in reach.
   return { asked: ready, members: others, late };
 }
+
+/** The operators have judged all who could deny the token. */
+const NOBODY_TO_ASK = Buffer.of();
 
 interface ConfirmDeps {
   readonly workers: readonly Worker[];

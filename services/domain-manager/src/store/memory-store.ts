@@ -34,7 +34,7 @@ export class MemoryStore implements DomainStore {
   async appendToken(generation: number, token: Uint8Array, check?: Uint8Array): Promise<boolean> {
     if (this.#tokens.length !== generation - 1) return false;
     this.#tokens.push(Buffer.from(token));
-    this.#check = check && Buffer.from(check);
+    this.#check = check?.length ? Buffer.from(check) : undefined;
     return true;
   }
 
