@@ -1,8 +1,11 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { CLOCK_SKEW_MS, type Hello, sha256 } from '@keyfleet/shared/hsm/session';
 
-/** Per two minutes. A frontend in trouble sends about one a second, and many may share one host key. */
-const MAX_PER_HOST = 2048;
+/**
+ * Per two minutes; 2 MB. A frontend in trouble sends about one a second, a hundred may share one host key, and a
+ * hostile member may refuse what it is sent and pass it on: that must not use up the places of genuine hellos.
+ */
+const MAX_PER_HOST = 16_384;
 
 /**
  * The recently answered hellos, so that none is answered twice. Hellos from any other time are refused for their time.
@@ -28,7 +31,11 @@ export class HelloMemory {
     if (!this.isFresh(message, hello)) return false;
     const { hostId, issuedAt } = hello;
     const ofHost = this.#answered.getOrInsertComputed(hostId, () => new Map<string, number>());
-    for (const [name, at] of ofHost) if (!this.#isOfNow(at)) ofHost.delete(name);
+    // The oldest came first, give or take what clocks differ.
+    for (const [name, at] of ofHost) {
+      if (this.#isOfNow(at)) break;
+      ofHost.delete(name);
+    }
     if (ofHost.size >= MAX_PER_HOST) return false;
     ofHost.set(nameOf(message), issuedAt);
     return true;
