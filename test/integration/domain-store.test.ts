@@ -1,11 +1,12 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { reportField } from '@keyfleet/shared/reseal-queue';
-import { proposalAt, resealProgressAt, storeAt } from '@keyfleet/shared/stored/names';
+import { proposalAt, proposalsAt, resealProgressAt, storeAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { describeDomainStore } from '../../services/domain-manager/src/store/store.contract.ts';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
+import type { StoredProposal } from '@keyfleet/domain-manager/store/store';
 
 describe('the domain store in Redis', () => {
   const redis = useRedis();
@@ -19,18 +20,35 @@ describe('the domain store in Redis', () => {
 
   test('a value of another type among the proposals keeps nobody from the others', async () => {
     const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
-    const proposal = {
-      proposalId: 'ab'.repeat(32),
-      command: Buffer.from('x'),
-      signatures: [],
-      expiresAt: Date.now() + 60_000,
-    };
+    const [proposal, other] = [newProposal('ab'), newProposal('cd')];
     await store.putProposal(proposal, 8);
-    const other = { ...proposal, proposalId: 'cd'.repeat(32) };
     await store.putProposal(other, 8);
     const [shown] = await store.listProposals();
     await redis.client.set(proposalAt(domain, other.proposalId), 'x');
     expect(await store.listProposals()).toEqual([shown]);
+  });
+
+  test('a proposal whose place among the others is gone has it again when it is proposed or signed', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const [proposal, other] = ['ab', 'cd'].map((digits) => newProposal(digits));
+    await store.putProposal(proposal!, 2);
+    await redis.client.zrem(proposalsAt(domain), proposal!.proposalId);
+    expect(await store.listProposals()).toEqual([]);
+    const signed = { ...proposal!, signatures: [{ operatorId: 'bob', signature: Buffer.from('b') }] };
+    expect(await store.putProposal(signed, 1)).toBe(true);
+    const operators = (await store.listProposals())[0]!.signatures.map(({ operatorId }) => operatorId);
+    expect(operators.toSorted()).toEqual(['alice', 'bob']);
+    expect(await store.putProposal(other!, 1)).toBe(false);
+  });
+
+  test('a domain-manager whose clock is ahead drops no proposal of the others', async () => {
+    const options = { domain: (domain = randomUUID()), storeId: () => '' };
+    const proposal = newProposal('ab');
+    const store = new RedisStore(redis.writes, systemClock, options);
+    await store.putProposal(proposal, 8);
+    const ahead = new RedisStore(redis.writes, { now: () => Date.now() + 8 * 24 * 3_600_000 }, options);
+    await ahead.putProposal(newProposal('cd'), 8);
+    expect((await store.listProposals()).map(({ proposalId }) => proposalId)).toContain(proposal.proposalId);
   });
 
   const begun = { pass: '1', shards: '2', startedAt: '1' };
@@ -87,6 +105,12 @@ describe('the domain store in Redis', () => {
     return [new RedisStore(redis.writes, systemClock, options), resealProgressAt(domain, 2), dropped];
   }
 });
+
+function newProposal(digits: string): StoredProposal {
+  const signatures = [{ operatorId: 'alice', signature: Buffer.from('a') }];
+  const expiresAt = Date.now() + 60_000;
+  return { proposalId: digits.repeat(32), command: Buffer.from('x'), signatures, expiresAt };
+}
 
 async function expectToBeginAnew(store: RedisStore): Promise<void> {
   expect(await store.findReseal(2)).toBeUndefined();

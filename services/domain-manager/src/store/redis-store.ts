@@ -44,16 +44,21 @@ if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 return 1`;
 
-/** KEYS: index, proposal. ARGV: id, command, expiresAt, now, limit, then pairs of operator id and signature. */
+/**
+ * KEYS: index, proposal. ARGV: id, command, expiresAt, limit, then pairs of operator id and signature. Redis' clock
+ * decides what has expired, as it does for the proposals themselves. One that somebody else took from the index has its
+ * place again.
+ */
 const PUT_PROPOSAL = `
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[4])
-if redis.call('EXISTS', KEYS[2]) == 0 then
-  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[5]) then return 0 end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1] .. '000')
+local isListed = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not isListed and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
+if not isListed or redis.call('EXISTS', KEYS[2]) == 0 then
   redis.call('HSET', KEYS[2], 'command', ARGV[2], 'expiresAt', ARGV[3])
   redis.call('PEXPIREAT', KEYS[2], ARGV[3])
   redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
 end
-for i = 6, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   if redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) == 1 then redis.call('HDEL', KEYS[2], 'failure') end
 end
 return 1`;
@@ -177,7 +182,7 @@ export class RedisStore implements DomainStore {
     const { proposalId, command, expiresAt, signatures } = proposal;
     const keys = [proposalsAt(this.#domain), proposalAt(this.#domain, proposalId)];
     const signed = signatures.flatMap(({ operatorId, signature }) => [operatorId, Buffer.from(signature)]);
-    const numbers = [expiresAt, this.#clock.now(), limit].map(String);
+    const numbers = [expiresAt, limit].map(String);
     const values = [proposalId, Buffer.from(command), ...numbers, ...signed];
     const put = (client: RedisCommands) => client.eval(PUT_PROPOSAL, keys.length, ...keys, ...values);
     return (await this.#writes.write(keys[0]!, put)) === 1;
