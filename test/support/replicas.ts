@@ -5,7 +5,7 @@ import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
 import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
 import { Sightings } from '@keyfleet/domain-manager/sightings';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
-import { confirmStored } from '@keyfleet/domain-manager/witness';
+import { confirmStored } from '@keyfleet/domain-manager/stored-witness';
 import { surveyWorkers } from '@keyfleet/domain-manager/worker-survey';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
 import { randomBytes } from 'node:crypto';

@@ -12,7 +12,7 @@ import { Round } from './round.ts';
 import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
-import { confirmStored } from './witness.ts';
+import { confirmStored } from './stored-witness.ts';
 import { surveyWorkers } from './worker-survey.ts';
 import type { Worker } from './workers.ts';
 

@@ -1,6 +1,5 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
-import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
-import { signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
+import { signHeld } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -9,16 +8,14 @@ import {
   rotation,
   sealedForNobody,
   sealedNotFor,
-  signedBy,
   TestDomain,
-  testSealKey,
   withOtherKeys,
 } from '../../../test/support/domain.ts';
+import { workerOf } from '../../../test/support/witnesses.ts';
 import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
-import { DeniedTokenError, TokenLog, TokenLogError } from './token-log.ts';
-import { assertOthersConfirm, confirmStored } from './witness.ts';
-import { surveyWorkers } from './worker-survey.ts';
+import { TokenLog } from './token-log.ts';
+import { assertOthersConfirm } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
@@ -30,20 +27,6 @@ beforeAll(async () => {
   good = domain.prepare(rotation, domain.people, maker);
   endsTheDomain = await sealedForNobody(good, (body) => domain.identities.get('hsm-1')!.sign(body));
 });
-
-/** An hsm-worker as the domain-manager sees it; `change`: what a hostile one does differently. */
-function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
-  const check = async (token: Uint8Array) => {
-    try {
-      return hsm.check(token);
-    } catch (cause) {
-      throw new WorkerRefusedError((cause as Error).message, { cause });
-    }
-  };
-  const install = async (tokens: readonly Uint8Array[]) => (hsm.install(tokens), hsm.describe());
-  const activate = async () => hsm.describe();
-  return { address: hsm.memberId, describe: async () => hsm.describe(), check, install, activate, ...change } as Worker;
-}
 
 /** A member that does not take the newest token: a hostile maker sealed it wrongly for it, or its disk is full. */
 function lateOne(hsm: Hsm, of = domain): Worker {
@@ -258,160 +241,4 @@ test('a member that has not even the token before is waited for where nobody els
   const token = two.prepare(rotation);
   const [first, other] = two.hsms as [Hsm, Hsm];
   expect(await storing(token, [workerOf(first), lateOne(other, two)], two)).toBe('true');
-});
-
-describe('a token that somebody put into the store', () => {
-  const checkOf = (hsm: Hsm, token = good): Buffer => hsm.check(token);
-  const denying = (hsm: Hsm): Worker =>
-    workerOf(hsm, { check: async () => Promise.reject(new WorkerRefusedError('cannot-open')) });
-
-  /** A domain-manager with these workers, and a store in which the second token lies. */
-  async function finding(
-    token: Buffer,
-    workers: readonly Worker[],
-    { check, of = domain }: { check?: Uint8Array; of?: TestDomain } = {},
-  ) {
-    const { anchor, clock } = of;
-    const store = new MemoryStore(clock);
-    await store.appendToken(1, of.tokens[0]!);
-    await store.appendToken(2, token, check);
-    const views = () => surveyWorkers(workers, undefined);
-    const confirm = (tokens: readonly Buffer[]) => confirmStored(tokens, { views, store, events });
-    const start = () => new TokenLog({ store, anchor, confirmStored: confirm, clock, monotonicClock: clock });
-    return { store, start };
-  }
-  const found = async (...args: Parameters<typeof finding>): Promise<string> => {
-    const tokens = (await finding(...args)).start();
-    const error = await tokens.refresh().catch((problem: unknown) => problem as Error);
-    // Whoever denies the second holds the first.
-    expect(tokens.generation).toBe(error === undefined ? 2 : 1);
-    return error === undefined ? 'believed' : error instanceof DeniedTokenError ? 'Denied' : error.name;
-  };
-
-  test('is not believed if members in reach cannot open it, whoever signed a check of something else', async () => {
-    const workers = [workerOf(maker), workerOf(second), workerOf(third)];
-    expect(await found(endsTheDomain, workers)).toBe('Denied');
-    const otherDomain = new TestDomain({ members: 3 });
-    const checks = [
-      checkOf(second),
-      otherDomain.hsms[1]!.check(otherDomain.prepare(rotation)),
-      Buffer.from('rubbish'),
-      signCheck({ domain: 'test', memberId: 'hsm-1', tokenHash: parseToken(endsTheDomain).hash }, (message) =>
-        domain.identities.get('hsm-1')!.sign(message),
-      ),
-    ];
-    for (const check of checks) expect(await found(endsTheDomain, workers, { check })).toBe('Denied');
-    expect(await found(good, workers)).toBe('believed');
-  });
-
-  test('is believed by the check beside it, so a member that lies keeps no domain-manager from starting', async () => {
-    expect(await found(good, [workerOf(maker), denying(second)])).toBe('Denied');
-    expect(await found(good, [workerOf(maker), denying(second)], { check: checkOf(second) })).toBe('believed');
-    expect(await found(good, [denying(second), workerOf(third)])).toBe('believed');
-    const { store, start } = await finding(good, [denying(second), workerOf(third)]);
-    await start().refresh();
-    expect(await store.findCheck()).toEqual(third.check(good));
-  });
-
-  test('is believed if nobody can say: none is in reach, or all have just started', async () => {
-    const justStarted = lateOne(second);
-    expect(await found(good, [workerOf(maker), justStarted])).toBe('believed');
-    expect(await found(good, [])).toBe('believed');
-  });
-
-  test('is believed if those in reach hold later ones, which the store lost', async () => {
-    const ahead = new TestDomain({ members: 3 });
-    const [token] = [ahead.rotate(), ahead.rotate()];
-    expect(
-      await found(
-        token!,
-        ahead.hsms.map((hsm) => workerOf(hsm)),
-        { of: ahead },
-      ),
-    ).toBe('believed');
-  });
-
-  test('makes no member open it again each time that somebody asks, and is forgotten once it is removed', async () => {
-    let asked = 0;
-    const check = async (token: Uint8Array) => (asked++, workerOf(second).check(token));
-    const { store, start } = await finding(endsTheDomain, [workerOf(second, { check })]);
-    const tokens = start();
-    for (let i = 0; i < 3; i++) await expect(tokens.refresh()).rejects.toThrow('a domain token 2 that hsm-1 made');
-    expect(asked).toBe(1);
-    domain.clock.advance(5_000);
-    await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
-    expect(asked).toBe(2);
-    const load = store.loadTokens.bind(store);
-    Object.assign(store, { loadTokens: async (after: number) => (after === 0 ? (await load(0, 9)).slice(0, 1) : []) });
-    await tokens.refresh();
-    expect(tokens.generation).toBe(1);
-  });
-
-  test('is denied also if another lies on top of it, and those before it count', async () => {
-    const owned = domain.identities.get('hsm-1')!;
-    const opensForItself = sealedNotFor(['hsm-2', 'hsm-3'], good, owned);
-    const hostile = domain.newHsm('hsm-1', owned.seal(testSealKey));
-    hostile.install([domain.tokens[0]!, opensForItself]);
-    const binding = { generation: 2, previousHash: tokenHash(opensForItself) };
-    const onTop = hostile.prepare(signedBy(domain.command(rotation, binding), domain.people), opensForItself);
-    const { store, start } = await finding(opensForItself, [workerOf(second), workerOf(third)]);
-    await store.appendToken(3, onTop);
-    const tokens = start();
-    await expect(tokens.refresh()).rejects.toThrow('a domain token 2 that hsm-1 made');
-    expect(tokens.generation).toBe(1);
-  });
-
-  test('is denied by who signs that it holds another of that generation', async () => {
-    const forking = new TestDomain({ members: 3 });
-    const [genuine] = [forking.rotate()];
-    const other = await sealedForNobody(genuine, (body) => forking.identities.get('hsm-1')!.sign(body));
-    const workers = forking.hsms.slice(1).map((hsm) => workerOf(hsm));
-    expect(await found(other, workers, { of: forking })).toBe('Denied');
-    expect(await found(genuine, workers, { of: forking })).toBe('believed');
-  });
-
-  test('is asked about again once it was believed because nobody could say, and is no longer, if members deny it', async () => {
-    const asked = new TestDomain({ members: 3 });
-    const honest = asked.prepare(rotation);
-    const hostile = await sealedForNobody(honest, (body) => asked.identities.get('hsm-1')!.sign(body));
-    for (const [token, generation] of [
-      [hostile, 1],
-      [honest, 2],
-    ] as const) {
-      const reach: Worker[] = [];
-      const { start } = await finding(token, reach, { of: asked });
-      const tokens = start();
-      await tokens.refresh();
-      expect(tokens.generation).toBe(2);
-      // One at a time, so that members take the first.
-      expect(tokens.page(0)).toHaveLength(1);
-      reach.push(workerOf(asked.hsms[1]!));
-      asked.clock.advance(5_000);
-      await tokens.refresh().catch(() => {});
-      expect(tokens.generation).toBe(generation);
-      expect(tokens.head!.state.generation).toBe(generation);
-      expect(tokens.page(0)).toHaveLength(generation);
-    }
-  });
-
-  test('is believed whatever a member says that the chain removes', async () => {
-    const shrinking = new TestDomain({ members: 2 });
-    const first = shrinking.rotate();
-    const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } };
-    const { store, start } = await finding(first, [denying(shrinking.hsms[1]!), workerOf(shrinking.hsms[0]!)], {
-      of: shrinking,
-    });
-    await store.appendToken(3, shrinking.step(removal));
-    const tokens = start();
-    await tokens.refresh();
-    expect(tokens.generation).toBe(3);
-  });
-
-  test('makes nobody wait for members that do not answer', async () => {
-    const check = () => new Promise<never>(() => {});
-    const { start } = await finding(good, [workerOf(second, { check })]);
-    const tokens = start();
-    await tokens.refresh();
-    expect(tokens.generation).toBe(0);
-  });
 });

@@ -1,0 +1,109 @@
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { isMember, type Member } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { type CheckedToken, HeldTokenError, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
+import type { DomainManagerEvents } from './events.ts';
+import type { TokenStore } from './store/store.ts';
+import { DeniedTokenError } from './token-log.ts';
+import { mayWitness } from './witness.ts';
+import type { WorkerView } from './worker-survey.ts';
+import { type Worker, WorkerRefusedError } from './workers.ts';
+
+export interface StoredWitnessDeps {
+  readonly views: () => Promise<readonly WorkerView[]>;
+  readonly store: Pick<TokenStore, 'findCheck' | 'putCheck'>;
+  readonly events: DomainManagerEvents;
+}
+
+/**
+ * Whether the newest of these tokens, a chain from the founding one that was found in the store, is confirmed; false if
+ * nobody can say, as when all are just being started. Anyone who writes to the store may have put tokens there that
+ * nobody was asked about. A check that lies beside the newest suffices, if a member from before signed it. Else members
+ * are asked, each about the token after those that it holds, and the first confirmation of the newest is stored. One
+ * that confirms outweighs whatever others say: a member that lies must not keep a domain-manager from following the
+ * domain. Throws DeniedTokenError if members deny a token and none confirms it or a later one.
+ */
+export async function confirmStored(
+  tokens: readonly Buffer[],
+  { views, events, store }: StoredWitnessDeps,
+): Promise<boolean> {
+  const newest = witnessesOf(tokens, tokens.length);
+  if (isCheckedBy(newest.veterans, await store.findCheck(), newest.token)) return true;
+  // Whom the newest removes has no say in the chain that leads there.
+  const members = (await views()).filter(({ description }) => description && isMember(newest.state, description));
+  const opinions = await Promise.all(members.map((view) => opinionOf(view, tokens)));
+  const given = opinions.filter((opinion) => opinion !== undefined);
+  const veterans = given.filter(({ isVeteran }) => isVeteran);
+  const counted = veterans.length > 0 ? veterans : given;
+  const [best] = counted
+    .filter(({ check }) => check !== undefined)
+    .toSorted((one, other) => other.generation - one.generation);
+  if (best?.generation === tokens.length) {
+    await store.putCheck(best.generation, best.check!);
+    return true;
+  }
+  const denials = counted.filter(
+    ({ denial, generation }) => denial !== undefined && generation > (best?.generation ?? 0),
+  );
+  for (const { worker, signerId, denial } of denials) events.tokenNotConfirmed(worker, signerId, denial);
+  if (denials.length === 0) return false;
+  const lowest = denials.toSorted((one, other) => one.generation - other.generation)[0]!;
+  const said = denials
+    .filter(({ generation }) => generation === lowest.generation)
+    .map(({ memberId, denial }) => `${memberId}: ${denial!.message}`);
+  throw new DeniedTokenError(
+    `the store holds a domain token ${lowest.generation} that ${lowest.signerId} made, and no other member confirms it (${said.join('; ')}): see docs/recovery.md, "A domain token that nobody confirms"`,
+    lowest.generation,
+  );
+}
+
+/** What a member says of one token. */
+interface Opinion {
+  readonly worker: Worker;
+  readonly memberId: string;
+  readonly generation: number;
+  readonly signerId: string;
+  readonly isVeteran: boolean;
+  readonly check?: Buffer;
+  readonly denial?: Error;
+}
+
+/** Of the token after those that it holds. Undefined if it cannot say, or if its word does not count. */
+async function opinionOf({ worker, description }: WorkerView, tokens: readonly Buffer[]): Promise<Opinion | undefined> {
+  // A member that has just started has no keys to compare.
+  if (description === undefined || description.generation === 0) return undefined;
+  const generation = Math.min(description.generation + 1, tokens.length);
+  const { signerId, token, others, veterans } = witnessesOf(tokens, generation);
+  const isVeteran = isMember({ members: veterans }, description);
+  if (!isVeteran && !isMember({ members: others }, description)) return undefined;
+  const { memberId } = description;
+  const about = { worker, memberId, generation, signerId, isVeteran };
+  try {
+    const check = Buffer.from(await worker.check(tokens[generation - 1]!));
+    verifyCheck(check, [description], token);
+    return { ...about, check };
+  } catch (error) {
+    // If it holds a later one, the store has lost tokens, which says nothing of this one.
+    if (error instanceof HeldTokenError) return error.generation > generation ? undefined : { ...about, denial: error };
+    if (error instanceof WorkerRefusedError || error instanceof DomainError) return { ...about, denial: error };
+    return undefined;
+  }
+}
+
+function isCheckedBy(members: readonly Member[], check: Buffer | undefined, token: CheckedToken): boolean {
+  if (check === undefined) return false;
+  try {
+    verifyCheck(check, members, token);
+    return true;
+  } catch (error) {
+    if (error instanceof DomainError) return false;
+    throw error;
+  }
+}
+
+function witnessesOf(tokens: readonly Buffer[], generation: number) {
+  const parsed = parseToken(tokens[generation - 1]!);
+  const before = generation > 1 ? parseToken(tokens[generation - 2]!).state : undefined;
+  const token: CheckedToken = { domain: parsed.state.domain, ...placeOf(parsed) };
+  return { signerId: parsed.signerId, state: parsed.state, token, ...mayWitness(parsed, before) };
+}

@@ -1,0 +1,16 @@
+import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
+import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+
+/** An hsm-worker as the domain-manager sees it; `change`: what a hostile one does differently. */
+export function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
+  const check = async (token: Uint8Array) => {
+    try {
+      return hsm.check(token);
+    } catch (cause) {
+      throw new WorkerRefusedError((cause as Error).message, { cause });
+    }
+  };
+  const install = async (tokens: readonly Uint8Array[]) => (hsm.install(tokens), hsm.describe());
+  const activate = async () => hsm.describe();
+  return { address: hsm.memberId, describe: async () => hsm.describe(), check, install, activate, ...change } as Worker;
+}
