@@ -30,6 +30,13 @@ test('what a frontend that is gone told no longer counts, and goes', async () =>
   expect(await redis.client.pttl(name)).toBeGreaterThan(0);
 });
 
+test('what is dated ahead, which no frontend told, does not count and goes: it would stay for ever', async () => {
+  const name = ratesAt(alice);
+  await redis.client.hset(name, 'ahead', `${Date.now() + 3_600_000} {"CreateKey":9}`, 'odd', '9e15 no count');
+  expect(await asked().exchange(alice, {})).not.toContainEqual({ CreateKey: 9 });
+  expect(await redis.client.hmget(name, 'ahead', 'odd')).toEqual([null, null]);
+});
+
 test('two frontends share a rate through Redis', async () => {
   // Each ends its windows itself, too, a second after its start.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });

@@ -181,7 +181,7 @@ return 'done'`,
   ],
   /**
    * KEYS: rates. ARGV: the sender, its rates, for how many milliseconds they count. Returns the other senders' rates
-   * that still count.
+   * that still count. One that is dated ahead was not told by a frontend, and would count for ever.
    */
   kfExchangeRates: [
     1,
@@ -192,7 +192,7 @@ local told = {}
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local at, asked = string.match(all[i + 1], '^(%d+) (.*)$')
-  if not at or now - tonumber(at) > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], all[i])
+  if not at or math.abs(now - tonumber(at)) > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], all[i])
   elseif all[i] ~= ARGV[1] then table.insert(told, asked) end
 end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
