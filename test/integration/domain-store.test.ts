@@ -1,6 +1,6 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { reportField } from '@keyfleet/shared/reseal-queue';
-import { proposalAt, proposalsAt, resealProgressAt, storeAt } from '@keyfleet/shared/stored/names';
+import { leaseAt, proposalAt, proposalsAt, resealProgressAt, storeAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -49,6 +49,23 @@ describe('the domain store in Redis', () => {
     const ahead = new RedisStore(redis.writes, { now: () => Date.now() + 8 * 24 * 3_600_000 }, options);
     await ahead.putProposal(newProposal('cd'), 8);
     expect((await store.listProposals()).map(({ proposalId }) => proposalId)).toContain(proposal.proposalId);
+  });
+
+  test('a lease that no replica can have written holds nobody up', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const name = leaseAt(domain);
+    for (const write of [
+      () => redis.client.set(name, 'without end'),
+      () => redis.client.set(name, 'too long', 'PX', 60_000),
+      () => redis.client.hset(name, 'another', 'type'),
+    ]) {
+      await redis.client.del(name);
+      await write();
+      expect(await store.holdLease('one', 5_000)).toBe(true);
+      expect(await store.holdLease('two', 5_000)).toBe(false);
+    }
+    await redis.client.persist(name);
+    expect(await store.holdLease('two', 5_000)).toBe(true);
   });
 
   const begun = { pass: '1', shards: '2', startedAt: '1' };

@@ -72,10 +72,12 @@ redis.call('DEL', KEYS[2])`;
 const SET_OUTCOME = `
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end`;
 
-/** KEYS: lease. ARGV: holder, ttl. */
+/** KEYS: lease. ARGV: holder, ttl. No replica of ours wrote what lasts longer than a lease, or is no text. */
 const HOLD_LEASE = `
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+local left = redis.call('PTTL', KEYS[1])
+if left > 0 and left <= tonumber(ARGV[2]) and redis.call('TYPE', KEYS[1]).ok == 'string' then
+  if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
