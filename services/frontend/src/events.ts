@@ -5,6 +5,7 @@ import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { AuditFullError } from './audit/sink.ts';
 import type { ConfirmationEvents } from './hsm/sealing.ts';
+import { DamagedRecordError } from './store/store.ts';
 
 /** One function for each event in a frontend, which logs it. A repeated problem is logged once. */
 export class FrontendEvents implements ConfirmationEvents {
@@ -34,6 +35,12 @@ export class FrontendEvents implements ConfirmationEvents {
     this.#countConfirmation('nobody');
     if (this.#said.isNew(`unconfirmed ${command}`, maker))
       this.#log.warn({ command, maker }, 'a stored token is used that no second HSM has seen: none is in reach');
+  }
+  /** Whoever was given something under the one key is refused by frontends that have the other. */
+  fleetKeyProblem(problem: unknown): void {
+    if (!(problem instanceof DamagedRecordError)) return;
+    if (this.#said.isNew('fleet keys', problem))
+      this.#log.error({ err: problem }, 'a key that frontends share was replaced in Redis');
   }
   domainManagerProblem(address: string, error: unknown): void {
     this.#log.warn({ address, err: error }, 'domain-manager not usable');

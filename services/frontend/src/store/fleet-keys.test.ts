@@ -43,6 +43,42 @@ test('keys of two purposes are two', async () => {
   expect(one.key.export()).not.toEqual(two.key.export());
 });
 
+test('a key that somebody removed is put back by whoever uses it, so that who starts has the same', async () => {
+  const { open, store } = newFleet();
+  const keys = open();
+  const { domainKeyId, key } = await keys.newest(DEADLINE);
+  await store.dropFleetKey('private', domainKeyId);
+  await keys.putBack();
+  expect((await open().newest(DEADLINE)).key).toEqual(key);
+});
+
+test('a key that was removed and made again is named by whoever uses the one before', async () => {
+  const { open, store } = newFleet();
+  const keys = open();
+  const { domainKeyId, key } = await keys.newest(DEADLINE);
+  await store.dropFleetKey('private', domainKeyId);
+  const other = await open().newest(DEADLINE);
+  expect(other.key.equals(key)).toBe(false);
+  await expect(keys.putBack()).rejects.toThrow(`kf:fleet-keys:{private} ${domainKeyId} is another key`);
+  expect((await open().newest(DEADLINE)).key).toEqual(other.key);
+});
+
+test('a key that is not accepted any more, or was forgotten, is not put back', async () => {
+  const { open, store, time, rotate } = newFleet();
+  const keys = open();
+  const { domainKeyId } = await keys.newest(DEADLINE);
+  rotate();
+  time.now = 48 * HOUR;
+  await store.dropFleetKey('private', domainKeyId);
+  await keys.putBack();
+  expect(await store.findFleetKey('private', domainKeyId)).toBeUndefined();
+  const newest = await keys.newest(DEADLINE);
+  keys.forget();
+  await store.dropFleetKey('private', newest.domainKeyId);
+  await keys.putBack();
+  expect(await store.listFleetKeys('private')).toEqual([]);
+});
+
 test('a rotation makes another key at once, and the former opens for 36 hours more', async () => {
   const { open, time, rotate } = newFleet();
   const keys = open();

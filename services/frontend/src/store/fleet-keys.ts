@@ -15,6 +15,7 @@ const LIVES_MS = 36 * 3_600_000 + CHANGEOVER_MS;
 /** While workers change over to a new domain key: how long the previous key is used before they are asked again. */
 const ASK_AGAIN_MS = 2_000;
 const ATTEMPTS = 5;
+const PUT_BACK_MS = 60_000;
 
 /** The purpose of the keys. */
 export interface FleetKeysName {
@@ -64,7 +65,7 @@ export class FleetKeys {
   readonly #monotonic: Clock;
   readonly #finding = new SingleFlight<FleetKey>();
   readonly #opening = new Map<string, Promise<KeyObject | undefined>>();
-  #opened = new Map<string, KeyObject>();
+  #opened = new Map<string, Opened>();
   /** The state that `acceptedUntil` was computed from. Times are by the clock, in milliseconds since the epoch. */
   #judged: DomainState | undefined;
   #acceptedUntil: ReadonlyMap<string, number> = new Map();
@@ -80,8 +81,8 @@ export class FleetKeys {
   /** The key for making new things. Almost always cached; otherwise a promise. */
   newest(deadline: number): FleetKey | Promise<FleetKey> {
     const { id } = activeDomainKey(this.#state());
-    const key = this.#opened.get(id);
-    if (key !== undefined) return { domainKeyId: id, key };
+    const opened = this.#opened.get(id);
+    if (opened !== undefined) return { domainKeyId: id, key: opened.key };
     const meanwhile = this.#meanwhile;
     if (meanwhile?.insteadOf === id && this.#monotonic.now() < meanwhile.until) return meanwhile.key;
     return this.#finding.run(() => this.#findNewest(id, deadline));
@@ -92,7 +93,7 @@ export class FleetKeys {
    */
   find(domainKeyId: string, deadline: number): KeyObject | undefined | Promise<KeyObject | undefined> {
     const state = this.#state();
-    if (this.accepts(domainKeyId)) return this.#opened.get(domainKeyId) ?? this.#open(domainKeyId, deadline);
+    if (this.accepts(domainKeyId)) return this.#opened.get(domainKeyId)?.key ?? this.#open(domainKeyId, deadline);
     const isKnown = state.domainKeys.some(({ id }) => id === domainKeyId);
     return isKnown ? undefined : this.#findNew(domainKeyId, deadline);
   }
@@ -107,6 +108,22 @@ export class FleetKeys {
   forget(): void {
     this.#opened = new Map();
     this.#meanwhile = undefined;
+  }
+
+  /**
+   * Puts back what is missing in the store: a frontend that starts would make another key, and each would refuse what
+   * the other's callers were given. Throws DamagedRecordError if another is there.
+   */
+  async putBack(): Promise<void> {
+    const { store } = this.#deps;
+    const { name } = this.#name;
+    for (const [id, opened] of this.#opened) {
+      const stored = await store.findFleetKey(name, id);
+      // Meanwhile it may have been dropped, or all of them forgotten for another store.
+      if (this.#opened.get(id) !== opened || !this.accepts(id)) continue;
+      if (stored === undefined) await store.insertFleetKey(name, id, opened.token);
+      else if (Buffer.compare(stored, opened.token) !== 0) throw isAnother(name, id);
+    }
   }
 
   #state(): DomainState {
@@ -196,13 +213,19 @@ export class FleetKeys {
     const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
     const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
     secretAccessKey.fill(0);
-    if (this.accepts(domainKeyId)) this.#opened.set(domainKeyId, key);
+    if (this.accepts(domainKeyId)) this.#opened.set(domainKeyId, { key, token });
     return key;
   }
 
   #sealedFor(domainKeyId: string): { readonly accessKeyId: string; readonly principal: string } {
     return { accessKeyId: `keyfleet-${this.#name.name}/${domainKeyId}`, principal: FLEET_PRINCIPAL };
   }
+}
+
+/** What was opened, and from what. */
+interface Opened {
+  readonly key: KeyObject;
+  readonly token: Uint8Array;
 }
 
 const SEALING_KEY_LENGTH = 32;
@@ -232,12 +255,26 @@ export class Fleet {
   forget(): void {
     for (const keys of this.#all) keys.forget();
   }
+
+  /** Looks each minute whether the store still has the keys that this frontend uses. */
+  startPuttingBack(onProblem: (problem: unknown) => void): Disposable {
+    const timer = setInterval(() => {
+      for (const keys of this.#all) void keys.putBack().catch(onProblem);
+    }, PUT_BACK_MS).unref();
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
 }
 
 /** Whether no party that has left can have had anything sealed under this domain key. */
 function isSinceRemoval(state: DomainState, domainKeyId: string): boolean {
   const key = state.domainKeys.find(({ id }) => id === domainKeyId);
   return key !== undefined && key.createdGeneration >= (newestAfterRemoval(state)?.createdGeneration ?? 0);
+}
+
+function isAnother(name: string, domainKeyId: string): DamagedRecordError {
+  return new DamagedRecordError(
+    `kf:fleet-keys:{${name}} ${domainKeyId} is another key than this frontend uses: it was removed, and made again.`,
+  );
 }
 
 function isForeign(name: string, domainKeyId: string): DamagedRecordError {

@@ -58,7 +58,7 @@ interface RecordKeepers {
 
 /** The records in Redis, with recent reads cached in memory. */
 export async function startStore(assembly: Assembly, connections: RedisConnections, { domain, hsm }: RecordKeepers) {
-  const { config, clock, resources } = assembly;
+  const { config, clock, events, resources } = assembly;
   const { client, writer, durability } = connections;
   const { dataDir } = config;
   const floor = await openRecordKeyFloor({ dataDir, domain: domain.name, storeId: () => guard.id });
@@ -98,6 +98,7 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
   const identities = new Identities({ ...ofIam, store: iam, clock });
   const users = new StoredUsers({ ...ofIam, iam, partition: config.partition });
   const fleet = new Fleet({ store: secrets, hsm, domain, clock });
+  resources.use(fleet.startPuttingBack((problem) => events.fleetKeyProblem(problem)));
   return {
     guard,
     feed,
