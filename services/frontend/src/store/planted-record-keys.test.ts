@@ -40,6 +40,43 @@ describe('a former frontend that had record keys made in advance, and writes Red
     await expect(open(racing).makeNext()).rejects.toThrow('Remove kf:secret:{record-key-2}');
   });
 
+  test('does not have hundreds opened at every look, however many it puts there', async () => {
+    const planted = new Map<string, Uint8Array>();
+    const { state } = domain;
+    hsm.sealsUnder = state.domainKeys[0]!.id;
+    for (let number = 2; number < 200; number++) {
+      const accessKeyId = `keyfleet-record-key-${number}/${hsm.sealsUnder}`;
+      const made = await hsm.execute('GenerateCredential', { accessKeyId, principal: 'keyfleet:frontends' });
+      planted.set(`record-key-${number}`, made.token);
+    }
+    hsm.sealsUnder = domain.active;
+    const stored = secrets.findSecret.bind(secrets);
+    let reads = 0;
+    secrets.findSecret = async (name) => {
+      reads++;
+      return planted.get(name) ?? stored(name);
+    };
+    const execute = hsm.execute.bind(hsm);
+    let opened = 0;
+    const atWork = open();
+    await atWork.find(1);
+    hsm.execute = (async (...input: Parameters<typeof execute>) => {
+      opened++;
+      return execute(...input);
+    }) as typeof hsm.execute;
+    now += LOOK_AGAIN_MS;
+    reads = 0;
+    await expect(atWork.look()).rejects.toThrow('record key 2');
+    expect(await atWork.find(1)).toBeDefined();
+    expect(opened).toBeLessThan(4);
+    expect(reads).toBeLessThan(25);
+    // Operators make the next one in their place: it is followed.
+    planted.clear();
+    const { number } = await open().makeNext();
+    now += LOOK_AGAIN_MS;
+    expect(await atWork.look()).toMatchObject({ newest: number });
+  });
+
   test('and a worker that has not heard of its removal: what it makes is not stored', async () => {
     hsm.sealsUnder = domain.state.domainKeys[0]!.id;
     await expect(open().makeNext()).rejects.toThrow('has another domain token than the newest');
