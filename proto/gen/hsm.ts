@@ -5,6 +5,8 @@ import type { ActivateRequest as _keyfleet_hsm_v1_ActivateRequest, ActivateReque
 import type { CheckRequest as _keyfleet_hsm_v1_CheckRequest, CheckRequest__Output as _keyfleet_hsm_v1_CheckRequest__Output } from './keyfleet/hsm/v1/CheckRequest.ts';
 import type { CheckResponse as _keyfleet_hsm_v1_CheckResponse, CheckResponse__Output as _keyfleet_hsm_v1_CheckResponse__Output } from './keyfleet/hsm/v1/CheckResponse.ts';
 import type { DescribeRequest as _keyfleet_hsm_v1_DescribeRequest, DescribeRequest__Output as _keyfleet_hsm_v1_DescribeRequest__Output } from './keyfleet/hsm/v1/DescribeRequest.ts';
+import type { FetchHeldTokenRequest as _keyfleet_hsm_v1_FetchHeldTokenRequest, FetchHeldTokenRequest__Output as _keyfleet_hsm_v1_FetchHeldTokenRequest__Output } from './keyfleet/hsm/v1/FetchHeldTokenRequest.ts';
+import type { FetchHeldTokenResponse as _keyfleet_hsm_v1_FetchHeldTokenResponse, FetchHeldTokenResponse__Output as _keyfleet_hsm_v1_FetchHeldTokenResponse__Output } from './keyfleet/hsm/v1/FetchHeldTokenResponse.ts';
 import type { Frame as _keyfleet_hsm_v1_Frame, Frame__Output as _keyfleet_hsm_v1_Frame__Output } from './keyfleet/hsm/v1/Frame.ts';
 import type { HsmClient as _keyfleet_hsm_v1_HsmClient, HsmDefinition as _keyfleet_hsm_v1_HsmDefinition } from './keyfleet/hsm/v1/Hsm.ts';
 import type { HsmDescription as _keyfleet_hsm_v1_HsmDescription, HsmDescription__Output as _keyfleet_hsm_v1_HsmDescription__Output } from './keyfleet/hsm/v1/HsmDescription.ts';
@@ -27,6 +29,8 @@ export interface ProtoGrpcType {
         CheckRequest: MessageTypeDefinition<_keyfleet_hsm_v1_CheckRequest, _keyfleet_hsm_v1_CheckRequest__Output>
         CheckResponse: MessageTypeDefinition<_keyfleet_hsm_v1_CheckResponse, _keyfleet_hsm_v1_CheckResponse__Output>
         DescribeRequest: MessageTypeDefinition<_keyfleet_hsm_v1_DescribeRequest, _keyfleet_hsm_v1_DescribeRequest__Output>
+        FetchHeldTokenRequest: MessageTypeDefinition<_keyfleet_hsm_v1_FetchHeldTokenRequest, _keyfleet_hsm_v1_FetchHeldTokenRequest__Output>
+        FetchHeldTokenResponse: MessageTypeDefinition<_keyfleet_hsm_v1_FetchHeldTokenResponse, _keyfleet_hsm_v1_FetchHeldTokenResponse__Output>
         Frame: MessageTypeDefinition<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output>
         Hsm: SubtypeConstructor<typeof grpc.Client, _keyfleet_hsm_v1_HsmClient> & { service: _keyfleet_hsm_v1_HsmDefinition }
         HsmDescription: MessageTypeDefinition<_keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_HsmDescription__Output>

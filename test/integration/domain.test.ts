@@ -5,7 +5,9 @@ import { Hsm } from '@keyfleet/proto';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { unary } from '@keyfleet/proto/unary';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
+import { boundTo, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { expect, test } from 'vitest';
+import { startGrpcWorker } from '../../services/domain-manager/src/grpc-worker.ts';
 
 async function describeWorker(fleet: Fleet, index: number): Promise<HsmDescription__Output> {
   const client = new Hsm(`127.0.0.1:${fleet.workerPorts[index]}`, credentials.createInsecure());
@@ -92,4 +94,28 @@ test('the domain still rotates without NATS and with a restarted Redis', async (
   await fleet.redis.kill();
   await fleet.redis.restart();
   await settled(fleet, generation + 2);
+});
+
+test('a domain token that one member was brought behind the back of all others is stored, also when that was killed', async () => {
+  await using fleet = await newFleet();
+  await fleet.startAll();
+  await fleet.found();
+  await settled(fleet, 1);
+  using client = new DomainManagerClient(fleet.manager(), plaintextPeers.credentials);
+  const known = await client.getDomain(fleet.anchor);
+  const { tokens } = await client.getChain(fleet.anchor);
+  await fleet.managers[0]!.end('SIGKILL');
+  {
+    const address = `127.0.0.1:${fleet.workerPorts[0]}`;
+    const caller = { credentials: plaintextPeers.credentials, domain: known.state.domain, scheduler: fleet.scheduler };
+    using worker = startGrpcWorker(address, caller);
+    const { memberId } = await worker.describe();
+    const unsigned = newProposal({ ...boundTo(known, memberId), name: 'RotateDomainKeys', body: {} });
+    const token = await worker.prepare(Proposal.encode(signProposal(unsigned, fleet.scheduler)), tokens.at(-1));
+    await worker.install([token]);
+  }
+  await fleet.workers[0]!.end('SIGKILL');
+  fleet.workers[0]!.start();
+  fleet.managers[0]!.start();
+  await settled(fleet, 2);
 });

@@ -46,6 +46,11 @@ export class LocalWorker implements Worker {
   installFails = false;
   /** Handed out instead of the token that it should make. */
   forged: Buffer | undefined;
+  /** Given out instead of the token that it holds. */
+  gives: Buffer | undefined;
+  /** How often it was asked for that. */
+  given = 0;
+  #held: Uint8Array = Buffer.of();
   /** Its false statements about itself. */
   claims: Partial<ReturnType<Hsm['describe']>> = {};
 
@@ -68,7 +73,14 @@ export class LocalWorker implements Worker {
   }
   async install(tokens: readonly Uint8Array[]) {
     if (this.installFails) throw new Error('killed');
-    return this.#reach(() => (this.hsm.install(tokens), this.#said()));
+    return this.#reach(() => {
+      this.#held = this.hsm.install(tokens);
+      return this.#said();
+    });
+  }
+  async heldToken() {
+    this.given++;
+    return this.#reach(() => this.gives ?? this.#held);
   }
   async activate(generation: number) {
     return this.#reach(() => (this.hsm.activate(generation), this.#said()));

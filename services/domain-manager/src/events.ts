@@ -66,6 +66,13 @@ export class DomainManagerEvents {
       this.#log.warn({ worker: address, err: error, omitted }, 'a worker did not take the newest domain token'),
     );
   }
+  /** Somebody had it made and installed, and stored it nowhere; or the store lost it. */
+  heldTokenStored({ address }: Worker, generation: number): void {
+    this.#log.warn({ worker: address, generation }, 'a domain token that only members held is stored now');
+  }
+  heldTokenNotStored({ address }: Worker, error: unknown): void {
+    this.#log.warn({ worker: address, err: error }, 'a member holds a newer domain token, which cannot be stored');
+  }
   /** What it says is not signed: it may be wrong, lie, or somebody alters its answers. */
   memberIsLate({ address }: Worker, problem: string): void {
     this.#log.warn({ worker: address, problem }, 'a member does not change over to the newest domain key');

@@ -70,6 +70,10 @@ export function startGrpcWorker(address: string, { credentials, domain, schedule
         await refusable(unary(client, Hsm.service.InstallDomainTokens, request, INSTALL_TIMEOUT_MS)),
       );
     },
+    async heldToken() {
+      const { token } = await unary(client, Hsm.service.FetchHeldToken, {}, TIMEOUT_MS);
+      return token ?? NOTHING;
+    },
     async activate(generation) {
       const request = { generation, call: await signed('ActivateDomainKey', Buffer.from(String(generation))) };
       return descriptionOf(await refusable(unary(client, Hsm.service.ActivateDomainKey, request, TIMEOUT_MS)));

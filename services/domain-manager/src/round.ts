@@ -7,6 +7,7 @@ import { isSettled, latenessOf } from './changeover.ts';
 import type { DueWork } from './due-work.ts';
 import type { DomainManagerEvents } from './events.ts';
 import { executeLeave, executeProposal, leaversOf, ProposalFailedError } from './execute.ts';
+import { HeldToken } from './held-token.ts';
 import { distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { Proposals } from './proposals.ts';
@@ -56,8 +57,11 @@ export class Round {
   /** Which members were logged as late for which domain key. */
   readonly #named = new Set<string>();
 
+  readonly #held: HeldToken;
+
   constructor(deps: RoundDeps) {
     this.#deps = deps;
+    this.#held = new HeldToken(deps);
   }
 
   /** The workers after this replica's last round; empty before the first. */
@@ -72,6 +76,7 @@ export class Round {
     await tokens.refresh();
     this.#views = await surveyWorkers(workers, tokens.head);
     await this.#distribute();
+    if (await this.#held.store(this.#views)) await this.#surveyAndDistribute();
     await this.#executeReady();
     await this.#rotateWhenDue();
     await this.#reseal();

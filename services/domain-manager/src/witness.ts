@@ -142,7 +142,7 @@ function witnessesFor(newest: Place, { others, veterans, views }: Candidates): W
 /** The operators have judged all who could deny the token. */
 const NOBODY_TO_ASK = Buffer.of();
 
-interface ConfirmDeps {
+export interface ConfirmDeps extends DistributionDeps {
   readonly workers: readonly Worker[];
   readonly proposals: Pick<Proposals, 'list' | 'decided'>;
 }
@@ -153,7 +153,7 @@ interface ConfirmDeps {
  */
 export async function assertOthersConfirm(
   next: Head,
-  { workers, proposals, ...deps }: DistributionDeps & ConfirmDeps,
+  { workers, proposals, ...deps }: ConfirmDeps,
 ): Promise<Buffer | undefined> {
   const { tokens, events } = deps;
   const { head } = tokens;

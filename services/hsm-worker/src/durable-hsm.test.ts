@@ -21,7 +21,8 @@ async function newMember() {
   const hsm = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
   const identityFile = join(folder.path, 'identity');
   const events = { tokenInstalled: () => {} };
-  const member = new DurableHsm({ hsm, identityFile, publishIdentity: async () => {}, events });
+  const heldTokenFile = join(folder.path, 'held-token');
+  const member = new DurableHsm({ hsm, identityFile, heldTokenFile, publishIdentity: async () => {}, events });
   await member.install(domain.tokens);
   const file = () => readFile(identityFile);
   return {
@@ -29,6 +30,7 @@ async function newMember() {
     hsm,
     member,
     file,
+    heldFile: () => readFile(heldTokenFile),
     /** The HSM that a crash would leave. */
     restarted: async (): Promise<Hsm> => domain.newHsm('hsm-1', await file()),
     breakDisk: () => mkdir(`${identityFile}.new`),
@@ -49,6 +51,19 @@ test('a member says that it has a token only once a crash cannot take it back', 
   expect((await installing).generation).toBe(2);
   expect(member.describe().generation).toBe(2);
   expect((await signed).state?.generation).toBe(2);
+});
+
+test('a member keeps the token that it installed last for those who lack it, also over a crash', async () => {
+  await using world = await newMember();
+  const { domain, member, heldFile } = world;
+  expect(member.heldToken).toEqual(domain.tokens[0]);
+  domain.rotate();
+  domain.rotate();
+  await member.install(domain.tokens);
+  expect(member.heldToken).toEqual(domain.tokens[2]);
+  expect(await heldFile()).toEqual(domain.tokens[2]);
+  await expect(member.install(domain.tokens.slice(0, 1))).rejects.toThrow('older');
+  expect(member.heldToken).toEqual(domain.tokens[2]);
 });
 
 test('a token that is installed already is not written again, unless the last write failed', async () => {

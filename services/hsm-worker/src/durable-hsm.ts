@@ -8,6 +8,9 @@ import { writeDurably } from '@keyfleet/shared/durable-file';
 export interface DurableHsmOptions {
   readonly hsm: Hsm;
   readonly identityFile: string;
+  readonly heldTokenFile: string;
+  /** What is in that file. */
+  readonly heldToken?: Uint8Array | undefined;
   /** Writes the public part where operators find it. */
   readonly publishIdentity: () => Promise<void>;
   readonly events: Pick<WorkerEvents, 'tokenInstalled'>;
@@ -22,9 +25,11 @@ export class DurableHsm {
   #remembered: HsmDescription;
   /** The last write failed: the disk may hold another identity. */
   #unwritten = false;
+  #heldToken: Uint8Array | undefined;
 
   constructor(options: DurableHsmOptions) {
     this.#options = options;
+    this.#heldToken = options.heldToken;
     this.#remembered = options.hsm.describe();
   }
 
@@ -68,6 +73,14 @@ export class DurableHsm {
     });
     this.#checking = checked.catch(() => {});
     return checked;
+  }
+
+  /**
+   * The newest token that it installed. Whoever has a scheduler's key, or stands between, may bring it one that is
+   * stored nowhere: the domain goes on only from that, and without its bytes the HSM has no keys after a restart.
+   */
+  get heldToken(): Uint8Array | undefined {
+    return this.#heldToken;
   }
 
   activate(generation: number): HsmDescription {
@@ -117,10 +130,14 @@ export class DurableHsm {
   }
 
   async #install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
-    const { hsm, events } = this.#options;
+    const { hsm, heldTokenFile, events } = this.#options;
     const before = this.#remembered.generation;
-    hsm.install(tokens);
-    if (this.#unwritten || !isDeepStrictEqual(hsm.describe(), this.#remembered)) await this.#remember();
+    this.#heldToken = hsm.install(tokens);
+    if (this.#unwritten || !isDeepStrictEqual(hsm.describe(), this.#remembered)) {
+      this.#unwritten = true;
+      await writeDurably(heldTokenFile, this.#heldToken);
+      await this.#remember();
+    }
     const description = this.describe();
     // Before it is a member it follows the chain but installs nothing.
     if (description.domain !== '' && description.generation !== before)

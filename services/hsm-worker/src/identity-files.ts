@@ -14,6 +14,11 @@ export function identityFileOf({ dataDir }: WorkerConfig): string {
   return join(dataDir, 'identity');
 }
 
+/** See `DurableHsm.heldToken`. It needs no protection: whoever gets it verifies it. */
+export function heldTokenFileOf({ dataDir }: WorkerConfig): string {
+  return join(dataDir, 'held-token');
+}
+
 /** An existing file is opened or the start fails: a new identity in its place would not be the member. */
 export async function openHsm(config: WorkerConfig, anchor: TrustAnchor, onKeysLost: () => void): Promise<Hsm> {
   const identityFile = identityFileOf(config);

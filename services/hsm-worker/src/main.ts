@@ -1,5 +1,6 @@
 import { newTokenSource } from '@keyfleet/proto/token-source';
 import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
+import { readIfThere } from '@keyfleet/shared/durable-file';
 import { startNotices } from '@keyfleet/shared/notices';
 import { loadTrustAnchor, runService, type ServiceContext } from '@keyfleet/shared/service';
 import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
@@ -9,7 +10,7 @@ import { disconnectAll, newClusters } from './clusters.ts';
 import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';
-import { identityFileOf, openHsm, writePublicIdentity } from './identity-files.ts';
+import { heldTokenFileOf, identityFileOf, openHsm, writePublicIdentity } from './identity-files.ts';
 import { DurableHsm } from './durable-hsm.ts';
 import { startWorkerServer } from './server.ts';
 import { startSessions } from './start-sessions.ts';
@@ -46,7 +47,9 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const publishIdentity = () => writePublicIdentity(config, hsm);
   await publishIdentity();
 
-  const durableHsm = new DurableHsm({ hsm, identityFile: identityFileOf(config), publishIdentity, events });
+  const [identityFile, heldTokenFile] = [identityFileOf(config), heldTokenFileOf(config)];
+  const heldToken = await readIfThere(heldTokenFile);
+  const durableHsm = new DurableHsm({ hsm, identityFile, heldTokenFile, heldToken, publishIdentity, events });
   const signWhenDurable = (message: Uint8Array) => durableHsm.signWhenDurable(message);
   const { sessions, rsaKeyPairs } = startSessions(config, {
     hsm,

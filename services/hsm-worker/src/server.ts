@@ -50,6 +50,8 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<A
 
 /** Rates per peer. Public data is cheap, ... */
 const DESCRIBE_RATE: Rate = { perSecond: 100, burst: 500 };
+/** ... but a token, of up to megabytes, which is rarely asked for, ... */
+const HELD_RATE: Rate = { perSecond: 1, burst: 10 };
 /** ... a signed call costs a verification before its caller is known, ... */
 const CALL_RATE: Rate = { perSecond: 20, burst: 100 };
 /** ... and these calls also read megabytes before that. A domain-manager sends tokens one page after the other. */
@@ -73,6 +75,7 @@ function limits() {
   const handshakes = new PeerLimit(monotonicClock, HANDSHAKE_RATE);
   return {
     Describe: { maxBytes: CALL_BYTES, rate: describe },
+    FetchHeldToken: { maxBytes: CALL_BYTES, rate: new PeerLimit(monotonicClock, HELD_RATE) },
     NegotiateSession: { maxBytes: HANDSHAKE_BYTES, rate: handshakes },
     Execute: { maxBytes: HANDSHAKE_BYTES, rate: handshakes },
     PrepareDomainToken: { maxBytes: TOKENS_BYTES, rate: tokens },
@@ -99,6 +102,7 @@ function handlersOf(
   });
   return {
     Describe: domainCall(() => descriptionOf(hsm.describe())),
+    FetchHeldToken: domainCall(() => ({ token: Buffer.from(hsm.heldToken ?? empty) })),
     NegotiateSession: sessionCall(async ({ hello = empty }) => {
       const answer = await sessions.negotiate(hello);
       events.sessionNegotiated();

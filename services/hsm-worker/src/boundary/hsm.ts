@@ -196,23 +196,26 @@ export class Hsm {
 
   /**
    * Verifies `tokens`, oldest first, against what is installed (or the trust anchor) and opens the newest; only then
-   * changes anything. Skips tokens before the installed one. Throws `DomainError`, in which case nothing has changed.
+   * changes anything. Skips tokens before the installed one. Returns the one that is installed now. Throws
+   * `DomainError`, in which case nothing has changed.
    */
-  install(tokens: readonly Uint8Array[]): void {
+  install(tokens: readonly Uint8Array[]): Uint8Array {
     const { verified, read } = this.#follow(tokens);
+    const newest = read.at(-1)!;
     const before = this.#installed;
-    if (before !== undefined && before.state.generation === verified.state.generation) return;
+    if (before !== undefined && before.state.generation === verified.state.generation) return newest.bytes;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
     const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
-    const after = serves ? this.#opened(read.at(-1)!, verified, this.#heldBefore(read)) : undefined;
+    const after = serves ? this.#opened(newest, verified, this.#heldBefore(read)) : undefined;
     this.#installed = after;
     this.#verified = verified;
     this.#confirmed = new Map();
     this.#prepared.forgetUpTo(verified.state.generation);
     if (after !== undefined) this.#wasMember = true;
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
+    return newest.bytes;
   }
 
   /**

@@ -6,6 +6,8 @@ import type { ActivateRequest as _keyfleet_hsm_v1_ActivateRequest, ActivateReque
 import type { CheckRequest as _keyfleet_hsm_v1_CheckRequest, CheckRequest__Output as _keyfleet_hsm_v1_CheckRequest__Output } from '../../../keyfleet/hsm/v1/CheckRequest.ts';
 import type { CheckResponse as _keyfleet_hsm_v1_CheckResponse, CheckResponse__Output as _keyfleet_hsm_v1_CheckResponse__Output } from '../../../keyfleet/hsm/v1/CheckResponse.ts';
 import type { DescribeRequest as _keyfleet_hsm_v1_DescribeRequest, DescribeRequest__Output as _keyfleet_hsm_v1_DescribeRequest__Output } from '../../../keyfleet/hsm/v1/DescribeRequest.ts';
+import type { FetchHeldTokenRequest as _keyfleet_hsm_v1_FetchHeldTokenRequest, FetchHeldTokenRequest__Output as _keyfleet_hsm_v1_FetchHeldTokenRequest__Output } from '../../../keyfleet/hsm/v1/FetchHeldTokenRequest.ts';
+import type { FetchHeldTokenResponse as _keyfleet_hsm_v1_FetchHeldTokenResponse, FetchHeldTokenResponse__Output as _keyfleet_hsm_v1_FetchHeldTokenResponse__Output } from '../../../keyfleet/hsm/v1/FetchHeldTokenResponse.ts';
 import type { Frame as _keyfleet_hsm_v1_Frame, Frame__Output as _keyfleet_hsm_v1_Frame__Output } from '../../../keyfleet/hsm/v1/Frame.ts';
 import type { HsmDescription as _keyfleet_hsm_v1_HsmDescription, HsmDescription__Output as _keyfleet_hsm_v1_HsmDescription__Output } from '../../../keyfleet/hsm/v1/HsmDescription.ts';
 import type { InstallRequest as _keyfleet_hsm_v1_InstallRequest, InstallRequest__Output as _keyfleet_hsm_v1_InstallRequest__Output } from '../../../keyfleet/hsm/v1/InstallRequest.ts';
@@ -47,6 +49,15 @@ export interface HsmClient extends grpc.Client {
   Execute(options?: grpc.CallOptions): grpc.ClientDuplexStream<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output>;
   execute(metadata: grpc.Metadata, options?: grpc.CallOptions): grpc.ClientDuplexStream<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output>;
   execute(options?: grpc.CallOptions): grpc.ClientDuplexStream<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output>;
+  
+  FetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
+  FetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
+  FetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
+  FetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
+  fetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
+  fetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
+  fetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
+  fetchHeldToken(argument: _keyfleet_hsm_v1_FetchHeldTokenRequest, callback: grpc.requestCallback<_keyfleet_hsm_v1_FetchHeldTokenResponse__Output>): grpc.ClientUnaryCall;
   
   InstallDomainTokens(argument: _keyfleet_hsm_v1_InstallRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
   InstallDomainTokens(argument: _keyfleet_hsm_v1_InstallRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_keyfleet_hsm_v1_HsmDescription__Output>): grpc.ClientUnaryCall;
@@ -95,6 +106,8 @@ export interface HsmHandlers extends grpc.UntypedServiceImplementation {
   
   Execute: grpc.handleBidiStreamingCall<_keyfleet_hsm_v1_Frame__Output, _keyfleet_hsm_v1_Frame>;
   
+  FetchHeldToken: grpc.handleUnaryCall<_keyfleet_hsm_v1_FetchHeldTokenRequest__Output, _keyfleet_hsm_v1_FetchHeldTokenResponse>;
+  
   InstallDomainTokens: grpc.handleUnaryCall<_keyfleet_hsm_v1_InstallRequest__Output, _keyfleet_hsm_v1_HsmDescription>;
   
   LeaveDomain: grpc.handleUnaryCall<_keyfleet_hsm_v1_LeaveRequest__Output, _keyfleet_hsm_v1_HsmDescription>;
@@ -110,6 +123,7 @@ export interface HsmDefinition extends grpc.ServiceDefinition {
   CheckDomainToken: MethodDefinition<_keyfleet_hsm_v1_CheckRequest, _keyfleet_hsm_v1_CheckResponse, _keyfleet_hsm_v1_CheckRequest__Output, _keyfleet_hsm_v1_CheckResponse__Output>
   Describe: MethodDefinition<_keyfleet_hsm_v1_DescribeRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_DescribeRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
   Execute: MethodDefinition<_keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame, _keyfleet_hsm_v1_Frame__Output, _keyfleet_hsm_v1_Frame__Output>
+  FetchHeldToken: MethodDefinition<_keyfleet_hsm_v1_FetchHeldTokenRequest, _keyfleet_hsm_v1_FetchHeldTokenResponse, _keyfleet_hsm_v1_FetchHeldTokenRequest__Output, _keyfleet_hsm_v1_FetchHeldTokenResponse__Output>
   InstallDomainTokens: MethodDefinition<_keyfleet_hsm_v1_InstallRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_InstallRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
   LeaveDomain: MethodDefinition<_keyfleet_hsm_v1_LeaveRequest, _keyfleet_hsm_v1_HsmDescription, _keyfleet_hsm_v1_LeaveRequest__Output, _keyfleet_hsm_v1_HsmDescription__Output>
   NegotiateSession: MethodDefinition<_keyfleet_hsm_v1_NegotiateRequest, _keyfleet_hsm_v1_NegotiateResponse, _keyfleet_hsm_v1_NegotiateRequest__Output, _keyfleet_hsm_v1_NegotiateResponse__Output>

@@ -1,0 +1,48 @@
+import type { WorkerView } from './worker-survey.ts';
+import type { HsmDescription } from './workers.ts';
+import { assertOthersConfirm, type ConfirmDeps } from './witness.ts';
+
+/** How often one worker is asked: it may lie, and to look at what it gives may cost others a check. */
+const ASK_AGAIN_MS = 60_000;
+
+/**
+ * The next token, where members hold it and the store lacks it. Whoever has a scheduler's key may have one made and
+ * installed, and store it nowhere: no change could follow, because members go on from what they hold. Anyone may bring
+ * a token; here its holder does.
+ */
+export class HeldToken {
+  readonly #deps: ConfirmDeps;
+  /** By address. */
+  readonly #askedAt = new Map<string, number>();
+
+  constructor(deps: ConfirmDeps) {
+    this.#deps = deps;
+  }
+
+  /** Stores it if others confirm it. Returns whether it did. */
+  async store(views: readonly WorkerView[]): Promise<boolean> {
+    const { tokens, clock, events } = this.#deps;
+    const next = tokens.generation + 1;
+    for (const { worker, standing, description } of views) {
+      if (standing !== 'member' || !saysThatItHolds(next, description!)) continue;
+      const now = clock.now();
+      if (Math.abs(now - (this.#askedAt.get(worker.address) ?? -Infinity)) < ASK_AGAIN_MS) continue;
+      this.#askedAt.set(worker.address, now);
+      try {
+        const token = Buffer.from(await worker.heldToken());
+        await tokens.append(token, (head) => assertOthersConfirm(head, this.#deps));
+        if (tokens.generation < next) continue;
+        events.heldTokenStored(worker, next);
+        return true;
+      } catch (error) {
+        events.heldTokenNotStored(worker, error);
+      }
+    }
+    return false;
+  }
+}
+
+/** A member that has just started asks for its newest token again, and says no hash until it has that. */
+function saysThatItHolds(next: number, { generation, tokenHash }: HsmDescription): boolean {
+  return generation === next || (generation === next - 1 && tokenHash.length === 0);
+}
