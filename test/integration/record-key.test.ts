@@ -184,6 +184,29 @@ test('a record key that somebody puts in the place of the newest is not taken fo
   expect((await rotate()).exitCode).toBe(0);
 });
 
+test.each(['999999999', 'rubbish', ['a list']])(
+  'a fence that somebody put up, %j, keeps no record key from being replaced',
+  async (fence) => {
+    const place = 'kf:record-fence:{0}';
+    await redis.del(place);
+    await (typeof fence === 'string' ? redis.set(place, fence) : redis.rpush(place, ...fence));
+    const once = kmsClient(cluster, { maxAttempts: 1 });
+    const made = await once.send(new CreateKeyCommand({})).then(
+      () => 'made',
+      (error: Error) => error.name,
+    );
+    once.destroy();
+    expect(made).toBe(fence === '999999999' ? 'DependencyTimeoutException' : 'made');
+    const { out } = await runKeyfleet('doctor', ...everything());
+    expect(out).toMatch(
+      /NOT WELL +record key: kf:record-fence:\{0\} is .* no frontend can write a record. Somebody put that there/,
+    );
+    expect((await rotate()).exitCode).toBe(0);
+    expect(await redis.get(place)).toBe(`${(await storedKeys()).at(-1)}`);
+    expect(await newKey()).toBeDefined();
+  },
+);
+
 /** Where all is, for the command line. */
 function everything(): string[] {
   const { host, domain, redis } = cliOptionsOf(cluster);

@@ -1,5 +1,6 @@
 import { madeIn } from '@keyfleet/frontend/store/fleet-key';
 import { type MadeRecordKey, recordKeyName } from '@keyfleet/frontend/store/record-key';
+import { fencesOf } from '@keyfleet/frontend/store/record-fence';
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { secretAt } from '@keyfleet/shared/stored/names';
@@ -30,7 +31,19 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
       `record key ${oldest} should be the oldest and is missing: restore kf:record-keys and ${secretAt(recordKeyName(oldest).name)} from a backup.`,
     );
   }
+  await assertNotFenced(redis, number);
   return `${judgedRecordKey(state, { number, madeIn: madeIn(state, name, token) })}. It says so itself: --deep has it opened`;
+}
+
+/** A fence keeps frontends from writing under older record keys, while these are replaced. */
+async function assertNotFenced(redis: RedisClient, newest: number): Promise<void> {
+  const fences = fencesOf(redis);
+  const stand = await Promise.all(fences.map((name) => redis.get(name).catch(() => 'no string')));
+  const wrong = stand.findIndex((fence) => fence !== null && !(Number(fence) <= newest));
+  if (wrong < 0) return;
+  throw new CliError(
+    `${fences[wrong]} is ${stand[wrong]}, and ${newest} is the newest record key: no frontend can write a record. Somebody put that there: remove it, or run keyfleet store rotate-record-key, which does.`,
+  );
 }
 
 /** Throws CliError if somebody who left may have it. `madeIn`: 0 if nobody knows. */

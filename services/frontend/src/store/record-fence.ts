@@ -8,11 +8,11 @@ export type ScriptPart = string | number | Buffer;
 /**
  * Stands before each script. The last of KEYS: the fence. The last of ARGV: the number of the record key that what is
  * written has its MACs under, or ''. What was held up on its way must not be written under a key that may be dropped by
- * now.
+ * now. A fence that is no number is none.
  */
 export const FENCE = `
 local under = table.remove(ARGV)
-if under ~= '' and tonumber(redis.call('GET', KEYS[#KEYS]) or 0) > tonumber(under) then
+if under ~= '' and (tonumber(redis.pcall('GET', KEYS[#KEYS])) or 0) > tonumber(under) then
   return redis.error_reply('FENCED record key ' .. under .. ' is being dropped')
 end
 `;

@@ -51,9 +51,12 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   /** From then on no record is written under an older key than this, whatever is still on its way. */
   async fenceRecordKeys(oldest: number): Promise<void> {
     const { fences } = this.#redis;
+    // Somebody else may rotate at the same time.
+    const next = await this.findSecret(recordKeyName(oldest + 1).name);
+    const newest = next === undefined ? oldest : oldest + 1;
     for (let i = 0; i < fences.length; i += FENCES_AT_ONCE) {
       const some = fences.slice(i, i + FENCES_AT_ONCE);
-      await Promise.all(some.map((fence) => this.#redis.script('kfRaiseFence', fence, oldest)));
+      await Promise.all(some.map((fence) => this.#redis.script('kfRaiseFence', fence, oldest, newest)));
     }
   }
 

@@ -217,11 +217,15 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1`,
   ],
-  /** KEYS: fence. ARGV: number of the oldest record key that is let through from now on. */
+  /**
+   * KEYS: fence. ARGV: number of the oldest record key that is let through from now on, and of the newest that there
+   * is: whoever writes Redis can put up a fence before a higher one, which would keep everyone from writing.
+   */
   kfRaiseFence: [
     1,
     `
-if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+local stands = tonumber(redis.pcall('GET', KEYS[1])) or 0
+if stands < tonumber(ARGV[1]) or stands > tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[1]) end
 return 1`,
   ],
 } as const satisfies Record<string, readonly [number, string]>;
