@@ -3,8 +3,8 @@ import { Acknowledged } from './acknowledged.ts';
 
 /** Two frontends, each of which hears the other's announcements. */
 function twoFrontends(): [Acknowledged, Acknowledged] {
-  const one = new Acknowledged((id, revision) => two.heard(id, revision));
-  const two = new Acknowledged((id, revision) => one.heard(id, revision));
+  const one = new Acknowledged((id, revision) => two.heard(id, revision, 1));
+  const two = new Acknowledged((id, revision) => one.heard(id, revision, 1));
   return [one, two];
 }
 
@@ -43,8 +43,8 @@ test('a write that is acknowledged while a record is read does not make the answ
 
 test('an older announcement that comes late takes nothing back', () => {
   const [one] = twoFrontends();
-  one.heard('key', 5);
-  one.heard('key', 4);
+  one.heard('key', 5, 1);
+  one.heard('key', 4, 1);
   expect(() => one.beginRead()('key', 4)).toThrow();
 });
 
@@ -58,8 +58,25 @@ test('a hundred thousand are kept, and the oldest goes first', () => {
 test('writes that a frontend acknowledged itself make no room for those that it hears of', () => {
   const [one] = twoFrontends();
   one.removed('grant');
-  for (let i = 0; i <= 100_000; i++) one.heard(`key ${i}`, 2);
+  for (let i = 0; i <= 100_000; i++) one.heard(`key ${i}`, 2, 1);
   expect(() => one.beginRead()('grant', 1)).toThrow();
   one.beginRead()('key 0', 1);
   expect(() => one.beginRead()('key 1', 1)).toThrow();
+});
+
+test('what was heard under a record key that is dropped counts no more, and nothing else is heard under it', () => {
+  const [one] = twoFrontends();
+  one.written('own', 7);
+  one.heard('forged', Number.MAX_SAFE_INTEGER, 1);
+  one.heard('late', 3, 2);
+  expect(() => one.beginRead()('forged', 5)).toThrow();
+  one.droppedKeysBefore(2);
+  one.heard('forged', Number.MAX_SAFE_INTEGER, 1);
+  one.beginRead()('forged', 5);
+  expect(one.next('forged', 5)).toBe(5);
+  for (const [id, revision] of [
+    ['own', 6],
+    ['late', 2],
+  ] as const)
+    expect(() => one.beginRead()(id, revision)).toThrow();
 });

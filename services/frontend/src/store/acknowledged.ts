@@ -9,6 +9,8 @@ interface Known {
   readonly revision: number;
   /** How many were noted before this one. */
   readonly order: number;
+  /** The record key that it was announced under, if it was heard. */
+  readonly keyNumber?: number | undefined;
 }
 
 /**
@@ -23,6 +25,7 @@ export class Acknowledged {
   readonly #own = new Map<string, Known>();
   readonly #heard = new Map<string, Known>();
   #order = 0;
+  #oldestKey = 1;
 
   constructor(announce: (id: string, revision: number) => void = () => {}) {
     this.#announce = announce;
@@ -37,10 +40,20 @@ export class Acknowledged {
     this.written(id, GONE);
   }
 
-  /** Another frontend acknowledged it. */
-  heard(id: string, revision: number): void {
+  /** Another frontend acknowledged it, and announced it under this record key. */
+  heard(id: string, revision: number, keyNumber: number): void {
     const own = this.#own.get(id);
-    if (own === undefined || own.revision < revision) this.#note(this.#heard, id, revision);
+    const isNews = own === undefined || own.revision < revision;
+    if (isNews && keyNumber >= this.#oldestKey) this.#note(this.#heard, id, revision, keyNumber);
+  }
+
+  /**
+   * Record keys older than this one are dropped. Whoever left may have announced anything under them; and no record
+   * under them is believed any more, so that nothing is lost with what others announced.
+   */
+  droppedKeysBefore(oldest: number): void {
+    this.#oldestKey = oldest;
+    for (const [id, { keyNumber = oldest }] of this.#heard) if (keyNumber < oldest) this.#heard.delete(id);
   }
 
   /**
@@ -64,18 +77,19 @@ export class Acknowledged {
   forget(): void {
     this.#own.clear();
     this.#heard.clear();
+    this.#oldestKey = 1;
   }
 
   #knownOf(id: string): Known[] {
     return [this.#own.get(id), this.#heard.get(id)].filter((known) => known !== undefined);
   }
 
-  #note(kind: Map<string, Known>, id: string, revision: number): void {
+  #note(kind: Map<string, Known>, id: string, revision: number, keyNumber?: number): void {
     const known = kind.get(id);
     if (known !== undefined && known.revision >= revision) return;
     kind.delete(id);
     if (kind.size >= MAX_KNOWN) kind.delete(kind.keys().next().value!);
-    kind.set(id, { revision, order: this.#order++ });
+    kind.set(id, { revision, order: this.#order++, keyNumber });
   }
 }
 

@@ -1,6 +1,7 @@
 import { CHANGES } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import type { ChangeListener } from './change-feed.ts';
+import { splitMac } from './record-mac.ts';
 import type { RecordMacs } from './record-macs.ts';
 
 const PREFIX = 'acknowledged ';
@@ -11,8 +12,8 @@ const Announcement = z.object({ id: z.string(), revision: z.int().min(0) });
 interface AnnouncementsDeps {
   readonly macs: RecordMacs;
   readonly publish: (change: string) => Promise<unknown>;
-  /** Another frontend, or this one, durably wrote or removed the record. */
-  readonly heard: (id: string, revision: number) => void;
+  /** Another frontend, or this one, durably wrote or removed the record; announced under this record key. */
+  readonly heard: (id: string, revision: number, keyNumber: number) => void;
 }
 
 /**
@@ -42,6 +43,6 @@ export class Announcements implements ChangeListener {
 
   async #hear(stored: string): Promise<void> {
     const { id, revision } = Announcement.parse(JSON.parse(await this.#deps.macs.verified(place, stored)));
-    this.#deps.heard(id, revision);
+    this.#deps.heard(id, revision, splitMac(stored)!.keyNumber);
   }
 }

@@ -143,3 +143,16 @@ test('who only reads makes no record key', async () => {
   expect((await keys.newest()).number).toBe(1);
   expect(await keys.find(1)).toBeDefined();
 });
+
+test('it is said once that older record keys are dropped', async () => {
+  const { secrets, hsm, domain, rotating, time } = await twoFrontends();
+  const dropped: number[] = [];
+  const deps = { secrets, hsm, domain, clock: { now: Date.now }, monotonicClock: { now: () => time.ms } };
+  const keys = new FleetRecordKeys({ ...deps, onDropped: (oldest) => dropped.push(oldest) });
+  await keys.look();
+  await rotating.makeNext();
+  await keys.look();
+  secrets.oldestRecordKey = 2;
+  for (let looks = 0; looks < 2; looks++) await keys.look();
+  expect(dropped).toEqual([2]);
+});

@@ -27,6 +27,8 @@ export interface FleetRecordKeysDeps extends Omit<RecordKeyFollowerDeps, 'floor'
   readonly monotonicClock?: Clock;
   /** Default: it starts anew. */
   readonly floor?: RecordKeyFloor;
+  /** Called when those older than this one are used no more. */
+  readonly onDropped?: (oldest: number) => void;
 }
 
 /**
@@ -37,6 +39,7 @@ export interface FleetRecordKeysDeps extends Omit<RecordKeyFollowerDeps, 'floor'
 export class FleetRecordKeys implements RecordKeys {
   readonly #deps: RecordKeyFollowerDeps;
   readonly #now: Clock;
+  readonly #onDropped: (oldest: number) => void;
   readonly #looking = new SingleFlight<Seen>();
   #follower: RecordKeyFollower;
   #seen: Seen | undefined;
@@ -44,8 +47,9 @@ export class FleetRecordKeys implements RecordKeys {
   /** An acceptance of which the floor has not heard. */
   #accepted: readonly string[] | undefined;
 
-  constructor({ floor = noRecordKeyFloor, monotonicClock, ...deps }: FleetRecordKeysDeps) {
+  constructor({ floor = noRecordKeyFloor, monotonicClock, onDropped = () => {}, ...deps }: FleetRecordKeysDeps) {
     this.#deps = { ...deps, floor };
+    this.#onDropped = onDropped;
     this.#now = monotonicClock ?? ofThisProcess;
     this.#follower = new RecordKeyFollower(this.#deps);
   }
@@ -121,6 +125,7 @@ export class FleetRecordKeys implements RecordKeys {
       if (isOfThisStore()) {
         this.#accepted = undefined;
         this.#lookedAt = at;
+        if (this.#seen !== undefined && this.#seen.oldest < seen.oldest) this.#onDropped(seen.oldest);
         return (this.#seen = seen);
       }
     } catch (error) {

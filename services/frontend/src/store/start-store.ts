@@ -60,8 +60,7 @@ interface RecordKeepers {
 export async function startStore(assembly: Assembly, connections: RedisConnections, { domain, hsm }: RecordKeepers) {
   const { config, clock, events, resources } = assembly;
   const { client, writer, durability } = connections;
-  const { dataDir } = config;
-  const floor = await openRecordKeyFloor({ dataDir, domain: domain.name, storeId: () => guard.id });
+  const floor = await openRecordKeyFloor({ dataDir: config.dataDir, domain: domain.name, storeId: () => guard.id });
   const writes = new DurableWrites(writer, () => durability.current());
   const onAccepted = (follows: readonly string[]): void => {
     recordKeys.forget(follows);
@@ -78,13 +77,14 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
   const feed = resources.use(new ChangeFeed(client, { serveStaleMs: config.serveStale, beatsAreWrites }));
   const calls = new RedisCalls({ client, writes, guard, feed });
   const secrets = new RedisFleetSecrets(calls);
-  const recordKeys = new FleetRecordKeys({ secrets, hsm, domain, clock, floor });
+  const onDropped = (oldest: number): void => acknowledged.droppedKeysBefore(oldest);
+  const recordKeys = new FleetRecordKeys({ secrets, hsm, domain, clock, floor, onDropped });
   const macs = new RecordMacs(recordKeys);
   const acknowledged = new Acknowledged((id, revision) => announcements.send(id, revision));
   const announcements = new Announcements({
     macs,
     publish: (change) => calls.read((on) => on.publish(CHANGES, change)),
-    heard: (id, revision) => acknowledged.heard(id, revision),
+    heard: (id, revision, keyNumber) => acknowledged.heard(id, revision, keyNumber),
   });
   feed.listen(announcements);
   const records = new RedisStore({ calls, macs, clock, acknowledged });
