@@ -142,7 +142,7 @@ export function newReplica(): Replica {
   const tokens = new TokenLog({
     store,
     anchor,
-    confirmStored: (found) => confirmStored(found, { views, store, events }),
+    confirmStored: (found, known) => confirmStored(found, known, { views, store, events }),
     clock,
     monotonicClock,
   });

@@ -44,8 +44,8 @@ export class ProposalRefusedError extends Error {
 export interface Decided {
   /** Ids of proposals. */
   readonly proposals: ReadonlySet<string>;
-  /** Members that are to leave. */
-  readonly removed: ReadonlySet<string>;
+  /** Members that are to leave, with those that are named to prepare that. */
+  readonly removed: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 export interface ProposalsDeps {
@@ -186,10 +186,13 @@ export class Proposals {
       const standing = this.provenStandingOf(stored);
       return standing.standing === 'ready' ? [{ id: stored.proposalId, change: standing.change }] : [];
     });
-    return {
-      proposals: new Set(ready.map(({ id }) => id)),
-      removed: new Set(ready.flatMap(({ change }) => (change.name === 'ModifyMembers' ? change.body.remove : []))),
-    };
+    const removed = new Map<string, Set<string>>();
+    for (const { change } of ready) {
+      if (change.name !== 'ModifyMembers') continue;
+      for (const memberId of change.body.remove)
+        removed.getOrInsertComputed(memberId, () => new Set<string>()).add(change.preparer);
+    }
+    return { proposals: new Set(ready.map(({ id }) => id)), removed };
   }
 
   #verifiedOnce(proposal: Proposal): ProposalStanding {

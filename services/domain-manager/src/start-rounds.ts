@@ -39,7 +39,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const tokens = new TokenLog({
     store,
     anchor,
-    confirmStored: (found) => confirmStored(found, { views, store, events }),
+    confirmStored: (found, known) => confirmStored(found, known, { views, store, events }),
     clock,
     monotonicClock,
     onRestored,

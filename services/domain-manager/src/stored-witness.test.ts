@@ -46,7 +46,8 @@ describe('a token that somebody put into the store', () => {
     await store.appendToken(1, of.tokens[0]!);
     await store.appendToken(2, token, check);
     const views = () => surveyWorkers(workers, undefined);
-    const confirm = (tokens: readonly Buffer[]) => confirmStored(tokens, { views, store, events });
+    const confirm = (tokens: readonly Buffer[], known: number) =>
+      confirmStored(tokens, known, { views, store, events });
     const start = () => new TokenLog({ store, anchor, confirmStored: confirm, clock, monotonicClock: clock });
     return { store, start };
   }
@@ -140,28 +141,47 @@ describe('a token that somebody put into the store', () => {
     expect(await found(genuine, workers, { of: forking })).toBe('believed');
   });
 
-  test('is asked about again once it was believed because nobody could say, and is no longer, if members deny it', async () => {
-    const asked = new TestDomain({ members: 3 });
-    const honest = asked.prepare(rotation);
-    const hostile = await sealedForNobody(honest, (body) => asked.identities.get('hsm-1')!.sign(body));
-    for (const [token, generation] of [
-      [hostile, 1],
-      [honest, 2],
-    ] as const) {
-      const reach: Worker[] = [];
-      const { start } = await finding(token, reach, { of: asked });
-      const tokens = start();
-      await tokens.refresh();
-      expect(tokens.generation).toBe(2);
-      // One at a time, so that members take the first.
-      expect(tokens.page(0)).toHaveLength(1);
-      reach.push(workerOf(asked.hsms[1]!));
-      asked.clock.advance(5_000);
-      await tokens.refresh().catch(() => {});
-      expect(tokens.generation).toBe(generation);
-      expect(tokens.head!.state.generation).toBe(generation);
-      expect(tokens.page(0)).toHaveLength(generation);
-    }
+  test('is asked about again once it was believed because nobody could say, and is never given up', async () => {
+    const reach: Worker[] = [];
+    const { store, start } = await finding(good, reach);
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(2);
+    // One at a time, so that members take the first.
+    expect(tokens.page(0)).toHaveLength(1);
+    reach.push(denying(second));
+    domain.clock.advance(5_000);
+    await tokens.refresh();
+    expect(tokens.generation).toBe(2);
+    reach.push(workerOf(third));
+    domain.clock.advance(5_000);
+    await tokens.refresh();
+    expect(tokens.page(0)).toHaveLength(2);
+    expect(await store.findCheck()).toEqual(third.check(good));
+  });
+
+  test('is believed if its maker holds it and there are two members, whatever the other says', async () => {
+    const two = new TestDomain({ members: 2 });
+    const token = two.rotate();
+    const [first, other] = two.hsms as [Hsm, Hsm];
+    expect(await found(token, [denying(other), workerOf(first)], { of: two })).toBe('believed');
+    const says = { ...first.describe() };
+    const liar = workerOf(first, { describe: async () => says, check: async () => Promise.reject(new Error('no')) });
+    expect(await found(token, [denying(other), liar], { of: two })).toBe('Denied');
+  });
+
+  test('that others have built on is not denied by who says that it is older', async () => {
+    const grown = new TestDomain({ members: 3 });
+    const [token] = [grown.rotate(), grown.step(rotation, grown.people, grown.hsms[1])];
+    const [first, , third] = grown.hsms as [Hsm, Hsm, Hsm];
+    const older = { ...third.describe(), generation: 1 };
+    const liar = { ...denying(third), describe: async () => older };
+    const { store, start } = await finding(token!, [liar], { of: grown });
+    await store.appendToken(3, grown.tokens[2]!);
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(3);
+    expect(first.describe().generation).toBe(3);
   });
 
   test('is believed whatever a member says that the chain removes', async () => {

@@ -21,10 +21,12 @@ export interface StoredWitnessDeps {
  * nobody was asked about. A check that lies beside the newest suffices, if a member from before signed it. Else members
  * are asked, each about the token after those that it holds, and the first confirmation of the newest is stored. One
  * that confirms outweighs whatever others say: a member that lies must not keep a domain-manager from following the
- * domain. Throws DeniedTokenError if members deny a token and none confirms it or a later one.
+ * domain. Throws DeniedTokenError if members deny a token after the first `known` ones, and none confirms it or a later
+ * one. Of two members, the maker's word counts as well, or the other could end the domain by denying.
  */
 export async function confirmStored(
   tokens: readonly Buffer[],
+  known: number,
   { views, events, store }: StoredWitnessDeps,
 ): Promise<boolean> {
   const newest = witnessesOf(tokens, tokens.length);
@@ -42,8 +44,10 @@ export async function confirmStored(
     await store.putCheck(best.generation, best.check!);
     return true;
   }
+  if (newest.others.length === 1 && (await doesMakerHold(members, newest))) return true;
+  const believed = Math.max(known, best?.generation ?? 0);
   const denials = counted.filter(
-    ({ denial, generation }) => denial !== undefined && generation > (best?.generation ?? 0),
+    (one) => one.denial !== undefined && one.generation > believed && !isBuiltOn(one, tokens),
   );
   for (const { worker, signerId, denial } of denials) events.tokenNotConfirmed(worker, signerId, denial);
   if (denials.length === 0) return false;
@@ -90,6 +94,27 @@ async function opinionOf({ worker, description }: WorkerView, tokens: readonly B
   }
 }
 
+async function doesMakerHold(
+  views: readonly WorkerView[],
+  { signerId, state, token }: ReturnType<typeof witnessesOf>,
+): Promise<boolean> {
+  const maker = state.members.find(({ memberId }) => memberId === signerId);
+  const asked = views.filter(
+    ({ description }) => description?.memberId === signerId && description.generation === token.generation,
+  );
+  if (maker === undefined) return false;
+  for (const { worker } of asked) {
+    const check = await worker.check(token.bytes).catch(() => undefined);
+    if (isCheckedBy([maker], check && Buffer.from(check), token)) return true;
+  }
+  return false;
+}
+
+/** Whether another than its maker has made a later token: whoever makes one holds those before it. */
+function isBuiltOn({ generation, signerId }: Opinion, tokens: readonly Buffer[]): boolean {
+  return tokens.slice(generation).some((later) => parseToken(later).signerId !== signerId);
+}
+
 function isCheckedBy(members: readonly Member[], check: Buffer | undefined, token: CheckedToken): boolean {
   if (check === undefined) return false;
   try {
@@ -104,6 +129,6 @@ function isCheckedBy(members: readonly Member[], check: Buffer | undefined, toke
 function witnessesOf(tokens: readonly Buffer[], generation: number) {
   const parsed = parseToken(tokens[generation - 1]!);
   const before = generation > 1 ? parseToken(tokens[generation - 2]!).state : undefined;
-  const token: CheckedToken = { domain: parsed.state.domain, ...placeOf(parsed) };
+  const token = { domain: parsed.state.domain, bytes: parsed.bytes, ...placeOf(parsed) };
   return { signerId: parsed.signerId, state: parsed.state, token, ...mayWitness(parsed, before) };
 }

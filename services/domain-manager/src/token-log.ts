@@ -34,10 +34,11 @@ export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
   /**
-   * Asked about the tokens from the founding one on, when newer ones were found in the store: anyone who writes there
-   * may have put them there. False if nobody can say; it is asked again. Throws DeniedTokenError.
+   * Asked about the tokens from the founding one on, when some were found in the store after the first `known`: anyone
+   * who writes there may have put them there. False if nobody can say; it is asked again. Throws DeniedTokenError for
+   * one of those that were found.
    */
-  readonly confirmStored: (tokens: readonly Buffer[]) => Promise<boolean>;
+  readonly confirmStored: (tokens: readonly Buffer[], known: number) => Promise<boolean>;
   readonly clock: Clock;
   /** For measuring durations. */
   readonly monotonicClock: Clock;
@@ -179,10 +180,11 @@ export class TokenLog {
     const newest = tokens.at(-1)!;
     const now = this.#monotonicClock.now();
     if (!this.#asked?.newest.equals(newest) || now - this.#asked.at >= ASK_AGAIN_MS) {
-      const outcome = this.#confirmStored(tokens).then(
+      const outcome = this.#confirmStored(tokens, first - 1).then(
         (isConfirmed) => this.#take(first, found, isConfirmed),
         (error: unknown) => {
-          if (error instanceof DeniedTokenError) this.#keepBefore(error.generation, first, found);
+          // Who denies a token holds those before it.
+          if (error instanceof DeniedTokenError) this.#take(first, found.slice(0, error.generation - first), false);
           throw error;
         },
       );
@@ -203,16 +205,6 @@ export class TokenLog {
     }
     this.#head = headOf(this.#tokens.at(-1));
     if (isConfirmed) this.#confirmed = first + found.length - 1;
-  }
-
-  /** Who denies a token holds those before it. */
-  #keepBefore(denied: number, first: number, found: readonly Verified[]): void {
-    this.#take(first, found.slice(0, Math.max(denied - first, 0)), false);
-    if (this.generation < denied) return;
-    this.#tokens.length = this.#seenAt.length = denied - 1;
-    for (const [proposal, generation] of this.#generationOf)
-      if (generation >= denied) this.#generationOf.delete(proposal);
-    this.#head = headOf(this.#tokens.at(-1));
   }
 
   /**

@@ -39,7 +39,7 @@ async function storing(
   token: Buffer,
   workers: readonly Worker[],
   of = domain,
-  removed: ReadonlySet<string> = new Set(),
+  removed: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
 ): Promise<string> {
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
@@ -180,7 +180,7 @@ describe('one member that holds what the store lost', () => {
     const { of, fork, last, others } = withLost();
     const workers = [...others, workerOf(last)];
     expect(await storing(fork, workers, of)).toBe('TokenLogError');
-    expect(await storing(fork, workers, of, new Set(['hsm-4']))).toBe('true');
+    expect(await storing(fork, workers, of, new Map([['hsm-4', new Set(['hsm-2'])]]))).toBe('true');
   });
 
   test('still has a token that nobody else confirms wait, if it is to leave: it may be honest, and the maker not', async () => {
@@ -188,14 +188,19 @@ describe('one member that holds what the store lost', () => {
     const [leaver, away, hostile] = of.hsms as [Hsm, Hsm, Hsm];
     const rotated = of.prepare(rotation, of.people, hostile);
     const forNobody = await sealedForNobody(rotated, (body) => of.identities.get('hsm-3')!.sign(body));
-    const leaving = new Set(['hsm-1']);
+    const leaving = new Map([['hsm-1', new Set(['hsm-3'])]]);
     expect(await storing(forNobody, [workerOf(leaver), workerOf(hostile)], of, leaving)).toBe('UnconfirmedError');
     expect(await storing(forNobody, [workerOf(leaver), workerOf(away)], of, leaving)).toBe('TokenLogError');
     expect(await storing(rotated, [workerOf(leaver), workerOf(hostile)], of, leaving)).toBe('true');
+    // Also where all others are to leave, or the operators have named another to prepare that.
+    const all = new Map(['hsm-1', 'hsm-2'].map((memberId) => [memberId, new Set(['hsm-3'])]));
+    expect(await storing(forNobody, [workerOf(leaver), workerOf(away)], of, all)).toBe('UnconfirmedError');
+    const byAnother = new Map([['hsm-1', new Set(['hsm-2'])]]);
+    expect(await storing(forNobody, [workerOf(leaver), workerOf(hostile)], of, byAnother)).toBe('TokenLogError');
     // Of two, neither waits for one that is to leave.
     const two = new TestDomain({ members: 2 });
     const denies = workerOf(two.hsms[1]!, { check: async () => Promise.reject(new WorkerRefusedError('no')) });
-    expect(await storing(two.prepare(rotation), [denies], two, new Set(['hsm-2']))).toBe('true');
+    expect(await storing(two.prepare(rotation), [denies], two, new Map([['hsm-2', new Set(['hsm-1'])]]))).toBe('true');
   });
 
   test('was a member before: who is only being admitted holds nothing', async () => {

@@ -3,7 +3,7 @@ import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { HeldTokenError, isOffChain, type Place, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
-import type { Proposals } from './proposals.ts';
+import type { Decided, Proposals } from './proposals.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
@@ -17,8 +17,11 @@ export class UnconfirmedError extends Error {
 export interface WitnessDeps {
   /** The state that the token follows; undefined for the founding one. */
   readonly before: DomainState | undefined;
-  /** Members that the operators have decided to remove: they hold nothing up where others can tell. */
-  readonly removed: ReadonlySet<string>;
+  /**
+   * Members that the operators have decided to remove, and whom they have entrusted with that: for what these make,
+   * those hold nothing up where others can tell.
+   */
+  readonly removed: Decided['removed'];
   readonly views: readonly WorkerView[];
   readonly events: DomainManagerEvents;
 }
@@ -29,10 +32,10 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * Asks other members than the token's maker until one opens it. Anyone can verify a token, whatever is sealed in it;
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
  * worker's own description only decides who is asked; what counts is a member's signature. Returns that of one who
- * opened it; an empty one if all others are to leave; undefined if nobody is in reach. Throws TokenLogError if all
- * that answer refuse it, or if one signs that it holds a token which the store lost, and UnconfirmedError if one that
- * is reachable does not answer, or lacks the newest keys and nobody else in reach can tell. If none is in reach, as
- * when every worker is lost, it does not wait.
+ * opened it; an empty one if there is one other, which is to leave; undefined if nobody is in reach. Throws
+ * TokenLogError if all that answer refuse it, or if one signs that it holds a token which the store lost, and
+ * UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and nobody else in reach can
+ * tell. If none is in reach, as when every worker is lost, it does not wait.
  */
 export async function assertOthersOpen(
   { state, token }: Head,
@@ -42,8 +45,8 @@ export async function assertOthersOpen(
   const { signerId } = parsed;
   const place = placeOf(parsed);
   const { others, veterans } = mayWitness(parsed, before);
-  const stays = ({ memberId }: Pick<Member, 'memberId'>): boolean => !removed.has(memberId);
-  if (others.length > 0 && !others.some(stays)) return NOBODY_TO_ASK;
+  const stays = ({ memberId }: Pick<Member, 'memberId'>): boolean => !removed.get(memberId)?.has(signerId);
+  if (others.length === 1 && !others.some(stays)) return NOBODY_TO_ASK;
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const holders = before === undefined ? [] : veterans.filter(stays);
   const refusals: string[] = [];
@@ -139,7 +142,7 @@ function witnessesFor(newest: Place, { others, veterans, views }: Candidates): W
   return { asked: ready, members: others, late };
 }
 
-/** The operators have judged all who could deny the token. */
+/** Of two members, the operators have judged the one that could deny the token. */
 const NOBODY_TO_ASK = Buffer.of();
 
 export interface ConfirmDeps extends DistributionDeps {
