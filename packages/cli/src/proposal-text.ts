@@ -1,5 +1,5 @@
 import type { DomainChange } from '@keyfleet/shared/domain/proposal';
-import type { Member, Operator, Rule } from '@keyfleet/shared/domain/state';
+import { type Member, type Operator, type Rule, type RuledChange, ruledChanges } from '@keyfleet/shared/domain/state';
 import { fingerprintOf, memberFingerprint } from './text.ts';
 
 /** What signing the change would do, line by line: what an operator must read before signing. */
@@ -59,7 +59,16 @@ export function operatorLine({ operatorId, role, signingKey }: Operator): string
 
 export function ruleLines(rules: readonly Rule[], backupHorizonMs: number): string[] {
   const days = backupHorizonMs / (24 * 3_600_000);
-  return [...rules.map(ruleLine), `old domain keys are kept for ${Number(days.toFixed(2))} days`];
+  const denied = ruledChanges.filter((name) => rules.every(({ command }) => command !== name));
+  return [
+    ...rules.map(ruleLine),
+    ...denied.map(deniedLine),
+    `old domain keys are kept for ${Number(days.toFixed(2))} days`,
+  ];
+}
+
+function deniedLine(name: RuledChange): string {
+  return `no rule: nobody may do ${name}, whoever signs, until the rules are changed`;
 }
 
 function ruleLine({ command, alternatives }: Rule): string {

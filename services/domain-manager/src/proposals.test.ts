@@ -119,7 +119,7 @@ describe('proposals', () => {
     const replica = await foundedReplica();
     const { proposals, round } = replica;
     const rotate = command(replica, rotation);
-    const rules = { rules: testRules.slice(0, 4), backupHorizonMs: 0 };
+    const rules = { rules: testRules, backupHorizonMs: 1 };
     const modify = command(replica, { name: 'ModifyRules', body: rules });
     const waiting = await proposals.propose(signed(modify, [alice]));
     await proposals.propose(signed(rotate, [alice, bob]));

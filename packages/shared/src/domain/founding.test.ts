@@ -74,6 +74,18 @@ describe('a domain is founded', () => {
     expect(refusal('ModifyMembers')).toBe('invalid-change');
   });
 
+  test('only with a rule by which its rules can be changed', () => {
+    const domain = new TestDomain();
+    const rules = testRules.filter(({ command }) => command !== 'ModifyRules');
+    const { hsm, change } = founding(domain, {}, { rules });
+    expect(refusalOf(() => hsm.prepare(signedBy(change, domain.people)))).toBe('invalid-change');
+    const ruling = { name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } } as const;
+    expect(refusalOf(() => domain.prepare(ruling))).toBe('invalid-change');
+    const others = testRules.filter(({ command }) => command === 'ModifyRules');
+    domain.step({ name: 'ModifyRules', body: { rules: others, backupHorizonMs: 0 } });
+    domain.step({ name: 'ModifyRules', body: { rules: testRules, backupHorizonMs: 0 } });
+  });
+
   test('only with operators who can meet its rules, and everyone once', () => {
     const domain = new TestDomain();
     const { alice, scheduler } = domain;

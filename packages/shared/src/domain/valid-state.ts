@@ -40,8 +40,8 @@ export function assertValidState(state: DomainState): void {
 
 /**
  * Called when making the token of a change and when signing one, but not when verifying chains: some older changes let
- * machines do more, or made no domain key when they removed a frontend, and stay valid. Throws
- * `DomainError('invalid-change')`.
+ * machines do more, gave up the rules for good, or made no domain key when they removed a frontend, and stay valid.
+ * Throws `DomainError('invalid-change')`.
  */
 export function assertMayBeMade(change: DomainChange): void {
   if (change.name === 'ModifyOperators' && change.body.keepsDomainKeys) {
@@ -50,6 +50,9 @@ export function assertMayBeMade(change: DomainChange): void {
   if (change.name !== 'CreateDomain' && change.name !== 'ModifyRules') return;
   for (const { command, alternatives } of change.body.rules) {
     if (!forMachines.has(command) && alternatives.some(isForMachines)) throw mustAskPeople(command);
+  }
+  if (change.body.rules.every(({ command }) => command !== 'ModifyRules')) {
+    throw invalid('without a rule for ModifyRules no rule could ever be changed again');
   }
 }
 
