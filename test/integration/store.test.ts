@@ -1,15 +1,9 @@
-import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
+import { newSealedRecords, openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { encodeKey } from '@keyfleet/frontend/store/key-record';
-import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
-import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
-import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
 import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
-import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
-import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
-import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import type { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
@@ -18,8 +12,8 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { dueEntryOf, dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt, keyListsAt } from '@keyfleet/shared/stored/key-list';
-import { aliasesAt, firstAccessKeyAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
-import { connectTestRedis, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
+import { aliasesAt, keyAt, keysAt } from '@keyfleet/shared/stored/names';
+import { connectTestRedis, dyingAfter, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { AbstractConnector, Redis } from 'ioredis';
 import { createConnection } from 'node:net';
@@ -71,20 +65,6 @@ async function openFrontend() {
       await client[Symbol.asyncDispose]();
     },
   };
-}
-
-/** The client of a process that dies after so many writes. */
-function dyingAfter(count: number, client: RedisClient): RedisClient {
-  let left = count;
-  const isWrite = (member: string | symbol) => member === 'call' || member === 'eval';
-  return new Proxy(client, {
-    get: (target, member) => {
-      const value: unknown = Reflect.get(target, member);
-      if (!isWrite(member) || typeof value !== 'function') return value;
-      return (...args: unknown[]): unknown =>
-        left-- > 0 ? value.apply(target, args) : Promise.reject(new Error('killed'));
-    },
-  });
 }
 
 const trusted = (feed: ChangeFeed) => vi.waitUntil(() => feed.trusted, { timeout: 10_000 });
@@ -141,26 +121,6 @@ describe('the Redis store behind a cache', () => {
 
 const scope = { accountId: '111122223333', region: 'us-east-1' };
 
-/** What resealing finds, where frontends use the record keys from 1 to 2, or those that `uses` says. */
-function newSealedRecords(
-  client: RedisClient,
-  {
-    domainState = () => new FakeDomain().state,
-    uses = async (number: number, _token: Uint8Array) => number <= 2,
-    acknowledged = new Acknowledged(),
-  } = {},
-): RedisSealedRecords {
-  const calls = new RedisCalls({ client, writes: writesOf(client) });
-  return new RedisSealedRecords({
-    calls,
-    macs: testMacs(),
-    keys: new RecordWrites(calls, clock),
-    acknowledged,
-    recordKeys: { uses },
-    domainState,
-  });
-}
-
 describe('records', () => {
   let client: RedisClient & AsyncDisposable;
   let store: RedisStore;
@@ -207,26 +167,6 @@ describe('records', () => {
       expect(await store.insertFirstAccessKey(newAccessKey('AKIA3', '1'))).toBe(false);
     },
   );
-
-  test('resealing finds what is sealed in the claim of a first access key, until it is stored', async () => {
-    const hsm = new FakeHsm();
-    const sealed = async () => {
-      const { token } = await hsm.execute('GenerateCredential', { accessKeyId: 'AKIA1', principal: 'admin' });
-      return Buffer.from(token);
-    };
-    const key = { ...newAccessKey('AKIA1', '1'), token: await sealed() };
-    hsm.sealsUnder = new FakeDomain().active;
-    const token = await sealed();
-    const dying = openStore({ client, writes: writesOf(dyingAfter(1, client)), clock });
-    await expect(dying.insertFirstAccessKey(key)).rejects.toThrow('killed');
-    const name = firstAccessKeyAt('1');
-    const [claim] = await newSealedRecords(client).load([name]);
-    expect(claim).toMatchObject({ name, tokens: [key.token] });
-    expect(await claim!.replace([token])).toBe(true);
-    expect(await claim!.replace([token])).toBe(false);
-    expect(await store.findFirstAccessKey('1')).toEqual({ ...key, token });
-    expect(await newSealedRecords(client).load([name])).toEqual([]);
-  });
 
   test('a list skips what has no record, and clears it away when that has been so for long, whatever the clocks', async () => {
     let now = 0;
@@ -314,18 +254,6 @@ describe('records', () => {
     expect(await store.findAlias(scope, alias.name)).toMatchObject({ targetKeyId: 'x' });
   });
 
-  test('resealing adds the entry among the due keys that a record lacks', async () => {
-    const key = newKey({ state: 'PendingDeletion', deletionDate: Date.now() + 60_000 });
-    await store.insertKey(key);
-    const list = `kf:due:{${dueShardOf(key)}}`;
-    await client.del(list);
-    const records = newSealedRecords(client);
-    const [record] = await records.load([keyAt(key.region, key.keyId)]);
-    await record?.replace(key.backingKeys.map(({ token }) => token!));
-    expect(await client.zcard(list)).toBe(1);
-    expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: 2, state: 'PendingDeletion' });
-  });
-
   test('a due entry that stands among those of other keys is taken from there', async () => {
     const due = dueKeyOf(dueEntryOf(newKey(), 1));
     const shard = (dueShardOf(due) + 1) % DUE_SHARDS;
@@ -333,86 +261,6 @@ describe('records', () => {
     expect((await store.listDue(shard, 1, { limit: 9 })).items).toEqual([due]);
     await store.removeDue(shard, due);
     expect(await client.exists(`kf:due:{${shard}}`)).toBe(0);
-  });
-
-  test('an older record that somebody put back is not resealed: it would become the newest', async () => {
-    const acknowledged = new Acknowledged();
-    const frontend = openStore({ client, writes: writesOf(client), clock, acknowledged });
-    const key = newKey();
-    const name = keyAt(key.region, key.keyId);
-    await frontend.insertKey(key);
-    const old = (await client.hget(name, 'record'))!;
-    await frontend.updateKey({ ...key, state: 'Disabled' });
-    await client.hset(name, { record: old, revision: 1 });
-    const [record] = await newSealedRecords(client, { acknowledged }).load([name]);
-    await expect(record!.replace(key.backingKeys.map(({ token }) => token!))).rejects.toThrow(
-      'revision 2 was acknowledged',
-    );
-    await expect(frontend.findKey(key.region, key.keyId)).rejects.toThrow('revision 2 was acknowledged');
-  });
-
-  test('a record key that names a domain key from after a removal is not brought under it from an older one', async () => {
-    const [hsm, domain] = [new FakeHsm(), new FakeDomain()];
-    const before = domain.active;
-    const named = domain.rotate(0, { afterRemoval: true });
-    const records = newSealedRecords(client, { domainState: () => domain.state });
-    const sealed = async (number: number, namedId: string, sealsUnder: string) => {
-      hsm.sealsUnder = sealsUnder;
-      const owner = { accessKeyId: `keyfleet-record-key-${number}/${namedId}`, principal: 'keyfleet:frontends' };
-      return Buffer.from((await hsm.execute('GenerateCredential', owner)).token);
-    };
-    const replaced = async (number: number, token: Buffer) => {
-      const name = `kf:secret:{record-key-${number}}`;
-      await client.set(name, token);
-      const [record] = await records.load([name]);
-      return record!.replace([await sealed(number, named, named)]);
-    };
-    await expect(replaced(2, await sealed(2, named, before))).rejects.toThrow(
-      'kf:secret:{record-key-2} is sealed under',
-    );
-    expect(await replaced(1, await sealed(1, before, before))).toBe(true);
-  });
-
-  test('resealing carries no record key along that no frontend uses, and such a one holds up nothing', async () => {
-    const names = [1, 2, 3, 9].map((number) => `kf:secret:{record-key-${number}}`);
-    // Under a name that is its own, a record key made in advance would outlive every domain key.
-    const others = ['record-key-2/0123', 'record-key-02', 'record-key-', 'x'].map((other) => `kf:secret:{${other}}`);
-    for (const name of [...names, ...others]) await client.set(name, 'a token');
-    const records = newSealedRecords(client, { uses: async (number) => number === 2 || number === 3 });
-    const found = await records.load([...names, ...others]);
-    await client.del(...names, ...others);
-    expect(found.map(({ name }) => name)).toEqual([names[1], names[2]]);
-  });
-
-  test('of a record key that very value is resealed that was found to be in use', async () => {
-    const [name, genuine, planted] = ['kf:secret:{record-key-1}', Buffer.from('genuine'), Buffer.from('planted')];
-    const load = async (stored: Buffer, then: Buffer) => {
-      await client.set(name, stored);
-      const uses = async (_number: number, token: Uint8Array) => {
-        await client.set(name, then);
-        return genuine.equals(token);
-      };
-      return newSealedRecords(client, { uses }).load([name]);
-    };
-    expect(await load(planted, genuine)).toEqual([]);
-    expect(await load(genuine, planted)).toMatchObject([{ name, tokens: [genuine] }]);
-  });
-
-  test('a secret of the fleet that stands in a foreign place is not resealed there', async () => {
-    const hsm = new FakeHsm();
-    const records = newSealedRecords(client);
-    const owner = { accessKeyId: 'keyfleet-record-key-1', principal: 'keyfleet:frontends' };
-    const { token } = await hsm.execute('GenerateCredential', owner);
-    const name = 'kf:secret:{record-key-2}';
-    await client.set(name, Buffer.from(token));
-    const [secret] = await records.load([name]);
-    await expect(secret!.replace([token])).rejects.toThrow(`${name} holds what belongs elsewhere`);
-    await client.del(name);
-
-    const accessKeyId = 'AKIAFOREIGN';
-    await store.insertAccessKey({ ...newAccessKey(accessKeyId, '1'), token });
-    const [accessKey] = await records.load([`kf:access-key:{${accessKeyId}}`]);
-    await expect(accessKey!.replace([token])).rejects.toThrow('holds a secret of the fleet');
   });
 
   test('what is acknowledged survives kill -9', async () => {

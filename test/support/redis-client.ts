@@ -19,3 +19,17 @@ export async function connectTestRedis(
 export function writesOf(client: RedisClient, replicas = 0): DurableWrites {
   return new DurableWrites(client, () => ({ replicas }));
 }
+
+/** The client of a process that dies after so many writes. */
+export function dyingAfter(count: number, client: RedisClient): RedisClient {
+  let left = count;
+  const isWrite = (member: string | symbol) => member === 'call' || member === 'eval';
+  return new Proxy(client, {
+    get: (target, member) => {
+      const value: unknown = Reflect.get(target, member);
+      if (!isWrite(member) || typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown =>
+        left-- > 0 ? value.apply(target, args) : Promise.reject(new Error('killed'));
+    },
+  });
+}

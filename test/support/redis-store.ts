@@ -1,9 +1,15 @@
 import { createSecretKey } from 'node:crypto';
+import { RedisSealedRecords } from '@keyfleet/frontend/background/redis-sealed-records';
+import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { type Connections, RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
+import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { RedisStore, type RedisStoreDeps } from '@keyfleet/frontend/store/redis-store';
 import type { FleetKeyStore, FleetSecretStore } from '@keyfleet/frontend/store/store';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { FakeDomain } from './fakes/fake-domain.ts';
+import { writesOf } from './redis-client.ts';
 
 /** The MACs of frontends that have one record key, and no HSM. */
 export function testMacs(): RecordMacs {
@@ -36,5 +42,25 @@ export function openStore({
     insertFleetKey: secrets.insertFleetKey.bind(secrets),
     listFleetKeys: secrets.listFleetKeys.bind(secrets),
     dropFleetKey: secrets.dropFleetKey.bind(secrets),
+  });
+}
+
+/** What resealing finds, where frontends use the record keys from 1 to 2, or those that `uses` says. */
+export function newSealedRecords(
+  client: RedisClient,
+  {
+    domainState = () => new FakeDomain().state,
+    uses = async (number: number, _token: Uint8Array) => number <= 2,
+    acknowledged = new Acknowledged(),
+  } = {},
+): RedisSealedRecords {
+  const calls = new RedisCalls({ client, writes: writesOf(client) });
+  return new RedisSealedRecords({
+    calls,
+    macs: testMacs(),
+    keys: new RecordWrites(calls, { now: Date.now }),
+    acknowledged,
+    recordKeys: { uses },
+    domainState,
   });
 }

@@ -50,19 +50,20 @@ export class RedisSealedRecords implements SealedRecords {
 
   async load(names: readonly string[]): Promise<readonly SealedRecord[]> {
     const oldLists = names.map((name) => scopeOf(name, 'oldKeys')).filter((scope) => scope !== undefined);
-    for (const scope of oldLists) await splitOldKeyList(this.#deps.calls, scope);
+    for (const scope of oldLists) await splitOldKeyList(this.#deps.calls, scope).catch(unlessOfOtherType);
     const records = await Promise.all(names.map((name) => this.#load(name)));
     return records.filter((record) => record !== undefined);
   }
 
   /**
-   * A damaged record must not stop the others. It counts as remaining, so that no domain key is dropped on its account.
+   * A damaged record must not stop the others, and neither must a value of another type, which whoever writes Redis may
+   * have put there. It counts as remaining, so that no domain key is dropped on its account.
    */
   async #load(name: string): Promise<SealedRecord | undefined> {
     try {
       return await this.#loadByKind(name);
     } catch (error) {
-      if (!(error instanceof DamagedRecordError)) throw error;
+      if (!(error instanceof DamagedRecordError)) unlessOfOtherType(error);
       return { name, tokens: [Buffer.alloc(0)], replace: () => Promise.reject(error) };
     }
   }
@@ -156,6 +157,10 @@ export class RedisSealedRecords implements SealedRecords {
   async #replaceValue(name: string, before: string | Buffer, after: AuthenticRecord | Buffer): Promise<boolean> {
     return (await this.#deps.calls.script('kfReplaceValue', name, before, after)) === 1;
   }
+}
+
+function unlessOfOtherType(error: unknown): void {
+  if (!(error instanceof Error && error.message.startsWith('WRONGTYPE'))) throw error;
 }
 
 /** Somebody has moved it there, and would move it back once it is resealed. */
