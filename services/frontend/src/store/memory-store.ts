@@ -247,6 +247,10 @@ export class MemoryStore
     return this.oldestRecordKey;
   }
 
+  async noteFirstRecordKey(): Promise<void> {
+    this.oldestRecordKey ??= 1;
+  }
+
   async findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined> {
     return this.#fleetKeys.get(`${name} ${domainKeyId}`);
   }

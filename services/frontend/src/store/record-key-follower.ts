@@ -61,8 +61,9 @@ export class RecordKeyFollower {
 
   /** From what was seen before, here or in an earlier run. Without a problem the newest, if there is one, is open. */
   async follow(before: Seen | undefined): Promise<Seen> {
-    const stored = (await this.#deps.secrets.findOldestRecordKey()) ?? 1;
-    let seen = before === undefined || before === NONE ? await this.#start(stored) : before;
+    const noted = await this.#deps.secrets.findOldestRecordKey();
+    const stored = noted ?? 1;
+    let seen = before === undefined || before === NONE ? await this.#start(noted) : before;
     if (seen === NONE) return NONE;
     if (seen.newest >= stored) seen = await this.#withNewest(seen);
     seen = await this.#followed(seen);
@@ -123,11 +124,12 @@ export class RecordKeyFollower {
     return generation >= Math.max(1, this.#lastRemoval());
   }
 
-  async #start(stored: number): Promise<Seen> {
+  async #start(noted: number | undefined): Promise<Seen> {
     const { lowest } = this.#deps.floor;
+    const stored = noted ?? 1;
     if (lowest !== undefined) return { oldest: lowest.oldest, newest: lowest.newest, madeIn: lowest.madeIn };
     if ((await this.#find(stored)) !== undefined) return { oldest: stored, newest: stored, madeIn: undefined };
-    if (stored > 1) throw isMissing(stored);
+    if (noted !== undefined) throw isMissing(stored);
     return NONE;
   }
 

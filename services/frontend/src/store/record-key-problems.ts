@@ -49,6 +49,6 @@ export function isLost(number: number): DamagedRecordError {
 
 export function isMissing(number: number): DamagedRecordError {
   return new DamagedRecordError(
-    `record key ${number} is missing, and older ones were dropped: restore kf:secret:{record-key-${number}} from a backup (docs/recovery.md)`,
+    `record key ${number} is missing, and records are under it: restore kf:secret:{record-key-${number}} from a backup (docs/recovery.md)`,
   );
 }

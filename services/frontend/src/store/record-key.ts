@@ -18,8 +18,10 @@ export interface MadeRecordKey {
 
 /** Stores record keys. */
 export interface RecordKeyStore extends FleetSecretStore {
-  /** The oldest key number that records may be under; undefined before any key was dropped. */
+  /** The oldest key number that records may be under; undefined while nobody has noted one. */
   findOldestRecordKey(): Promise<number | undefined>;
+  /** That there is the first one, unless an oldest is noted: should it be lost, nobody makes another in its place. */
+  noteFirstRecordKey(): Promise<void>;
 }
 
 export function recordKeyName(number: number): FleetKeyName {

@@ -156,3 +156,20 @@ test('it is said once that older record keys are dropped', async () => {
   for (let looks = 0; looks < 2; looks++) await keys.look();
   expect(dropped).toEqual([2]);
 });
+
+test.each(['made by this release', 'of an earlier one'])(
+  'the first record key, %s, is not made anew once it is lost',
+  async (which) => {
+    const { secrets, hsm, domain, rotating, time } = await twoFrontends();
+    if (which === 'of an earlier one') {
+      secrets.oldestRecordKey = undefined;
+      await rotating.newest();
+    }
+    expect(secrets.oldestRecordKey).toBe(1);
+    const lossy = Object.assign(new MemoryStore(), { oldestRecordKey: 1 });
+    const clock = { now: Date.now };
+    const started = new FleetRecordKeys({ secrets: lossy, hsm, domain, clock, monotonicClock: { now: () => time.ms } });
+    await expect((async () => started.newest())()).rejects.toThrow('record key 1 is missing');
+    expect(await lossy.findSecret('record-key-1')).toBeUndefined();
+  },
+);

@@ -42,6 +42,8 @@ export class FleetRecordKeys implements RecordKeys {
   readonly #onDropped: (oldest: number) => void;
   readonly #looking = new SingleFlight<Seen>();
   #follower: RecordKeyFollower;
+  /** It is noted in its store that there is a first record key. */
+  #noted: RecordKeyFollower | undefined;
   #seen: Seen | undefined;
   #lookedAt = -Infinity;
   /** An acceptance of which the floor has not heard. */
@@ -142,6 +144,10 @@ export class FleetRecordKeys implements RecordKeys {
       const made = await follower.makeFirst();
       if (this.#follower === follower && this.#seen === NONE) this.#seen = made;
       seen = await this.look();
+    }
+    if (seen.oldest === 1 && this.#noted !== follower) {
+      await this.#deps.secrets.noteFirstRecordKey();
+      this.#noted = follower;
     }
     return this.#load(seen.newest);
   }

@@ -48,6 +48,10 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
     return text !== null && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
   }
 
+  async noteFirstRecordKey(): Promise<void> {
+    await this.#redis.write('set', RECORD_KEYS, 1, 'NX');
+  }
+
   /** From then on no record is written under an older key than this, whatever is still on its way. */
   async fenceRecordKeys(oldest: number): Promise<void> {
     const { fences } = this.#redis;
