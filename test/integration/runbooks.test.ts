@@ -1,7 +1,12 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { openHostHsm } from '@keyfleet/cli/host-pool';
+import { openRecords } from '@keyfleet/cli/records';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { recordKeyName } from '@keyfleet/frontend/store/record-key';
+import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
+import { connectTestRedis } from '@keyfleet/test-support/redis-client';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -88,6 +93,18 @@ async function oldestDomainKey(): Promise<string> {
   return (await client.getDomain(anchor)).state.domainKeys[0]!.id.slice(0, 8);
 }
 
+/** As a frontend does that starts: here is none. */
+async function makeRecordKey(): Promise<void> {
+  const open = {
+    client,
+    anchor: parseTrustAnchor(readFileSync(fleet.path('trust-anchor.json'), 'utf8')),
+    ...plaintextPeers,
+  };
+  await using redis = await connectTestRedis(fleet.redis.port);
+  await using hsm = await openHostHsm({ host: 'frontend-1', 'host-key': fleet.path('frontend-1.pem') }, open, redis);
+  await (await openRecords(redis, hsm, open)).keys.makeNext();
+}
+
 function copyIdentities(...workers: number[]): void {
   for (const n of workers) copyFileSync(fleet.path(`hsm-${n}/identity.pub.json`), fleet.path(`hsm-${n}.pub.json`));
 }
@@ -146,12 +163,16 @@ test('docs/rotation.md: rotate, and see how far it is', async () => {
   const { generation = 0 } = await client.status();
   // For domain keys that may be dropped: a horizon of 30 days is long.
   const noHorizon = async () => {
+    await makeRecordKey();
     await runBlock('keyfleet domain propose rules --file rules.json --backup-horizon 0s $DOMAIN $ANNA');
     await runBlock('keyfleet domain approve $PROPOSAL $DOMAIN $BERTA');
   };
   await runPage('rotation.md', [nothing, nothing, nothing, noHorizon, nothing]);
   expect((await client.status()).generation).toBe(generation + 3);
   expect((await client.status()).domain_keys).toHaveLength(1);
+  // Nobody reseals it here.
+  await using redis = await connectTestRedis(fleet.redis.port);
+  await redis.del(RECORD_KEYS, secretAt(recordKeyName(1).name));
 });
 
 test('docs/operations.md: look whether all is well, and back up', async () => {
