@@ -1,5 +1,6 @@
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { dirname } from 'node:path';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { CliError } from './cli-error.ts';
 import { isOperatorKeyFile, openOperatorKey, sealOperatorKey } from './operator-key-file.ts';
@@ -80,14 +81,20 @@ export function writeNewFile(path: string, content: string | Uint8Array): void {
 /** Mode 0600. Whatever happens, either the old file or the new one is there, whole. */
 export function replaceFile(path: string, content: string | Uint8Array): void {
   const aside = `${path}.new`;
-  const file = openSync(aside, 'w', 0o600);
+  flush(aside, 'w', (file) => writeFileSync(file, content));
+  renameSync(aside, path);
+  // The name too: after a power cut an offline member that forgot its token would make a second one.
+  flush(dirname(path), 'r');
+}
+
+function flush(path: string, flags: 'w' | 'r', write?: (file: number) => void): void {
+  const file = openSync(path, flags, 0o600);
   try {
-    writeFileSync(file, content);
+    write?.(file);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
-  renameSync(aside, path);
 }
 
 export function readTextFile(path: string): string {
