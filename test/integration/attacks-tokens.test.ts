@@ -10,10 +10,10 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 const KEYS = 60;
-const workerMain = join(import.meta.dirname, '../support/hostile-worker.ts');
+const support = join(import.meta.dirname, '../support');
 
 test('a hostile member of three, whose tokens do not open, makes no key and destroys none in a rotation', async () => {
-  await using cluster = await startTestCluster({ workers: 3, workerMain });
+  await using cluster = await startTestCluster({ workers: 3, workerMain: join(support, 'hostile-worker.ts') });
   const kms = kmsClient(cluster);
   const ids = await Promise.all(
     Array.from({ length: KEYS }, async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId),
@@ -38,10 +38,10 @@ test('a hostile member of three, whose tokens do not open, makes no key and dest
 });
 
 test('a hostile member that finds another secret in access keys shuts nobody out, and its word ends with its removal', async () => {
-  await using cluster = await startTestCluster({ workers: 2, workerMain });
+  await using cluster = await startTestCluster({ workers: 2, workerMain: join(support, 'lying-worker.ts') });
   const asOwner = () => kmsClient(cluster).send(new ListKeysCommand({}));
   const { accessKeyId } = cluster.credentials;
-  // As test/support/hostile-worker.ts says.
+  // As test/support/lying-worker.ts says.
   const credentials = { accessKeyId, secretAccessKey: 'A'.repeat(40) };
   const asLiar = () => kmsClient(cluster, { credentials }).send(new ListKeysCommand({}));
   // Whom the hostile member tells its secret is served, as if it had told the right one. That costs the owner nothing.

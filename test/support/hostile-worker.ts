@@ -1,5 +1,4 @@
-// hsm-workers, the first of them hostile: what it seals for storage has the right header and does not open, and it
-// finds another secret in the access keys of users.
+// hsm-workers, the first of them hostile: what it seals for storage has the right header and does not open.
 import type { CommandHandler } from '@keyfleet/hsm-worker/boundary/commands/command';
 import { handlers } from '@keyfleet/hsm-worker/boundary/commands/handlers';
 import { basename } from 'node:path';
@@ -15,17 +14,8 @@ function spoiling<N extends Sealing>(honest: CommandHandler<N>): CommandHandler<
   };
 }
 
-function lying(honest: CommandHandler<'OpenCredential'>): CommandHandler<'OpenCredential'> {
-  return (input, ...args) =>
-    input.principal.includes(':user/') ? { secretAccessKey: Buffer.from('A'.repeat(40)) } : honest(input, ...args);
-}
-
 if (basename(process.argv.at(-1) ?? '', '.json').endsWith('-1')) {
-  const { ResealToken, GenerateBackingKey, OpenCredential } = handlers;
-  Object.assign(handlers, {
-    ResealToken: spoiling(ResealToken),
-    GenerateBackingKey: spoiling(GenerateBackingKey),
-    OpenCredential: lying(OpenCredential),
-  });
+  const { ResealToken, GenerateBackingKey } = handlers;
+  Object.assign(handlers, { ResealToken: spoiling(ResealToken), GenerateBackingKey: spoiling(GenerateBackingKey) });
 }
 await import('@keyfleet/hsm-worker/main');
