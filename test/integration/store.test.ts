@@ -5,7 +5,12 @@ import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import type { RedisStore } from '@keyfleet/frontend/store/redis-store';
-import { DamagedRecordError, type KeyStore, StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import {
+  ConflictError,
+  DamagedRecordError,
+  type KeyStore,
+  StoreUnavailableError,
+} from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { newAccessKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
@@ -261,6 +266,21 @@ describe('records', () => {
     expect((await store.listDue(shard, 1, { limit: 9 })).items).toEqual([due]);
     await store.removeDue(shard, due);
     expect(await client.exists(`kf:due:{${shard}}`)).toBe(0);
+  });
+
+  test('a revision beside the record, which somebody put there, keeps no key from being changed or deleted', async () => {
+    for (const revision of ['0', '7', 'rubbish', '']) {
+      const key = newKey();
+      await store.insertKey(key);
+      const at = keyAt(key.region, key.keyId);
+      await client.hset(at, { revision });
+      const disabled = await store.updateKey({ ...key, state: 'Disabled' });
+      expect(await client.hget(at, 'revision')).toBe('2');
+      await expect(store.updateKey({ ...key, state: 'Enabled' })).rejects.toThrow(ConflictError);
+      await client.hset(at, { revision });
+      await store.deleteKey(disabled, { id: 'a', text: '{}' });
+      expect(await store.findKey(key.region, key.keyId)).toBeUndefined();
+    }
   });
 
   test('what is acknowledged survives kill -9', async () => {
