@@ -6,7 +6,6 @@ import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts
 import { Sightings } from '@keyfleet/domain-manager/sightings';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { confirmStored } from '@keyfleet/domain-manager/stored-witness';
-import { surveyWorkers } from '@keyfleet/domain-manager/worker-survey';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
 import { randomBytes } from 'node:crypto';
 import {
@@ -138,11 +137,10 @@ export interface Replica {
 /** A domain-manager on the shared store and the shared workers. */
 export function newReplica(): Replica {
   const { store, clock, monotonicClock, workers } = world;
-  const views = () => surveyWorkers(workers, undefined);
   const tokens = new TokenLog({
     store,
     anchor,
-    confirmStored: (found, known) => confirmStored(found, known, { views, store, events }),
+    confirmStored: (found, known) => confirmStored(found, known, { workers, store, events }),
     clock,
     monotonicClock,
   });

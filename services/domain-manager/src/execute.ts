@@ -25,10 +25,13 @@ export class ProposalFailedError extends Error {
   override name = 'ProposalFailedError';
   /** Whether a member signed that it holds another token. */
   readonly isHeldUp: boolean;
+  /** Whether a member has made the token of this generation for another change. */
+  readonly isBound: boolean;
 
-  constructor(message: string, isHeldUp: boolean) {
+  constructor(message: string, refusals: readonly Error[]) {
     super(message);
-    this.isHeldUp = isHeldUp;
+    this.isHeldUp = refusals.some(({ cause }) => cause instanceof HeldTokenError);
+    this.isBound = refusals.some((error) => error instanceof OtherChangeError);
   }
 }
 
@@ -44,20 +47,18 @@ export async function executeProposal(change: DomainChange, proposal: Proposal, 
   const { views, tokens, events } = deps;
   // What a worker says of itself is not signed: one that lies must not be asked in place of the member that it names.
   const asked = views.filter((view) => mayPrepare(view, change, tokens));
-  const refusals: string[] = [];
-  let isHeldUp = false;
+  const refusals = new Map<Error, string>();
   for (const { worker } of asked) {
     try {
       return await haveMade(worker, proposal, deps);
     } catch (error) {
       events.tokenNotMade(worker, change.name, error);
       if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) continue;
-      isHeldUp ||= error.cause instanceof HeldTokenError;
-      refusals.push(`${worker.address}: ${error.message}`);
+      refusals.set(error, `${worker.address}: ${error.message}`);
     }
   }
-  if (asked.length === 0 || refusals.length < asked.length) return;
-  throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}. ${ANOTHER}`, isHeldUp);
+  if (asked.length === 0 || refusals.size < asked.length) return;
+  throw new ProposalFailedError(`${[...refusals.values()].join('; ')}. ${AGAIN}. ${ANOTHER}`, [...refusals.keys()]);
 }
 
 async function haveMade(worker: Worker, proposal: Proposal, deps: ExecuteDeps): Promise<void> {
@@ -117,7 +118,7 @@ export async function executeLeave(
     }
   }
   if (asked.length > 0 && refusals.length === asked.length)
-    throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}`, false);
+    throw new ProposalFailedError(`${refusals.join('; ')}. ${AGAIN}`, []);
   return hasLeft;
 }
 

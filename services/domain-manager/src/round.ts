@@ -6,7 +6,7 @@ import type { Notices } from '@keyfleet/shared/notices';
 import { isSettled, latenessOf } from './changeover.ts';
 import type { DueWork } from './due-work.ts';
 import type { DomainManagerEvents } from './events.ts';
-import { executeLeave, executeProposal, leaversOf, ProposalFailedError } from './execute.ts';
+import { executeLeave, executeProposal, type ExecuteDeps, leaversOf, ProposalFailedError } from './execute.ts';
 import { HeldToken } from './held-token.ts';
 import { distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
@@ -183,32 +183,36 @@ export class Round {
    * Carries out a change that the scheduler signs, if the rules allow it. The first member that can makes the token.
    */
   async #carryOut(head: Head, change: ScheduledChange): Promise<void> {
-    const { tokens, scheduler } = this.#deps;
+    const { tokens, proposals, scheduler } = this.#deps;
     if (!mayAlone(scheduler, change.name, head.state)) return;
     const asked = preparersOf(head, this.#views).map((preparer) => scheduled(head, { change, scheduler, preparer }));
-    // If each has made the token of another change, one of these: nobody could go on otherwise.
-    for (const takesAny of [false, true]) {
-      for (const proposal of asked) {
-        const isHeldUp = await this.#makeScheduled(head, proposal, takesAny);
-        // Whoever else is asked would only be bound to this change.
-        if (isHeldUp || tokens.generation > head.state.generation) return this.#surveyAndDistribute();
-      }
-    }
+    const decided = proposals.decided(await proposals.list());
+    // Those that have made the token of another change come last, and then with that one: nobody could go on otherwise.
+    const bound: Proposal[] = [];
+    const isOver = async (proposal: Proposal, takesAny: boolean): Promise<boolean> => {
+      const failure = await this.#makeScheduled(head, proposal, { decided, takesAny });
+      if (failure?.isBound) bound.push(proposal);
+      // Whoever else is asked would only be bound to this change.
+      return failure?.isHeldUp === true || tokens.generation > head.state.generation;
+    };
+    for (const proposal of asked) if (await isOver(proposal, false)) return this.#surveyAndDistribute();
+    for (const proposal of bound) if (await isOver(proposal, true)) break;
     await this.#surveyAndDistribute();
   }
 
-  /** Whether a member signed that it holds another token. */
-  async #makeScheduled(head: Head, proposal: Proposal, takesAny: boolean): Promise<boolean> {
-    const { tokens, proposals, events } = this.#deps;
-    const decided = proposals.decided(await proposals.list());
+  async #makeScheduled(
+    head: Head,
+    proposal: Proposal,
+    how: Pick<ExecuteDeps, 'decided' | 'takesAny'>,
+  ): Promise<ProposalFailedError | undefined> {
+    const { tokens, events } = this.#deps;
     try {
-      const change = verifyProposal(head, proposal);
-      await executeProposal(change, proposal, { views: this.#views, tokens, decided, takesAny, events });
-      return false;
+      await executeProposal(verifyProposal(head, proposal), proposal, { views: this.#views, tokens, events, ...how });
+      return undefined;
     } catch (error) {
       // Already logged.
-      if (!(error instanceof ProposalFailedError)) throw error;
-      return error.isHeldUp;
+      if (error instanceof ProposalFailedError) return error;
+      throw error;
     }
   }
 

@@ -13,7 +13,6 @@ import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
 import { confirmStored } from './stored-witness.ts';
-import { surveyWorkers } from './worker-survey.ts';
 import type { Worker } from './workers.ts';
 
 export interface RoundsDeps {
@@ -35,11 +34,10 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const { config, anchor, scheduler, replica, clock, events, resources } = assembly;
   const { redis, guard, store } = stored;
   const onRestored = (from: number, to: number): void => events.tokensRestored(from, to);
-  const views = () => surveyWorkers(workers, undefined);
   const tokens = new TokenLog({
     store,
     anchor,
-    confirmStored: (found, known) => confirmStored(found, known, { views, store, events }),
+    confirmStored: (found, known) => confirmStored(found, known, { workers, store, events }),
     clock,
     monotonicClock,
     onRestored,

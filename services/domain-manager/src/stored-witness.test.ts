@@ -17,7 +17,6 @@ import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { confirmStored } from './stored-witness.ts';
 import { DeniedTokenError, TokenLog, TokenLogError } from './token-log.ts';
-import { surveyWorkers } from './worker-survey.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
@@ -45,9 +44,8 @@ describe('a token that somebody put into the store', () => {
     const store = new MemoryStore(clock);
     await store.appendToken(1, of.tokens[0]!);
     await store.appendToken(2, token, check);
-    const views = () => surveyWorkers(workers, undefined);
     const confirm = (tokens: readonly Buffer[], known: number) =>
-      confirmStored(tokens, known, { views, store, events });
+      confirmStored(tokens, known, { workers, store, events });
     const start = () => new TokenLog({ store, anchor, confirmStored: confirm, clock, monotonicClock: clock });
     return { store, start };
   }

@@ -6,11 +6,11 @@ import type { DomainManagerEvents } from './events.ts';
 import type { TokenStore } from './store/store.ts';
 import { DeniedTokenError } from './token-log.ts';
 import { mayWitness } from './witness.ts';
-import type { WorkerView } from './worker-survey.ts';
+import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 export interface StoredWitnessDeps {
-  readonly views: () => Promise<readonly WorkerView[]>;
+  readonly workers: readonly Worker[];
   readonly store: Pick<TokenStore, 'findCheck' | 'putCheck'>;
   readonly events: DomainManagerEvents;
 }
@@ -27,12 +27,14 @@ export interface StoredWitnessDeps {
 export async function confirmStored(
   tokens: readonly Buffer[],
   known: number,
-  { views, events, store }: StoredWitnessDeps,
+  { workers, events, store }: StoredWitnessDeps,
 ): Promise<boolean> {
   const newest = witnessesOf(tokens, tokens.length);
   if (isCheckedBy(newest.veterans, await store.findCheck(), newest.token)) return true;
   // Whom the newest removes has no say in the chain that leads there.
-  const members = (await views()).filter(({ description }) => description && isMember(newest.state, description));
+  const members = (await surveyWorkers(workers, undefined)).filter(
+    ({ description }) => description && isMember(newest.state, description),
+  );
   const opinions = await Promise.all(members.map((view) => opinionOf(view, tokens)));
   const given = opinions.filter((opinion) => opinion !== undefined);
   const veterans = given.filter(({ isVeteran }) => isVeteran);

@@ -130,37 +130,27 @@ test('one that fails half-way has not shown its end', async () => {
   expect(started.problems).toEqual(['failing: unreachable']);
 });
 
-test('of two tokens of one generation none is relied on, unless a floor or a checkpoint says which one', async () => {
-  const [hostile, honest] = [showing('hostile', forked), showing('honest', domain.tokens)];
-  {
-    await using started = look([hostile, honest]);
-    await until(() => started.first.problem.startsWith('honest and hostile show two domain tokens 2: '));
-    expect(started.found).toEqual({});
-  }
-  const newest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
-  const next = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
-  for (const known of [{ lowest: newest }, { checkpoint: newest }, { lowest: next }, { checkpoint: next }]) {
-    await using started = look([hostile, honest], known);
-    await started.run;
-    expect(started.found.generation).toBe(4);
-  }
-});
-
-test('another token of an earlier generation is not taken for the newest one because it is dated ahead', async () => {
-  const [hostile, honest] = [showing('hostile', ahead), showing('honest', domain.tokens)];
-  {
-    await using started = look([hostile, honest]);
-    await until(() => started.first.problem.startsWith('honest and hostile show two domain tokens 2: '));
-    expect(started.found).toEqual({});
-  }
-  const newest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
-  const next = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
-  for (const known of [{ lowest: newest }, { checkpoint: newest }, { lowest: next }, { checkpoint: next }]) {
-    await using started = look([hostile, honest], known);
-    await started.run;
-    expect(started.found.generation).toBe(4);
-  }
-});
+test.each([
+  ['', () => forked],
+  [', though one is dated ahead', () => ahead],
+])(
+  'of two tokens of one generation none is relied on, unless a floor or a checkpoint says which one%s',
+  async (_, fork) => {
+    const [hostile, honest] = [showing('hostile', fork()), showing('honest', domain.tokens)];
+    {
+      await using started = look([hostile, honest]);
+      await until(() => started.first.problem.startsWith('honest and hostile show two domain tokens 2: '));
+      expect(started.found).toEqual({});
+    }
+    const newest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
+    const next = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
+    for (const known of [{ lowest: newest }, { checkpoint: newest }, { lowest: next }, { checkpoint: next }]) {
+      await using started = look([hostile, honest], known);
+      await started.run;
+      expect(started.found.generation).toBe(4);
+    }
+  },
+);
 
 test('a token after all others that cannot be taken stops it, whoever shows it', async () => {
   const lowest = { generation: 1, hash: tokenHash(domain.tokens[0]!) };
