@@ -11,8 +11,8 @@ import {
   TestDomain,
   testSealKey,
 } from '@keyfleet/test-support/domain';
-import { workerOf } from '@keyfleet/test-support/witnesses';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { newRotation, workerOf } from '@keyfleet/test-support/witnesses';
+import { describe, expect, test } from 'vitest';
 import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { confirmStored } from './stored-witness.ts';
@@ -20,14 +20,7 @@ import { DeniedTokenError, TokenLog, TokenLogError } from './token-log.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
-const domain = new TestDomain({ members: 3 });
-const [maker, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
-let good: Buffer;
-let endsTheDomain: Buffer;
-beforeAll(async () => {
-  good = domain.prepare(rotation, domain.people, maker);
-  endsTheDomain = await sealedForNobody(good, (body) => domain.identities.get('hsm-1')!.sign(body));
-});
+const { domain, maker, second, third, good, endsTheDomain } = await newRotation();
 
 describe('a token that somebody put into the store', () => {
   const checkOf = (hsm: Hsm, token = good): Buffer => hsm.check(token);

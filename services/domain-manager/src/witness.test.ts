@@ -1,7 +1,7 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { signHeld } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   type Change,
   memberOf,
@@ -11,7 +11,7 @@ import {
   TestDomain,
   withOtherKeys,
 } from '../../../test/support/domain.ts';
-import { workerOf } from '../../../test/support/witnesses.ts';
+import { newRotation, workerOf } from '../../../test/support/witnesses.ts';
 import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog } from './token-log.ts';
@@ -19,14 +19,7 @@ import { assertOthersConfirm } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
-const domain = new TestDomain({ members: 3 });
-const [maker, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
-let good: Buffer;
-let endsTheDomain: Buffer;
-beforeAll(async () => {
-  good = domain.prepare(rotation, domain.people, maker);
-  endsTheDomain = await sealedForNobody(good, (body) => domain.identities.get('hsm-1')!.sign(body));
-});
+const { domain, maker, second, third, good, endsTheDomain } = await newRotation();
 
 /** A member that does not take the newest token: a hostile maker sealed it wrongly for it, or its disk is full. */
 function lateOne(hsm: Hsm, of = domain): Worker {
