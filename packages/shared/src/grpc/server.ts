@@ -96,7 +96,7 @@ async function openPort({ address, tls, limits, names, add, drainMs, probes }: P
   const health = addHealth(server, names);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject = (socket: Socket): void => injector.injectConnection(socket);
-  const serve = tls === undefined ? inject : acceptTls(new ServerCertificates([tls]), { mutual: true }, inject);
+  const serve = tls === undefined ? inject : acceptTls(new ServerCertificates([tls], { mutual: true }), inject);
   const listener = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
     connections.add(socket, () => serve(socket));

@@ -106,7 +106,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   if (options.reflection) await addReflection(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject = (socket: Socket): void => injector.injectConnection(socket);
-  const serve = options.certificates ? acceptTls(options.certificates, { mutual: false }, inject) : inject;
+  const serve = options.certificates ? acceptTls(options.certificates, inject) : inject;
   const listener = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
     connections.admit(socket, serve);

@@ -134,6 +134,22 @@ test('connections that say nothing give way, also before they have shown a certi
   silent.forEach((socket) => socket.destroy());
 });
 
+test('where a certificate is asked for, who resumes a session has shown one too', async () => {
+  await using listener = await start({ isMutual: true });
+  const options = { ...certificates.client, host: '127.0.0.1', port: listener.port, servername: 'localhost' };
+  let session: Buffer | undefined;
+  for (const _ of [1, 2]) {
+    const socket = connect({ ...options, ...(session && { session }) });
+    socket.on('session', (handedOut: Buffer) => (session = handedOut));
+    await once(socket, 'secureConnect');
+    send(socket);
+    (await nextWorkedFor())();
+    expect(await answerOn(socket)).toBe('HTTP/1.1 200 OK');
+    expect(socket.isSessionReused()).toBe(false);
+    socket.destroy();
+  }
+});
+
 test('a request that takes too long to arrive ends its connection soon', async () => {
   await using listener = await start({ headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 });
   const stranger = await open(listener.port);

@@ -4,8 +4,8 @@ import { createServer, type Server } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { headersByName } from '@keyfleet/shared/sigv4';
-import { HANDSHAKE_MS } from '@keyfleet/shared/tls/accept-tls';
-import { secureContextOf, type TlsFiles } from '@keyfleet/shared/tls/tls-files';
+import { ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
+import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import { connectionOf, Exchange } from '../edge/exchange.ts';
 import { admitStrangers, type HttpPort, listen, optionsOf, type PortLimits } from '../edge/http-port.ts';
 import { httpLimits } from '../edge/http.ts';
@@ -54,12 +54,10 @@ export async function startListener(options: ListenerOptions): Promise<HttpPort>
   return listen(server, config.listen, { drainMs, connections });
 }
 
-/** Uses new certificates and authorities as soon as they are read. */
 function newServer({ client }: XksProxyConfig, tls: TlsFiles, limits: PortLimits): Server {
-  const mutual = client && { requestCert: true, rejectUnauthorized: true };
-  const certificates = { ...secureContextOf(tls.material), handshakeTimeout: HANDSHAKE_MS, ...mutual };
-  const server = createServer({ ...optionsOf(limits), ...certificates });
-  tls.onChange(() => server.setSecureContext(secureContextOf(tls.material)));
+  const certificates = new ServerCertificates([tls], { mutual: client !== undefined });
+  const server = createServer({ ...optionsOf(limits), ...certificates.options });
+  certificates.follow(server);
   if (client !== undefined) {
     server.on('secureConnection', (socket: TLSSocket) => {
       if (socket.getPeerCertificate().subject?.CN !== client.commonName) socket.destroy();
