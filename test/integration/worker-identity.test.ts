@@ -1,7 +1,8 @@
 import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadNewMember } from '@keyfleet/cli/public-files';
+import { formatMember, loadNewMember } from '@keyfleet/cli/public-files';
+import { memberFingerprint } from '@keyfleet/shared/domain/fingerprint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 let cluster: TestWorkers;
@@ -28,6 +29,22 @@ describe('the identity of a worker', () => {
     expect((await readFile(identityFile)).includes(Buffer.from('PRIVATE KEY'))).toBe(false);
     const published = loadNewMember(join(worker.dataDir, 'identity.pub.json'));
     expect(published).toEqual(await worker.member());
+  });
+
+  test('is in the log as it is in memory, and a public part of other keys is noticed and written anew', async () => {
+    const member = await worker.member();
+    const publicFile = join(worker.dataDir, 'identity.pub.json');
+    const said = () => worker.stderr.split('\n').filter((line) => line.includes('"msg":"identity"'));
+    const before = said().length;
+    expect(JSON.parse(said().at(-1)!)).toMatchObject({ memberId: 'hsm-1', fingerprint: memberFingerprint(member) });
+    expect(worker.stderr).not.toContain('was of other keys');
+    await writeFile(publicFile, formatMember({ ...member, agreementKey: member.signingKey }));
+    await worker.kill();
+    await worker.start();
+    expect(loadNewMember(publicFile)).toEqual(member);
+    expect(worker.stderr).toContain('the public identity on the disk was of other keys, and is written anew');
+    expect(said().slice(before)).toHaveLength(1);
+    expect(said().at(-1)).toContain(memberFingerprint(member));
   });
 
   test.each([

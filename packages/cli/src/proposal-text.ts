@@ -1,6 +1,6 @@
 import type { DomainChange } from '@keyfleet/shared/domain/proposal';
 import { type Member, type Operator, type Rule, type RuledChange, ruledChanges } from '@keyfleet/shared/domain/state';
-import { fingerprintOf, memberFingerprint } from './text.ts';
+import { fingerprintOf, memberFingerprint } from '@keyfleet/shared/domain/fingerprint';
 
 /** What signing the change would do, line by line: what an operator must read before signing. */
 export function explainDomainChange(change: DomainChange): string[] {

@@ -15,6 +15,7 @@ import { type DomainManagerClient, PROPOSAL_DIGITS, type ProposalView } from './
 import { anchorOptions, loadSigner, managerOptions, type OpenDomain, openDomain, signerOptions } from './options.ts';
 import { explainDomainChange } from './proposal-text.ts';
 import type { Terminal } from './terminal.ts';
+import { assertKeysOfWorkers } from './worker-keys.ts';
 
 /** Options of every verb that needs signatures. */
 export const signingOptions = { ...managerOptions, ...anchorOptions, ...signerOptions } as const;
@@ -56,6 +57,7 @@ export async function proposeChange(
   const known = await client.getDomain(domain.anchor);
   const signer = await loadSigner(args, terminal, known.state.operators);
   const change = await changeOf(known.state);
+  if (change.name === 'ModifyMembers') await assertKeysOfWorkers(client, change.body.admit);
   const preparer = await preparerOf(change, { client, known, named: args.preparer });
   return await submit(domain, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
 }

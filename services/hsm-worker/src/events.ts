@@ -1,4 +1,6 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { memberFingerprint } from '@keyfleet/shared/domain/fingerprint';
+import type { Member } from '@keyfleet/shared/domain/state';
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
 import { SayOnce } from '@keyfleet/shared/say-once';
@@ -20,6 +22,15 @@ export class WorkerEvents implements SessionEvents {
   constructor(log: Log, onUnknownDomainKey: () => void) {
     this.#log = log;
     this.#onUnknownDomainKey = onUnknownDomainKey;
+  }
+
+  /** What people compare before they admit this worker. */
+  hasIdentity(member: Member): void {
+    this.#log.info({ memberId: member.memberId, fingerprint: memberFingerprint(member) }, 'identity');
+  }
+  /** Whoever writes the volume may have put it there, or this worker lost its identity and has a new one. */
+  foreignPublicIdentity(file: string): void {
+    this.#log.warn({ file }, 'the public identity on the disk was of other keys, and is written anew');
   }
 
   unknownDomainKey(): void {

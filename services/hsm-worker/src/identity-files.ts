@@ -7,6 +7,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { readIfThere, writeDurably } from '@keyfleet/shared/durable-file';
 import { Hsm } from './boundary/hsm.ts';
 import { memberIdOf, type WorkerConfig } from './config.ts';
+import type { WorkerEvents } from './events.ts';
 import { openSealKey } from './seal-keys.ts';
 
 /** The sealed identity. */
@@ -43,8 +44,35 @@ export async function openHsm(config: WorkerConfig, anchor: TrustAnchor, onKeysL
   }
 }
 
-/** What the ceremony needs of this worker. */
-export async function writePublicIdentity({ dataDir }: WorkerConfig, hsm: Hsm): Promise<void> {
+/**
+ * Says in the log whose keys are in memory, and writes what the ceremony needs of this worker. The file is not sealed:
+ * whoever writes the volume can put other keys there, so people compare with the log.
+ */
+export async function publishIdentity(
+  { dataDir }: Pick<WorkerConfig, 'dataDir'>,
+  hsm: Pick<Hsm, 'describe'>,
+  events: Pick<WorkerEvents, 'hasIdentity'>,
+): Promise<void> {
+  events.hasIdentity(hsm.describe());
+  await writeDurably(publicIdentityFile(dataDir), publicIdentityOf(hsm));
+}
+
+/** Says so if the public part on the disk, which is not sealed, is not that of this worker. */
+export async function checkPublicIdentity(
+  { dataDir }: Pick<WorkerConfig, 'dataDir'>,
+  hsm: Pick<Hsm, 'describe'>,
+  events: Pick<WorkerEvents, 'foreignPublicIdentity'>,
+): Promise<void> {
+  const file = publicIdentityFile(dataDir);
+  const found = await readIfThere(file);
+  if (found !== undefined && !found.equals(publicIdentityOf(hsm))) events.foreignPublicIdentity(file);
+}
+
+function publicIdentityFile(dataDir: string): string {
+  return join(dataDir, 'identity.pub.json');
+}
+
+function publicIdentityOf(hsm: Pick<Hsm, 'describe'>): Buffer {
   const { memberId, signingKey, agreementKey, encapsulationKey } = hsm.describe();
   const text = (key: Uint8Array): string => Buffer.from(key).toString('base64');
   const identity = {
@@ -53,5 +81,5 @@ export async function writePublicIdentity({ dataDir }: WorkerConfig, hsm: Hsm): 
     agreementKey: text(agreementKey),
     ...(encapsulationKey && { encapsulationKey: text(encapsulationKey) }),
   };
-  await writeDurably(join(dataDir, 'identity.pub.json'), Buffer.from(`${JSON.stringify(identity, undefined, 2)}\n`));
+  return Buffer.from(`${JSON.stringify(identity, undefined, 2)}\n`);
 }

@@ -1,6 +1,7 @@
 import { newTokenSource } from '@keyfleet/proto/token-source';
 import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
 import { readIfThere } from '@keyfleet/shared/durable-file';
+import type { Log } from '@keyfleet/shared/log';
 import { startNotices } from '@keyfleet/shared/notices';
 import { loadTrustAnchor, runService, type ServiceContext } from '@keyfleet/shared/service';
 import { reportOf, startPeers } from '@keyfleet/shared/grpc/peers';
@@ -10,7 +11,7 @@ import { disconnectAll, newClusters } from './clusters.ts';
 import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';
-import { heldTokenFileOf, identityFileOf, openHsm, writePublicIdentity } from './identity-files.ts';
+import { checkPublicIdentity, heldTokenFileOf, identityFileOf, openHsm, publishIdentity } from './identity-files.ts';
 import { DurableHsm } from './durable-hsm.ts';
 import { startWorkerServer } from './server.ts';
 import { startSessions } from './start-sessions.ts';
@@ -37,19 +38,14 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
     backingKeys.clear();
     if (hsm.installed === undefined) disconnectAll(clusters);
   });
-  if (config.sealKey !== undefined && config.sealKeyFile !== undefined) {
-    const { sealKeyFile } = config;
-    log.warn(
-      { sealKeyFile },
-      'the PKCS#11 token seals the identity: take sealKeyFile from the configuration and destroy it',
-    );
-  }
-  const publishIdentity = () => writePublicIdentity(config, hsm);
-  await publishIdentity();
+  warnOfSealKeyFile(config, log);
+  await checkPublicIdentity(config, hsm, events);
+  const publish = () => publishIdentity(config, hsm, events);
+  await publish();
 
   const [identityFile, heldTokenFile] = [identityFileOf(config), heldTokenFileOf(config)];
   const heldToken = await readIfThere(heldTokenFile);
-  const durableHsm = new DurableHsm({ hsm, identityFile, heldTokenFile, heldToken, publishIdentity, events });
+  const durableHsm = new DurableHsm({ hsm, identityFile, heldTokenFile, heldToken, publishIdentity: publish, events });
   const signWhenDurable = (message: Uint8Array) => durableHsm.signWhenDurable(message);
   const { sessions, rsaKeyPairs } = startSessions(config, {
     hsm,
@@ -83,4 +79,12 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
   void rsaKeyPairs.fill();
   await stopped;
+}
+
+function warnOfSealKeyFile({ sealKey, sealKeyFile }: WorkerConfig, log: Log): void {
+  if (sealKey === undefined || sealKeyFile === undefined) return;
+  log.warn(
+    { sealKeyFile },
+    'the PKCS#11 token seals the identity: take sealKeyFile from the configuration and destroy it',
+  );
 }

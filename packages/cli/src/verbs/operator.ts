@@ -3,7 +3,7 @@ import { sealOperatorKey } from '../operator-key-file.ts';
 import { newPassphraseOf, passphraseOf, passphraseOptions } from '../options.ts';
 import { formatOperator } from '../public-files.ts';
 import { createHostKey, createOperatorKey, loadSigningKey, replaceFile, writeNewFile } from '../signing-keys.ts';
-import { fingerprintOf } from '../text.ts';
+import { fingerprintOf } from '@keyfleet/shared/domain/fingerprint';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import { roles } from '@keyfleet/shared/domain/state';
 

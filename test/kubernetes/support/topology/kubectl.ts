@@ -103,6 +103,8 @@ export class Kubectl implements AsyncDisposable {
     switch (verb) {
       case 'exec':
         return this.#exec(rest, values.container);
+      case 'logs':
+        return said(this.#logs(rest));
       case 'get':
         return said(this.#get(rest, values.output));
       case 'patch':
@@ -144,6 +146,11 @@ export class Kubectl implements AsyncDisposable {
     const command = [program === '/keyfleet/bin/node' ? node : program!, ...args];
     const { exitCode, signal = 'SIGKILL', stdout, stderr } = await pod.exec(command, container);
     return { exitCode: exitCode ?? 128 + constants.signals[signal], stdout: `${stdout}\n`, stderr: `${stderr}\n` };
+  }
+
+  /** Of a Pod of a StatefulSet: all that its container has said, before its last start too. */
+  #logs([name = '']: readonly string[]): string {
+    return readFileSync(this.#topology.pod(name).logFile(name.replace(/-\d+$/, '')), 'utf8');
   }
 
   #get([kind, name = '']: readonly string[], output = ''): string {

@@ -3,7 +3,7 @@ import { verb } from '../../verb.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../../options.ts';
 import { loadOperator } from '../../public-files.ts';
 import { writeNewFile } from '../../signing-keys.ts';
-import { fingerprintOf } from '../../text.ts';
+import { fingerprintOf } from '@keyfleet/shared/domain/fingerprint';
 import { formatTrustAnchor, parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 export const anchor = verb({

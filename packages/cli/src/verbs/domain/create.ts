@@ -5,6 +5,7 @@ import { verb } from '../../verb.ts';
 import { anchorOptions, listOf, loadSigner, managerOptions, openDomain, signerOptions } from '../../options.ts';
 import { memberLine, operatorLine, ruleLines } from '../../proposal-text.ts';
 import { loadNewMember, loadOperator } from '../../public-files.ts';
+import { assertKeysOfWorkers } from '../../worker-keys.ts';
 
 export const create = verb({
   description: 'Found the domain. Each founder runs this with the same files until enough have signed.',
@@ -49,6 +50,7 @@ export const create = verb({
           'Make its key with: keyfleet operator create-key --role scheduler',
       );
     }
+    await assertKeysOfWorkers(domain.client, founding.members);
     const signer = await loadSigner(args, terminal, domain.anchor.operators);
     const founded = await createDomain(domain.client, founding, [signer]);
     const { members, operators, rules, backupHorizonMs } = founded?.state ?? founding;

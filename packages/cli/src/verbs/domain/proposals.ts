@@ -12,6 +12,7 @@ import {
   whenReady,
 } from '../../propose.ts';
 import { loadJson, loadOperator } from '../../public-files.ts';
+import { assertKeysOfWorkers } from '../../worker-keys.ts';
 import type { Terminal } from '../../terminal.ts';
 import { duration } from '@keyfleet/shared/config';
 import {
@@ -100,6 +101,7 @@ export const approve = verb({
     terminal.note(explainDomainChange(proposed).join('\n'));
     assertMayBeMade(proposed);
     assertForThis(proposed, known, domain.anchor);
+    if (proposed.name === 'ModifyMembers') await assertKeysOfWorkers(domain.client, proposed.body.admit);
     const signer = await loadSigner(args, terminal, signersOf(known?.state, domain.anchor));
     const { signatures } = signProposal({ ...view.proposal, signatures: [] }, signer);
     const approved = await domain.client.approve(view.proposalId, signatures[0]!);

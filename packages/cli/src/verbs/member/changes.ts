@@ -4,7 +4,8 @@ import { changeOptions, proposalText, proposeChange, signingOptions } from '../.
 import { loadNewMember } from '../../public-files.ts';
 
 export const admit = verb({
-  description: 'Propose to admit workers. Approvers compare each fingerprint with the one on the worker itself.',
+  description:
+    'Propose to admit workers. Approvers compare each fingerprint with the one in the log of the worker itself.',
   args: {
     identities: {
       type: 'positional',

@@ -13,7 +13,7 @@ import { formatMember, loadTrustAnchor } from '../../public-files.ts';
 import { combineSecret, newSecret, splitSecret } from '../../secret-shares.ts';
 import { writeNewFile } from '../../signing-keys.ts';
 import type { Terminal } from '../../terminal.ts';
-import { memberFingerprint } from '../../text.ts';
+import { memberFingerprint } from '@keyfleet/shared/domain/fingerprint';
 import { entityId, isMember } from '@keyfleet/shared/domain/state';
 import type { ParsedArgs } from 'citty';
 import { readFileSync } from 'node:fs';

@@ -1,8 +1,9 @@
 import { verb } from '../../verb.ts';
 import { anchorOptions, managerOptions, openDomain } from '../../options.ts';
 import { loadMember } from '../../public-files.ts';
-import { memberFingerprint, tableOf } from '../../text.ts';
-import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
+import { tableOf } from '../../text.ts';
+import { workerKeys } from '../../worker-keys.ts';
+import { memberFingerprint } from '@keyfleet/shared/domain/fingerprint';
 import type { Member } from '@keyfleet/shared/domain/state';
 
 export const list = verb({
@@ -27,7 +28,7 @@ export const list = verb({
         ...(known?.state.members ?? []).map((member) => row(member, 'member')),
         ...workers
           .filter(({ standing }) => standing === 'asking-to-join')
-          .map((worker) => row(memberOf(worker), 'asking-to-join')),
+          .map((worker) => row(workerKeys(worker), 'asking-to-join')),
       ],
     };
   },
@@ -38,20 +39,15 @@ export const list = verb({
     ]),
 });
 
-function memberOf(worker: Worker__Output): Member {
-  const { member_id: memberId = '', signing_key: signingKey = none, agreement_key: agreementKey = none } = worker;
-  const { encapsulation_key: encapsulationKey = none } = worker;
-  return { memberId, signingKey, agreementKey, ...(encapsulationKey.length > 0 && { encapsulationKey }) };
-}
-
-const none = Buffer.alloc(0);
-
 export const fingerprint = verb({
-  description: 'Print the fingerprint of a worker, from its identity.pub.json.',
+  description:
+    'Print the fingerprint of identity.pub.json, to compare with the line "identity" in the log of the worker.',
   args: { identity: { type: 'positional', description: 'identity.pub.json', required: true } },
   async run({ identity }) {
     const member = loadMember(identity);
     return { memberId: member.memberId, fingerprint: memberFingerprint(member) };
   },
-  text: ({ memberId, fingerprint: shown }) => `member ${memberId}  ${shown}`,
+  text: ({ memberId, fingerprint: shown }) =>
+    `member ${memberId}  ${shown}\n` +
+    'Anyone who writes to the worker\'s volume can change this file. Compare with the line "identity" in the log of the worker.',
 });

@@ -1,0 +1,37 @@
+import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
+import { memberFingerprint } from '@keyfleet/shared/domain/fingerprint';
+import { isMember, type Member } from '@keyfleet/shared/domain/state';
+import { CliError } from './cli-error.ts';
+import type { DomainManagerClient } from './domain-manager-client.ts';
+
+const none = Buffer.alloc(0);
+
+/** What the worker says of itself, from its memory. */
+export function workerKeys(worker: Worker__Output): Member {
+  const { member_id: memberId = '', signing_key: signingKey = none, agreement_key: agreementKey = none } = worker;
+  const { encapsulation_key: encapsulationKey = none } = worker;
+  return { memberId, signingKey, agreementKey, ...(encapsulationKey.length > 0 && { encapsulationKey }) };
+}
+
+/**
+ * Whoever writes a worker's volume can put other keys into its `identity.pub.json`, and would be admitted in its place.
+ * Throws CliError if a worker of that name has other keys, and none has these. A worker that lies about its name thus
+ * stops no admission of one that runs.
+ */
+export async function assertKeysOfWorkers(
+  client: Pick<DomainManagerClient, 'status'>,
+  members: readonly Member[],
+): Promise<void> {
+  if (members.length === 0) return;
+  const { workers = [] } = await client.status();
+  for (const member of members) {
+    const named = workers.filter(({ member_id: id }) => id === member.memberId);
+    const other = named[0];
+    if (other === undefined || named.some((worker) => isMember({ members: [workerKeys(worker)] }, member))) continue;
+    throw new CliError(
+      `${member.memberId} is to be admitted with the fingerprint ${memberFingerprint(member)}, but the worker of this name at ` +
+        `${other.address} says ${memberFingerprint(workerKeys(other))}. Compare both with the line "identity" in the worker's log: ` +
+        'somebody changed its identity.pub.json, or another worker has this name',
+    );
+  }
+}
