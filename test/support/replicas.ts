@@ -17,6 +17,7 @@ import {
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
 import type { Clock } from '@keyfleet/shared/clock';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { createLog } from '@keyfleet/shared/log';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { Hsm, type HsmOptions } from '@keyfleet/hsm-worker/boundary/hsm';
@@ -49,16 +50,18 @@ export class LocalWorker implements Worker {
   gives: Buffer | undefined;
   /** How often it was asked for that. */
   given = 0;
-  #held: Uint8Array = Buffer.of();
+  readonly #clock: TestClock;
+  readonly #held = new Map<number, Uint8Array>();
   /** Its false statements about itself. */
   claims: Partial<ReturnType<Hsm['describe']>> = {};
 
   constructor(
     memberId: string,
     clock: TestClock,
-    options: Pick<HsmOptions, 'rotationPauseMs' | 'sealedIdentity'> = {},
+    options: Pick<HsmOptions, 'rotationPauseMs' | 'sealedIdentity' | 'heldTokens'> = {},
   ) {
     this.address = `${memberId}:1`;
+    this.#clock = clock;
     this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes, ...options });
   }
   async describe() {
@@ -73,13 +76,24 @@ export class LocalWorker implements Worker {
   async install(tokens: readonly Uint8Array[]) {
     if (this.installFails) throw new Error('killed');
     return this.#reach(() => {
-      this.#held = this.hsm.install(tokens);
+      this.#keep(this.hsm.install(tokens));
       return this.#said();
     });
   }
-  async heldToken() {
+  async heldToken(generation: number) {
     this.given++;
-    return this.#reach(() => this.gives ?? this.#held);
+    return this.#reach(() => this.gives ?? this.#held.get(generation) ?? Buffer.of());
+  }
+  /** What takes its place after a restart. */
+  restarted(): LocalWorker {
+    const heldTokens = [...this.#held.values()];
+    const sealedIdentity = this.hsm.sealedIdentity();
+    const again = new LocalWorker(this.hsm.memberId, this.#clock, { sealedIdentity, heldTokens });
+    again.#keep(heldTokens.map(parseToken));
+    return again;
+  }
+  #keep(tokens: readonly DomainToken[]) {
+    for (const { state, bytes } of tokens) this.#held.set(state.generation, bytes);
   }
   async activate(generation: number) {
     return this.#reach(() => (this.hsm.activate(generation), this.#said()));

@@ -70,8 +70,8 @@ export function startGrpcWorker(address: string, { credentials, domain, schedule
         await refusable(unary(client, Hsm.service.InstallDomainTokens, request, INSTALL_TIMEOUT_MS)),
       );
     },
-    async heldToken() {
-      const { token } = await unary(client, Hsm.service.FetchHeldToken, {}, TIMEOUT_MS);
+    async heldToken(generation) {
+      const { token } = await unary(client, Hsm.service.FetchHeldToken, { generation }, TIMEOUT_MS);
       return token ?? NOTHING;
     },
     async activate(generation) {

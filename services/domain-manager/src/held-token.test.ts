@@ -1,4 +1,6 @@
+import { HELD_TOKENS } from '@keyfleet/hsm-worker/boundary/domain/held-chain';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import { memberOf } from '@keyfleet/test-support/domain';
 import {
   alice,
@@ -6,7 +8,6 @@ import {
   command,
   foundedReplica,
   generations,
-  LocalWorker,
   type Replica,
   resetWorld,
   scheduler,
@@ -15,51 +16,68 @@ import {
 } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { scheduled } from './scheduled-changes.ts';
+import type { Head } from './token-log.ts';
 
 beforeEach(resetWorld);
 
-/** What whoever has the scheduler's key and reaches the first member's port has it make. */
-function hiddenRotation({ tokens }: Replica): Promise<Buffer> {
-  world.clock.advance(3_600_000);
-  const { head } = tokens;
-  const change = { name: 'RotateDomainKeys', body: {} } as const;
-  const proposal = scheduled(head!, { change, scheduler, preparer: 'hsm-1' });
-  return world.workers[0]!.prepare(Proposal.encode(proposal), head!.token);
+/** What whoever has the scheduler's key and the first member's port has it make: each follows the one before. */
+async function hiddenRotations({ tokens }: Replica, count: number): Promise<readonly Buffer[]> {
+  const made: Buffer[] = [];
+  for (let head: Pick<Head, 'state' | 'hash' | 'token'> = tokens.head!; made.length < count;) {
+    world.clock.advance(3_600_000);
+    const change = { name: 'RotateDomainKeys', body: {} } as const;
+    const proposal = scheduled(head as Head, { change, scheduler, preparer: 'hsm-1' });
+    const token = Buffer.from(await world.workers[0]!.prepare(Proposal.encode(proposal), head.token));
+    made.push(token);
+    if (made.length < count) await world.workers[0]!.install([token]);
+    head = { ...parseToken(token), token };
+  }
+  return made;
 }
 
-describe('a domain token that members were brought and that was stored nowhere', () => {
+async function installBy(members: number, tokens: readonly Buffer[]): Promise<void> {
+  for (const worker of world.workers.slice(0, members)) await worker.install(tokens);
+}
+
+function restartAll(): void {
+  for (const [i, worker] of world.workers.entries()) world.workers[i] = worker.restarted();
+}
+
+describe('domain tokens that members were brought and that were stored nowhere', () => {
   test.each([
-    ['one member', 1],
-    ['all', 2],
-  ])('is stored where %s of two has it, and the next change follows it', async (_, holders) => {
+    ['one', 'one member', 1, 1],
+    ['one', 'all', 1, 2],
+    ['two in a row', 'one member', 2, 1],
+    ['two in a row', 'all', 2, 2],
+    ['as many as members keep', 'all', HELD_TOKENS, 2],
+  ])('are stored, %s where %s of two has them, and the next change follows', async (_, __, count, holders) => {
     const replica = await foundedReplica();
-    const hidden = await hiddenRotation(replica);
-    for (const worker of world.workers.slice(0, holders)) await worker.install([hidden]);
-    await replica.round.run();
-    expect(replica.tokens.head!.token).toEqual(hidden);
-    expect(generations()).toEqual([2, 2]);
+    const hidden = await hiddenRotations(replica, count);
+    await installBy(holders, hidden);
+    for (let i = 0; i <= count; i++) {
+      await replica.round.run();
+      // Who confirms a token keeps to the pause between rotations too, from when it has the one before.
+      if (holders < 2) world.clock.advance(3_600_000);
+    }
+    expect(replica.tokens.head!.token).toEqual(hidden.at(-1));
+    expect(generations()).toEqual([count + 1, count + 1]);
     const admit = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
     await replica.proposals.propose(signed(command(replica, { name: 'ModifyMembers', body: admit }), [alice, bob]));
     await replica.round.run();
-    expect(generations()).toEqual([3, 3]);
+    expect(generations()).toEqual([count + 2, count + 2]);
   });
 
-  test('is stored where all have it and were started again since', async () => {
+  test.each([1, 3])('are stored where all have %i and were started again since', async (count) => {
     const replica = await foundedReplica();
-    const hidden = await hiddenRotation(replica);
-    for (const [i, { hsm }] of world.workers.slice(0, 2).entries()) {
-      hsm.install([hidden]);
-      const restarted = new LocalWorker(hsm.memberId, world.clock, { sealedIdentity: hsm.sealedIdentity() });
-      restarted.gives = hidden;
-      world.workers[i] = restarted;
-    }
-    await replica.round.run();
-    await replica.round.run();
-    expect(replica.tokens.generation).toBe(2);
-    expect(world.workers.slice(0, 2).map(({ hsm }) => hsm.installed?.state.generation)).toEqual([2, 2]);
+    await installBy(2, await hiddenRotations(replica, count));
+    restartAll();
+    for (let i = 0; i <= count; i++) await replica.round.run();
+    expect(replica.tokens.generation).toBe(count + 1);
+    const installed = world.workers.slice(0, 2).map(({ hsm }) => hsm.installed?.state.generation);
+    expect(installed).toEqual([count + 1, count + 1]);
   });
 
-  test('is asked for once a minute of a member that gives none, and delays nothing', async () => {
+  test('are asked for once a minute of a member that gives none, and delay nothing', async () => {
     const replica = await foundedReplica();
     const liar = world.workers[1]!;
     liar.claims = { generation: 2 };

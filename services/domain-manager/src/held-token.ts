@@ -6,9 +6,9 @@ import { assertOthersConfirm, type ConfirmDeps } from './witness.ts';
 const ASK_AGAIN_MS = 60_000;
 
 /**
- * The next token, where members hold it and the store lacks it. Whoever has a scheduler's key may have one made and
- * installed, and store it nowhere: no change could follow, because members go on from what they hold. Anyone may bring
- * a token; here its holder does.
+ * The next token, where members hold it or later ones and the store lacks it. Whoever has a domain-manager's host, or
+ * stands between, may have tokens made and installed, and store them nowhere: no change could follow, because members
+ * go on from what they hold. Anyone may bring a token; here its holder does.
  */
 export class HeldToken {
   readonly #deps: ConfirmDeps;
@@ -29,9 +29,11 @@ export class HeldToken {
       if (Math.abs(now - (this.#askedAt.get(worker.address) ?? -Infinity)) < ASK_AGAIN_MS) continue;
       this.#askedAt.set(worker.address, now);
       try {
-        const token = Buffer.from(await worker.heldToken());
+        const token = Buffer.from(await worker.heldToken(next));
         await tokens.append(token, (head) => assertOthersConfirm(head, this.#deps));
         if (tokens.generation < next) continue;
+        // It may hold the one after it too.
+        this.#askedAt.delete(worker.address);
         events.heldTokenStored(worker, next);
         return true;
       } catch (error) {
@@ -44,5 +46,5 @@ export class HeldToken {
 
 /** A member that has just started asks for its newest token again, and says no hash until it has that. */
 function saysThatItHolds(next: number, { generation, tokenHash }: HsmDescription): boolean {
-  return generation === next || (generation === next - 1 && tokenHash.length === 0);
+  return generation >= next || (generation === next - 1 && tokenHash.length === 0);
 }

@@ -78,9 +78,19 @@ describe('a store that went back to an older backup', () => {
     expect(await backup.loadTokens(0, 9)).toHaveLength(2);
   });
 
-  test('is not built on when only the members know the lost tokens: the status says what to do', async () => {
+  test('gets the lost tokens back from members, where no domain-manager held them', async () => {
+    await rotatedTwice();
+    const all = await world.store.loadTokens(0, 9);
+    world.store = await restoreBackup(1);
+    const { round } = newReplica();
+    for (let i = 0; i < 2; i++) await round.run();
+    expect(await world.store.loadTokens(0, 9)).toEqual(all);
+  });
+
+  test('is not built on when members know the lost tokens and do not give them: the status says what to do', async () => {
     await rotatedTwice();
     world.store = await restoreBackup(1);
+    for (const worker of world.workers) worker.gives = Buffer.of();
     const { round, tokens } = newReplica();
     await round.run();
     expect(round.views[0]!.problem).toContain('restore the store');

@@ -28,8 +28,8 @@ export interface Worker {
    */
   check(token: Uint8Array): Promise<Uint8Array>;
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription>;
-  /** The newest token that it installed: anything at all, until it is verified. */
-  heldToken(): Promise<Uint8Array>;
+  /** One of the newest tokens that it installed; empty for others. Anything at all, until it is verified. */
+  heldToken(generation: number): Promise<Uint8Array>;
   activate(generation: number): Promise<HsmDescription>;
   /** Erases the worker's identity and domain, by a quorum-signed LeaveDomain. */
   leave(proposal: Uint8Array): Promise<HsmDescription>;

@@ -12,7 +12,9 @@ import { expect, test } from 'vitest';
 import type { Hsm } from './boundary/hsm.ts';
 import { SessionRefusedError, Sessions } from './boundary/session.ts';
 import { DomainCalls } from './domain-calls.ts';
+import { HELD_TOKENS } from './boundary/domain/held-chain.ts';
 import { DurableHsm } from './durable-hsm.ts';
+import { HeldTokens } from './held-tokens.ts';
 
 /** The first member of a new domain, with a disk that a test breaks. */
 async function newMember() {
@@ -21,8 +23,8 @@ async function newMember() {
   const hsm = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
   const identityFile = join(folder.path, 'identity');
   const events = { tokenInstalled: () => {} };
-  const heldTokenFile = join(folder.path, 'held-token');
-  const member = new DurableHsm({ hsm, identityFile, heldTokenFile, publishIdentity: async () => {}, events });
+  const heldTokens = await HeldTokens.open(join(folder.path, 'held-tokens'));
+  const member = new DurableHsm({ hsm, identityFile, heldTokens, publishIdentity: async () => {}, events });
   await member.install(domain.tokens);
   const file = () => readFile(identityFile);
   return {
@@ -30,7 +32,8 @@ async function newMember() {
     hsm,
     member,
     file,
-    heldFile: () => readFile(heldTokenFile),
+    /** What a restart finds. */
+    heldTokens: async () => (await HeldTokens.open(join(folder.path, 'held-tokens'))).all(),
     /** The HSM that a crash would leave. */
     restarted: async (): Promise<Hsm> => domain.newHsm('hsm-1', await file()),
     breakDisk: () => mkdir(`${identityFile}.new`),
@@ -53,17 +56,35 @@ test('a member says that it has a token only once a crash cannot take it back', 
   expect((await signed).state?.generation).toBe(2);
 });
 
-test('a member keeps the token that it installed last for those who lack it, also over a crash', async () => {
+test('a member keeps the tokens that it installed last for those who lack them, also over a crash', async () => {
   await using world = await newMember();
-  const { domain, member, heldFile } = world;
-  expect(member.heldToken).toEqual(domain.tokens[0]);
+  const { domain, member, heldTokens } = world;
+  expect(await member.heldToken(1)).toEqual(domain.tokens[0]);
   domain.rotate();
   domain.rotate();
   await member.install(domain.tokens);
-  expect(member.heldToken).toEqual(domain.tokens[2]);
-  expect(await heldFile()).toEqual(domain.tokens[2]);
+  for (const [i, token] of domain.tokens.entries()) expect(await member.heldToken(i + 1)).toEqual(token);
+  expect(await member.heldToken(4)).toBeUndefined();
+  expect(await heldTokens()).toEqual(domain.tokens);
   await expect(member.install(domain.tokens.slice(0, 1))).rejects.toThrow('older');
-  expect(member.heldToken).toEqual(domain.tokens[2]);
+
+  while (domain.generation < HELD_TOKENS + 2) domain.rotate();
+  await member.install(domain.tokens);
+  expect(await heldTokens()).toEqual(domain.tokens.slice(-HELD_TOKENS));
+  expect(await member.heldToken(2)).toBeUndefined();
+});
+
+test('a member keeps every token that its disk refused at first', async () => {
+  await using world = await newMember();
+  const { domain, member, heldTokens } = world;
+  for (let i = 0; i < 2; i++) {
+    domain.rotate();
+    await world.breakDisk();
+    await expect(member.install(domain.tokens.slice(-1))).rejects.toThrow('EISDIR');
+    await world.mendDisk();
+  }
+  await member.install(domain.tokens);
+  expect(await heldTokens()).toEqual(domain.tokens);
 });
 
 test('a token that is installed already is not written again, unless the last write failed', async () => {

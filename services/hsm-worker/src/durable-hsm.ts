@@ -3,14 +3,14 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Hsm, HsmDescription } from './boundary/hsm.ts';
 import type { Steps } from './boundary/steps.ts';
 import type { WorkerEvents } from './events.ts';
+import type { DomainToken } from '@keyfleet/shared/domain/token';
 import { writeDurably } from '@keyfleet/shared/durable-file';
+import type { HeldTokens } from './held-tokens.ts';
 
 export interface DurableHsmOptions {
   readonly hsm: Hsm;
   readonly identityFile: string;
-  readonly heldTokenFile: string;
-  /** What is in that file. */
-  readonly heldToken?: Uint8Array | undefined;
+  readonly heldTokens: HeldTokens;
   /** Writes the public part where operators find it. */
   readonly publishIdentity: () => Promise<void>;
   readonly events: Pick<WorkerEvents, 'tokenInstalled'>;
@@ -25,11 +25,11 @@ export class DurableHsm {
   #remembered: HsmDescription;
   /** The last write failed: the disk may hold another identity. */
   #unwritten = false;
-  #heldToken: Uint8Array | undefined;
+  /** Installed, and not yet among the held ones. */
+  #unkept: readonly DomainToken[] = [];
 
   constructor(options: DurableHsmOptions) {
     this.#options = options;
-    this.#heldToken = options.heldToken;
     this.#remembered = options.hsm.describe();
   }
 
@@ -75,12 +75,9 @@ export class DurableHsm {
     return checked;
   }
 
-  /**
-   * The newest token that it installed. Whoever has a scheduler's key, or stands between, may bring it one that is
-   * stored nowhere: the domain goes on only from that, and without its bytes the HSM has no keys after a restart.
-   */
-  get heldToken(): Uint8Array | undefined {
-    return this.#heldToken;
+  /** One of the newest tokens that it installed. */
+  heldToken(generation: number): Promise<Uint8Array | undefined> {
+    return this.#options.heldTokens.find(generation);
   }
 
   activate(generation: number): HsmDescription {
@@ -130,12 +127,14 @@ export class DurableHsm {
   }
 
   async #install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
-    const { hsm, heldTokenFile, events } = this.#options;
+    const { hsm, heldTokens, events } = this.#options;
     const before = this.#remembered.generation;
-    this.#heldToken = hsm.install(tokens);
+    const installed = hsm.install(tokens);
     if (this.#unwritten || !isDeepStrictEqual(hsm.describe(), this.#remembered)) {
       this.#unwritten = true;
-      await writeDurably(heldTokenFile, this.#heldToken);
+      this.#unkept = [...this.#unkept, ...installed];
+      await heldTokens.keep(this.#unkept);
+      this.#unkept = [];
       await this.#remember();
     }
     const description = this.describe();

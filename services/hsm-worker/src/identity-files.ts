@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { systemClock } from '@keyfleet/shared/clock';
 import { ConfigError } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { readIfThere, writeDurably } from '@keyfleet/shared/durable-file';
-import { Hsm } from './boundary/hsm.ts';
+import { Hsm, type HsmOptions } from './boundary/hsm.ts';
+import { HeldTokens } from './held-tokens.ts';
 import { memberIdOf, type WorkerConfig } from './config.ts';
 import type { WorkerEvents } from './events.ts';
 import { openSealKey } from './seal-keys.ts';
@@ -15,26 +15,27 @@ export function identityFileOf({ dataDir }: WorkerConfig): string {
   return join(dataDir, 'identity');
 }
 
-/** See `DurableHsm.heldToken`. It needs no protection: whoever gets it verifies it. */
-export function heldTokenFileOf({ dataDir }: WorkerConfig): string {
-  return join(dataDir, 'held-token');
+export function openHeldTokens({ dataDir }: WorkerConfig): Promise<HeldTokens> {
+  return HeldTokens.open(join(dataDir, 'held-tokens'));
 }
 
 /** An existing file is opened or the start fails: a new identity in its place would not be the member. */
-export async function openHsm(config: WorkerConfig, anchor: TrustAnchor, onKeysLost: () => void): Promise<Hsm> {
+export async function openHsm(
+  config: WorkerConfig,
+  options: Pick<HsmOptions, 'anchor' | 'heldTokens' | 'onKeysLost'>,
+): Promise<Hsm> {
   const identityFile = identityFileOf(config);
   const stored = await readIfThere(identityFile);
-  const options = {
+  const all = {
+    ...options,
     memberId: memberIdOf(config),
-    anchor,
     clock: systemClock,
     random: randomBytes,
-    onKeysLost,
     rotationPauseMs: config.rotationPause,
   };
   try {
     const { sealKey, sealedIdentity } = await openSealKey(config, stored);
-    const hsm = new Hsm({ ...options, sealKey, ...(sealedIdentity && { sealedIdentity }) });
+    const hsm = new Hsm({ ...all, sealKey, ...(sealedIdentity && { sealedIdentity }) });
     if (sealedIdentity !== stored || stored === undefined) await writeDurably(identityFile, hsm.sealedIdentity());
     return hsm;
   } catch (error) {

@@ -1,6 +1,5 @@
 import { newTokenSource } from '@keyfleet/proto/token-source';
 import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
-import { readIfThere } from '@keyfleet/shared/durable-file';
 import type { Log } from '@keyfleet/shared/log';
 import { startNotices } from '@keyfleet/shared/notices';
 import { loadTrustAnchor, runService, type ServiceContext } from '@keyfleet/shared/service';
@@ -11,7 +10,7 @@ import { disconnectAll, newClusters } from './clusters.ts';
 import { WorkerConfig } from './config.ts';
 import { DomainCalls } from './domain-calls.ts';
 import { WorkerEvents } from './events.ts';
-import { checkPublicIdentity, heldTokenFileOf, identityFileOf, openHsm, publishIdentity } from './identity-files.ts';
+import { checkPublicIdentity, identityFileOf, openHeldTokens, openHsm, publishIdentity } from './identity-files.ts';
 import { DurableHsm } from './durable-hsm.ts';
 import { startWorkerServer } from './server.ts';
 import { startSessions } from './start-sessions.ts';
@@ -34,18 +33,19 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   const anchor = loadTrustAnchor(config.trustAnchorFile);
   const clusters = newClusters(config.clusters);
   resources.defer(() => disconnectAll(clusters));
-  const hsm = await openHsm(config, anchor, () => {
+  const heldTokens = await openHeldTokens(config);
+  const onKeysLost = (): void => {
     backingKeys.clear();
     if (hsm.installed === undefined) disconnectAll(clusters);
-  });
+  };
+  const hsm = await openHsm(config, { anchor, heldTokens: await heldTokens.all(), onKeysLost });
   warnOfSealKeyFile(config, log);
   await checkPublicIdentity(config, hsm, events);
   const publish = () => publishIdentity(config, hsm, events);
   await publish();
 
-  const [identityFile, heldTokenFile] = [identityFileOf(config), heldTokenFileOf(config)];
-  const heldToken = await readIfThere(heldTokenFile);
-  const durableHsm = new DurableHsm({ hsm, identityFile, heldTokenFile, heldToken, publishIdentity: publish, events });
+  const identityFile = identityFileOf(config);
+  const durableHsm = new DurableHsm({ hsm, identityFile, heldTokens, publishIdentity: publish, events });
   const signWhenDurable = (message: Uint8Array) => durableHsm.signWhenDurable(message);
   const { sessions, rsaKeyPairs } = startSessions(config, {
     hsm,

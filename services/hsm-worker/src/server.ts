@@ -102,7 +102,9 @@ function handlersOf(
   });
   return {
     Describe: domainCall(() => descriptionOf(hsm.describe())),
-    FetchHeldToken: domainCall(() => ({ token: Buffer.from(hsm.heldToken ?? empty) })),
+    FetchHeldToken: domainCall(async ({ generation = 0 }) => ({
+      token: Buffer.from((await hsm.heldToken(generation)) ?? empty),
+    })),
     NegotiateSession: sessionCall(async ({ hello = empty }) => {
       const answer = await sessions.negotiate(hello);
       events.sessionNegotiated();

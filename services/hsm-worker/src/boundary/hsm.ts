@@ -13,6 +13,7 @@ import { checkToken } from './domain/check-token.ts';
 import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followToken, followTokens } from './domain/follow-tokens.ts';
+import { HeldChain } from './domain/held-chain.ts';
 import { InstalledDomain } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
@@ -49,6 +50,8 @@ export interface HsmOptions {
   readonly sealKey: SealKey;
   /** The last result of `sealedIdentity()`; absent at the first start. */
   readonly sealedIdentity?: Uint8Array;
+  /** The last tokens that `install` returned, oldest first, as far as they are there: see `HeldChain`. */
+  readonly heldTokens?: readonly Uint8Array[];
   readonly clock: Clock;
   readonly random: Random;
   /** See `assertWithinLimits`; default `ROTATION_PAUSE_MS`. */
@@ -69,6 +72,7 @@ export class Hsm {
   /** An HSM that only asks to join follows the chain too, but has no past that it must be held to after a restart. */
   #wasMember = false;
   #installed: InstalledDomain | undefined;
+  #chain: HeldChain;
   #prepared: PreparedToken;
   /** See `Checker`; another one for each newest token. */
   #confirmed = new Map<string, Buffer>();
@@ -79,9 +83,10 @@ export class Hsm {
    */
   constructor(options: HsmOptions) {
     this.#options = options;
-    const { memberId, anchor, sealKey, sealedIdentity, clock } = options;
+    const { memberId, anchor, sealKey, sealedIdentity, heldTokens, clock } = options;
     if (sealedIdentity === undefined) {
       this.#identity = newIdentity(memberId);
+      this.#chain = new HeldChain(undefined);
       this.#prepared = new PreparedToken(clock);
       return;
     }
@@ -97,6 +102,7 @@ export class Hsm {
     if (installed !== undefined) assertComesBy(anchor.checkpoint, installed);
     this.#identity = identity;
     this.#verified = installed;
+    this.#chain = new HeldChain(installed, heldTokens);
     this.#wasMember = installed !== undefined;
     this.#prepared = new PreparedToken(clock, prepared);
   }
@@ -196,14 +202,14 @@ export class Hsm {
 
   /**
    * Verifies `tokens`, oldest first, against what is installed (or the trust anchor) and opens the newest; only then
-   * changes anything. Skips tokens before the installed one. Returns the one that is installed now. Throws
-   * `DomainError`, in which case nothing has changed.
+   * changes anything. Skips tokens before the installed one. Returns those up to the one that is installed now, for the
+   * shell to keep. Throws `DomainError`, in which case nothing has changed.
    */
-  install(tokens: readonly Uint8Array[]): Uint8Array {
+  install(tokens: readonly Uint8Array[]): readonly DomainToken[] {
     const { verified, read } = this.#follow(tokens);
     const newest = read.at(-1)!;
     const before = this.#installed;
-    if (before !== undefined && before.state.generation === verified.state.generation) return newest.bytes;
+    if (before !== undefined && before.state.generation === verified.state.generation) return read;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
@@ -211,11 +217,12 @@ export class Hsm {
     const after = serves ? this.#opened(newest, verified, this.#heldBefore(read)) : undefined;
     this.#installed = after;
     this.#verified = verified;
+    this.#chain.add(read);
     this.#confirmed = new Map();
     this.#prepared.forgetUpTo(verified.state.generation);
     if (after !== undefined) this.#wasMember = true;
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
-    return newest.bytes;
+    return read;
   }
 
   /**
@@ -246,6 +253,7 @@ export class Hsm {
       domain: anchor.domain,
       identity: this.#identity,
       held: this.#wasMember ? this.#verified : undefined,
+      chain: this.#chain,
       isMember: this.#isMemberOf(this.#verified),
       installed: this.#installed,
       clock,
@@ -308,6 +316,7 @@ export class Hsm {
     this.#verified = undefined;
     this.#wasMember = false;
     this.#installed = undefined;
+    this.#chain = new HeldChain(undefined);
     this.#prepared = new PreparedToken(this.#options.clock);
     this.#options.onKeysLost?.();
   }

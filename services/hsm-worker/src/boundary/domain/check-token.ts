@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, CLOCK_TOLERANCE_MS } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
-import { MAX_MEMBERS, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, MAX_MEMBERS, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import { isOffChain, placeOf, signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
@@ -11,6 +11,7 @@ import type { Steps } from '../steps.ts';
 import { assertWithinLimits } from './change-limits.ts';
 import { assertSameKeys } from './domain-secrets.ts';
 import { openForAll } from './domain-token.ts';
+import type { HeldChain } from './held-chain.ts';
 import type { InstalledDomain } from './installed-domain.ts';
 
 /** An HSM that is asked about a token, as it is at that time. */
@@ -19,6 +20,8 @@ export interface Checker {
   readonly identity: Identity;
   /** The newest token that it installed as a member. */
   readonly held: VerifiedDomain | undefined;
+  /** What led to that. */
+  readonly chain: HeldChain;
   /** Whether it is a member of the newest state that it knows. */
   readonly isMember: boolean;
   /** Undefined for who is no member, and for a member that has just started. */
@@ -36,7 +39,7 @@ export interface Checker {
 
 /** See `Hsm.check`. A step for each member of the token. */
 export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> {
-  const { domain, identity, held, isMember, installed, clock, follow } = checker;
+  const { domain, identity, held, chain, installed, clock, follow } = checker;
   const confirmed = checker.confirmed();
   const { memberId } = identity;
   const parsed = parseToken(token);
@@ -44,13 +47,14 @@ export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> 
   const check = { domain, memberId, tokenHash: parsed.hash };
   // Nobody has verified the token yet, and what this signs must be about its own domain.
   if (held !== undefined && parsed.state.domain === domain) {
+    // Later ones may follow it that the store lacks: it is to have them all.
+    if (checker.isMember && chain.holds(parsed) && isMember(parsed.state, identity)) return signCheck(check, sign);
     const { generation } = held.state;
     if (isOffChain({ generation, hash: held.hash }, placeOf(parsed))) {
       return signHeld({ domain, memberId, generation, tokenHash: held.hash }, sign);
     }
-    if (isMember && parsed.hash.equals(held.hash)) return signCheck(check, sign);
   }
-  if (isMember && installed === undefined) throw new DomainError('no-domain', 'this HSM has no domain keys');
+  if (checker.isMember && installed === undefined) throw new DomainError('no-domain', 'this HSM has no domain keys');
   const verified = follow(parsed);
   assertNotFromFuture(verified, clock.now());
   const id = parsed.hash.toString('hex');
