@@ -191,8 +191,7 @@ async function openFrontend(world: World, index: number, dataDir: string) {
   const monotonicClock = { now: () => world.time.ms };
   const keys = new FleetRecordKeys({ secrets, hsm, domain: world, clock, monotonicClock, floor });
   const calls = {
-    read: (ask: (client: object) => unknown) =>
-      ask({ getBuffer: async (place: string) => (await world.read(place)) ?? null }),
+    bytes: async (place: string) => world.read(place),
     async script(_name: string, place: string, before: Buffer, after: Buffer) {
       await world.carries(index, place, after);
       const isThere = (await world.read(place))?.equals(before) === true;

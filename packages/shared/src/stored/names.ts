@@ -4,57 +4,77 @@ export interface Scope {
   readonly region: string;
 }
 
-interface StoredValue {
+export interface StoredValue {
   readonly name: string;
   readonly type: 'string' | 'hash' | 'list' | 'zset';
   /** kept: in backups. derived: rebuilt from what is kept. passing: short-lived, and in no backup. */
   readonly role: 'kept' | 'derived' | 'passing';
+  /** The greatest length of the string, or of one field, element or entry. */
+  readonly maxBytes: number;
 }
+
+/** A policy of five versions with fifty tags has 140,000 characters of at most three bytes. */
+const RECORD = 1024 * 1024;
+/** Sealed secrets, and entries of lists: the longest names a principal. */
+const SHORT = 8 * 1024;
+const NUMBER = 32;
+/** As many as a domain token may have (`TOKEN_BYTES` of the domain-manager). */
+const DOMAIN_TOKEN = 3 * 1024 * 1024;
 
 /**
  * Everything that Keyfleet stores in Redis, by kind; docs/formats.md describes each value. Values written in one step
  * share a hash tag, the part in braces, so that this works on a Redis Cluster.
  */
 export const storedValues = {
-  key: { name: 'kf:key:{<region>/<key id>}', type: 'hash', role: 'kept' },
-  accessKey: { name: 'kf:access-key:{<access key id>}', type: 'string', role: 'kept' },
-  accessKeyUse: { name: 'kf:access-key-use:{<access key id>}', type: 'string', role: 'kept' },
-  firstAccessKey: { name: 'kf:first-access-key:{<account>}', type: 'string', role: 'kept' },
-  secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept' },
-  fleetKeys: { name: 'kf:fleet-keys:{<name>}', type: 'hash', role: 'kept' },
-  recordKeys: { name: 'kf:record-keys', type: 'string', role: 'kept' },
-  recordFence: { name: 'kf:record-fence:{<tag>}', type: 'string', role: 'passing' },
-  aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept' },
-  aliasNames: { name: 'kf:alias-names:{<account>/<region>}', type: 'zset', role: 'derived' },
-  aliasTargets: { name: 'kf:alias-targets:{<account>/<region>}', type: 'zset', role: 'derived' },
-  keys: { name: 'kf:keys:{<account>/<region>/<list>}', type: 'zset', role: 'derived' },
+  key: { name: 'kf:key:{<region>/<key id>}', type: 'hash', role: 'kept', maxBytes: RECORD },
+  accessKey: { name: 'kf:access-key:{<access key id>}', type: 'string', role: 'kept', maxBytes: RECORD },
+  accessKeyUse: { name: 'kf:access-key-use:{<access key id>}', type: 'string', role: 'kept', maxBytes: SHORT },
+  firstAccessKey: { name: 'kf:first-access-key:{<account>}', type: 'string', role: 'kept', maxBytes: RECORD },
+  secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept', maxBytes: SHORT },
+  fleetKeys: { name: 'kf:fleet-keys:{<name>}', type: 'hash', role: 'kept', maxBytes: SHORT },
+  recordKeys: { name: 'kf:record-keys', type: 'string', role: 'kept', maxBytes: NUMBER },
+  recordFence: { name: 'kf:record-fence:{<tag>}', type: 'string', role: 'passing', maxBytes: NUMBER },
+  aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept', maxBytes: SHORT },
+  aliasNames: { name: 'kf:alias-names:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  aliasTargets: { name: 'kf:alias-targets:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  keys: { name: 'kf:keys:{<account>/<region>/<list>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   /** The first release had one list for all keys of an account and Region. */
-  oldKeys: { name: 'kf:keys:{<account>/<region>}', type: 'zset', role: 'derived' },
-  due: { name: 'kf:due:{<shard>}', type: 'zset', role: 'derived' },
+  oldKeys: { name: 'kf:keys:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  due: { name: 'kf:due:{<shard>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   /** Named after the first events stored. By the time of a restore they are recorded. */
-  events: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing' },
-  iam: { name: 'kf:iam:{<account>}', type: 'hash', role: 'kept' },
-  iamNames: { name: 'kf:iam-names:{<account>}', type: 'zset', role: 'derived' },
-  iamLinks: { name: 'kf:iam-links:{<account>}', type: 'zset', role: 'derived' },
-  grants: { name: 'kf:grants:{<region>/<key id>}', type: 'hash', role: 'kept' },
-  grantIndex: { name: 'kf:grant-index:{<region>/<key id>}', type: 'zset', role: 'derived' },
-  retirable: { name: 'kf:retirable:{<region>/<principal>}', type: 'zset', role: 'derived' },
-  keyStores: { name: 'kf:key-stores:{<account>/<region>}', type: 'string', role: 'kept' },
-  keyStoreKeys: { name: 'kf:key-store-keys:{<account>/<region>}', type: 'zset', role: 'derived' },
-  rates: { name: 'kf:rates:{<account>/<region>}', type: 'hash', role: 'passing' },
-  tokens: { name: 'kf:domain:{<domain>}:tokens', type: 'list', role: 'kept' },
-  store: { name: 'kf:domain:{<domain>}:store', type: 'hash', role: 'kept' },
-  proposals: { name: 'kf:domain:{<domain>}:proposals', type: 'zset', role: 'passing' },
-  proposal: { name: 'kf:domain:{<domain>}:proposal:<proposal id>', type: 'hash', role: 'passing' },
-  lease: { name: 'kf:domain:{<domain>}:lease', type: 'string', role: 'passing' },
-  sighting: { name: 'kf:domain:{<domain>}:served:<generation>', type: 'string', role: 'passing' },
-  confirmed: { name: 'kf:domain:{<domain>}:confirmed', type: 'string', role: 'passing' },
+  events: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing', maxBytes: RECORD },
+  iam: { name: 'kf:iam:{<account>}', type: 'hash', role: 'kept', maxBytes: RECORD },
+  iamNames: { name: 'kf:iam-names:{<account>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  iamLinks: { name: 'kf:iam-links:{<account>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  grants: { name: 'kf:grants:{<region>/<key id>}', type: 'hash', role: 'kept', maxBytes: RECORD },
+  grantIndex: { name: 'kf:grant-index:{<region>/<key id>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  retirable: { name: 'kf:retirable:{<region>/<principal>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  keyStores: { name: 'kf:key-stores:{<account>/<region>}', type: 'string', role: 'kept', maxBytes: RECORD },
+  keyStoreKeys: { name: 'kf:key-store-keys:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  rates: { name: 'kf:rates:{<account>/<region>}', type: 'hash', role: 'passing', maxBytes: SHORT },
+  tokens: { name: 'kf:domain:{<domain>}:tokens', type: 'list', role: 'kept', maxBytes: DOMAIN_TOKEN },
+  store: { name: 'kf:domain:{<domain>}:store', type: 'hash', role: 'kept', maxBytes: SHORT },
+  proposals: { name: 'kf:domain:{<domain>}:proposals', type: 'zset', role: 'passing', maxBytes: SHORT },
+  proposal: { name: 'kf:domain:{<domain>}:proposal:<proposal id>', type: 'hash', role: 'passing', maxBytes: RECORD },
+  lease: { name: 'kf:domain:{<domain>}:lease', type: 'string', role: 'passing', maxBytes: SHORT },
+  sighting: { name: 'kf:domain:{<domain>}:served:<generation>', type: 'string', role: 'passing', maxBytes: SHORT },
+  confirmed: { name: 'kf:domain:{<domain>}:confirmed', type: 'string', role: 'passing', maxBytes: SHORT },
   /** If restored, it would prove something that is false for the older records beside it. */
-  resealProgress: { name: 'kf:domain:{<domain>}:reseal:parts:<generation>', type: 'hash', role: 'passing' },
+  resealProgress: {
+    name: 'kf:domain:{<domain>}:reseal:parts:<generation>',
+    type: 'hash',
+    role: 'passing',
+    maxBytes: RECORD,
+  },
   /** Formerly a shard was a fixed piece of the key space. */
-  oldResealProgress: { name: 'kf:domain:{<domain>}:reseal:<generation>', type: 'hash', role: 'passing' },
-  restore: { name: 'kf:restore', type: 'hash', role: 'passing' },
-  beat: { name: 'kf:beat', type: 'string', role: 'passing' },
+  oldResealProgress: {
+    name: 'kf:domain:{<domain>}:reseal:<generation>',
+    type: 'hash',
+    role: 'passing',
+    maxBytes: RECORD,
+  },
+  restore: { name: 'kf:restore', type: 'hash', role: 'passing', maxBytes: SHORT },
+  beat: { name: 'kf:beat', type: 'string', role: 'passing', maxBytes: SHORT },
 } as const satisfies Record<string, StoredValue>;
 
 export type StoredKind = keyof typeof storedValues;
@@ -161,6 +181,12 @@ export function sightingAt(domain: string, generation: number): string {
 }
 export function resealProgressAt(domain: string, generation: number): string {
   return `kf:domain:{${domain}}:reseal:parts:${generation}`;
+}
+
+/** What a value under a name is to be; undefined for a name that this release does not know. */
+export function storedValueOf(name: string): StoredValue | undefined {
+  const kind = storedNameOf(name)?.kind;
+  return kind && storedValues[kind];
 }
 
 /** The kind of value under a name, and the name's hash tag; undefined for a name that this release does not know. */

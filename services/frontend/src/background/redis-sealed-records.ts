@@ -50,20 +50,19 @@ export class RedisSealedRecords implements SealedRecords {
 
   async load(names: readonly string[]): Promise<readonly SealedRecord[]> {
     const oldLists = names.map((name) => scopeOf(name, 'oldKeys')).filter((scope) => scope !== undefined);
-    for (const scope of oldLists) await splitOldKeyList(this.#deps.calls, scope).catch(unlessOfOtherType);
+    for (const scope of oldLists) await splitOldKeyList(this.#deps.calls, scope).catch(unlessDamaged);
     const records = await Promise.all(names.map((name) => this.#load(name)));
     return records.filter((record) => record !== undefined);
   }
 
   /**
-   * A damaged record must not stop the others, and neither must a value of another type, which whoever writes Redis may
-   * have put there. It counts as remaining, so that no domain key is dropped on its account.
+   * A damaged record must not stop the others. It counts as remaining, so that no domain key is dropped on its account.
    */
   async #load(name: string): Promise<SealedRecord | undefined> {
     try {
       return await this.#loadByKind(name);
     } catch (error) {
-      if (!(error instanceof DamagedRecordError)) unlessOfOtherType(error);
+      unlessDamaged(error);
       return { name, tokens: [Buffer.alloc(0)], replace: () => Promise.reject(error) };
     }
   }
@@ -82,8 +81,8 @@ export class RedisSealedRecords implements SealedRecords {
     const { calls, macs, keys, acknowledged } = this.#deps;
     const assertNotOlder = acknowledged.beginRead();
     const place = { name, field: 'record' };
-    const stored = await calls.read((client) => client.hget(name, place.field));
-    if (stored === null) return undefined;
+    const stored = await calls.field(name, place.field);
+    if (stored === undefined) return undefined;
     const { revision, account, tokens, key, encodeWith } = sealedPartOfKey(await macs.verified(place, stored), id);
     assertNotOlder(keyName(key.region, key.keyId), revision);
     const replace = async (next: readonly Uint8Array[]) =>
@@ -92,13 +91,13 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async #loadAccessKey(name: string, accessKeyId: string): Promise<SealedRecord | undefined> {
-    const stored = await this.#deps.calls.read((client) => client.get(name));
-    return stored === null ? undefined : this.#accessKeyIn(name, { accessKeyId, before: '', stored });
+    const stored = await this.#deps.calls.text(name);
+    return stored === undefined ? undefined : this.#accessKeyIn(name, { accessKeyId, before: '', stored });
   }
 
   /** Of an account's first access key, while it is not stored: whoever makes it may have died. */
   async #loadClaim(name: string): Promise<SealedRecord | undefined> {
-    const value = await this.#deps.calls.read((client) => client.get(name));
+    const value = await this.#deps.calls.text(name);
     const { accessKeyId, record: stored } = firstAccessKeyIn(value ?? '');
     return stored === undefined
       ? undefined
@@ -122,8 +121,8 @@ export class RedisSealedRecords implements SealedRecords {
     const { calls, macs } = this.#deps;
     const [accountId = '', region = ''] = tag.split('/');
     const scope = { accountId, region };
-    const stored = await calls.read((client) => client.get(name));
-    if (stored === null) return undefined;
+    const stored = await calls.text(name);
+    if (stored === undefined) return undefined;
     const { stores, revision } = decodeKeyStores(await macs.verified(keyStoresPlace(scope), stored), scope);
     const replace = async (next: readonly Uint8Array[]) => {
       assertNoFleetSecret(name, stores.map(tokenOfStore));
@@ -144,8 +143,8 @@ export class RedisSealedRecords implements SealedRecords {
     const { calls, domainState, recordKeys } = this.#deps;
     const number = recordKeyNumberOf(secret);
     if (number === undefined) return undefined;
-    const sealed = await calls.read((client) => client.getBuffer(name));
-    if (sealed === null || !(await recordKeys.uses(number, sealed))) return undefined;
+    const sealed = await calls.bytes(name);
+    if (sealed === undefined || !(await recordKeys.uses(number, sealed))) return undefined;
     // Evaluated when the new token is there; by then the state has its domain key.
     const replace = async ([token]: readonly Uint8Array[]) => {
       assertSealedAsNamed(domainState(), secret, sealed);
@@ -159,8 +158,8 @@ export class RedisSealedRecords implements SealedRecords {
   }
 }
 
-function unlessOfOtherType(error: unknown): void {
-  if (!(error instanceof Error && error.message.startsWith('WRONGTYPE'))) throw error;
+function unlessDamaged(error: unknown): void {
+  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 /** Somebody has moved it there, and would move it back once it is resealed. */

@@ -82,8 +82,8 @@ export class RedisGrantStore implements GrantStore {
   async find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
     const [grants] = grantsAt(key);
     const assertNotGone = this.#acknowledged.beginRead();
-    const text = await this.#redis.read((client) => client.hget(grants, grantId));
-    if (text === null) return undefined;
+    const text = await this.#redis.field(grants, grantId);
+    if (text === undefined) return undefined;
     assertNotGone(grantName({ ...key, grantId }), 1);
     return this.#read(text, key, grantId);
   }
@@ -144,7 +144,7 @@ export class RedisGrantStore implements GrantStore {
   async #hasPermissions(key: GrantedKey, grantee: string): Promise<boolean> {
     const [, index] = grantsAt(key);
     const counts = [permittedTo(grantee), entriesOfGrantee(grantee)].map((prefix) =>
-      this.#redis.read((client) => client.zlexcount(index, ...rangeOf(prefix))),
+      this.#redis.about(index, (client) => client.zlexcount(index, ...rangeOf(prefix))),
     );
     const [found = 0, all = 0] = await Promise.all(counts);
     return found >= all;
@@ -182,8 +182,8 @@ export class RedisGrantStore implements GrantStore {
   /** The ids of the grants whose entries begin with `prefix`. */
   async #idsWith(key: GrantedKey, prefix: string, limit: number, after?: string): Promise<Page<string>> {
     const [, index] = grantsAt(key);
-    const range = [...rangeOf(prefix, after), 'BYLEX', 'LIMIT', 0, limit + 1] as const;
-    const entries = await this.#redis.read((client) => client.zrange(index, ...range));
+    const [from, to] = rangeOf(prefix, after);
+    const entries = await this.#redis.entries(index, { from, to, limit: limit + 1 });
     const ids = entries.slice(0, limit).map((entry) => entry.slice(prefix.length));
     return pageUntil(ids, ids.at(-1), entries.length > limit);
   }
@@ -192,7 +192,7 @@ export class RedisGrantStore implements GrantStore {
   async #all(key: GrantedKey, ids: readonly string[]): Promise<readonly Grant[]> {
     const [grants] = grantsAt(key);
     const assertNotGone = this.#acknowledged.beginRead();
-    const texts = ids.length === 0 ? [] : await this.#redis.read((client) => client.hmget(grants, ...ids));
+    const texts = ids.length === 0 ? [] : await this.#redis.fields(grants, ids);
     const items = await Promise.all(ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id)] : [])));
     for (const { grantId } of items) assertNotGone(grantName({ ...key, grantId }), 1);
     return items;
@@ -201,7 +201,7 @@ export class RedisGrantStore implements GrantStore {
   async listRetirable(region: string, principal: string, limit: number, after?: string): Promise<Page<Grant>> {
     const list = retirableAt(region, principal);
     const from = after === undefined ? '-' : `(${after}`;
-    const found = await this.#redis.read((client) => client.zrange(list, from, '+', 'BYLEX', 'LIMIT', 0, limit + 1));
+    const found = await this.#redis.entries(list, { from, to: '+', limit: limit + 1 });
     const entries = found.slice(0, limit);
     const grants = await Promise.all(entries.map((entry) => this.#findListed(list, region, entry)));
     const items = grants.filter((grant) => grant !== undefined);

@@ -42,8 +42,8 @@ export class RedisIamStore implements IamStore {
   async find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined> {
     const place = iamPlace(accountId, kind, name);
     const assertNotOlder = this.#acknowledged.beginRead();
-    const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
-    if (stored === null) return undefined;
+    const stored = await this.#redis.field(place.name, place.field);
+    if (stored === undefined) return undefined;
     const record = decodeIamRecord(await this.#macs.verified(place, stored), { accountId, kind, name });
     assertNotOlder(iamRecordName(record), record.revision);
     return record;
@@ -136,10 +136,10 @@ export class RedisIamStore implements IamStore {
     const [name] = iamAt(accountId);
     const fields = places.map(([kind, one]) => iamFieldOf(kind, one));
     const assertNotOlder = this.#acknowledged.beginRead();
-    const texts = await this.#redis.read((client) => client.hmget(name, ...fields));
+    const texts = await this.#redis.fields(name, fields);
     const records = await Promise.all(
       texts.flatMap((text, i) =>
-        text === null ? [] : [this.#read(accountId, places[i]![0], { field: fields[i]!, text })],
+        text === undefined ? [] : [this.#read(accountId, places[i]![0], { field: fields[i]!, text })],
       ),
     );
     for (const record of records) assertNotOlder(iamRecordName(record), record.revision);
@@ -166,7 +166,7 @@ export class RedisIamStore implements IamStore {
 
   #count(list: string, prefix: string): Promise<number> {
     const [from, to] = rangeOf(prefix);
-    return this.#redis.read((client) => client.zlexcount(list, from, to));
+    return this.#redis.about(list, (client) => client.zlexcount(list, from, to));
   }
 
   listLinks(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<string>> {
@@ -183,7 +183,7 @@ export class RedisIamStore implements IamStore {
   async #range(list: string, prefix: string, limit: number, after?: string): Promise<Page<string>> {
     const [first, to] = rangeOf(prefix);
     const from = after === undefined ? first : `(${prefix}${after}`;
-    const members = await this.#redis.read((client) => client.zrange(list, from, to, 'BYLEX', 'LIMIT', 0, limit + 1));
+    const members = await this.#redis.entries(list, { from, to, limit: limit + 1 });
     const items = members.slice(0, limit).map((member) => member.slice(prefix.length));
     const last = items.at(-1);
     return members.length > limit && last !== undefined ? { items, next: last } : { items };

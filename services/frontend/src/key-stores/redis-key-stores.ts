@@ -43,8 +43,8 @@ export class RedisKeyStores implements KeyStoreStore {
     const scope = { accountId, region };
     const place = keyStoresPlace(scope);
     const assertNotOlder = this.#acknowledged.beginRead();
-    const version = await this.#redis.read((client) => client.get(place.name));
-    if (version === null) return { ...scope, stores: [], version: '', revision: 0 };
+    const version = await this.#redis.text(place.name);
+    if (version === undefined) return { ...scope, stores: [], version: '', revision: 0 };
     const { stores, revision } = decodeKeyStores(await this.#macs.verified(place, version), scope);
     assertNotOlder(keyStoresName(scope), revision);
     return { ...scope, stores, version, revision };
@@ -88,8 +88,8 @@ export class RedisKeyStores implements KeyStoreStore {
   /** Removes entries of keys that do not exist and never will; false if other entries remain. */
   async #clearLeft(scope: Scope, prefix: string): Promise<boolean> {
     const [, list] = keyStoresAt(scope);
-    const range = [`[${prefix}`, `(${afterAll(prefix)}`, 'BYLEX', 'LIMIT', 0, 100] as const;
-    const entries = await this.#redis.read((client) => client.zrange(list, ...range));
+    const range = { from: `[${prefix}`, to: `(${afterAll(prefix)}`, limit: 100 };
+    const entries = await this.#redis.entries(list, range);
     for (const entry of entries) {
       const key = keyAt(scope.region, keyIdOfEntry(entry));
       const exists = await this.#redis.read((client) => client.exists(key));

@@ -1,3 +1,4 @@
+import type { EntryRange } from '@keyfleet/shared/redis/stored-values';
 import { keyIdOf } from '@keyfleet/shared/stored/key-list';
 import { keyAt } from '@keyfleet/shared/stored/names';
 import { expect, test } from 'vitest';
@@ -13,10 +14,6 @@ async function givenKeys(count: number) {
   const missing = new Set<string>();
   const commands = { exists: 0 };
   const client = {
-    zrange: (list: string, from: string, _to: string, _by: string, _limit: string, _at: number, max: number) => {
-      const after = from === '-' ? '' : from.slice(1);
-      return Promise.resolve((lists.get(list) ?? []).toSorted().filter((entry) => entry > after).slice(0, max)); // prettier-ignore
-    },
     exists: (...names: string[]) => {
       commands.exists++;
       return Promise.resolve(names.filter((name) => !missing.has(name)).length);
@@ -24,6 +21,10 @@ async function givenKeys(count: number) {
   };
   const calls = {
     read: (command: (of: typeof client) => unknown) => command(client),
+    entries: async (list: string, { from, limit }: EntryRange) => {
+      const after = from === '-' ? '' : from.slice(1);
+      return (lists.get(list) ?? []).toSorted().filter((entry) => entry > after).slice(0, limit); // prettier-ignore
+    },
     write: async (command: string, list: string, ...args: unknown[]) => {
       const entries = lists.get(list) ?? [];
       if (command === 'zadd') lists.set(list, [...entries, args[1] as string]);

@@ -59,7 +59,8 @@ export class KeyLists {
   }
 
   async #sum(scope: Scope): Promise<number> {
-    const sizes = await Promise.all(keyListsAt(scope).map((list) => this.#redis.read((client) => client.zcard(list))));
+    const lists = keyListsAt(scope);
+    const sizes = await Promise.all(lists.map((list) => this.#redis.about(list, (client) => client.zcard(list))));
     return sizes.reduce((sum, size) => sum + size, 0);
   }
 
@@ -93,8 +94,7 @@ export class KeyLists {
       const pages = await Promise.all(
         step.map(async ({ name, index }) => {
           const from = index === list && entry !== '' ? `(${entry}` : '-';
-          const range = [from, '+', 'BYLEX', 'LIMIT', 0, wanted - found.length] as const;
-          const entries = await this.#redis.read((client) => client.zrange(name, ...range));
+          const entries = await this.#redis.entries(name, { from, to: '+', limit: wanted - found.length });
           return entries.map((one) => ({ list: index, entry: one }));
         }),
       );
@@ -143,7 +143,7 @@ const AT_ONCE = 250;
 export async function splitOldKeyList(redis: RedisCalls, scope: Scope): Promise<void> {
   const old = keysAt(scope);
   for (;;) {
-    const entries = await redis.read((client) => client.zrange(old, '0', String(AT_ONCE - 1)));
+    const entries = await redis.entries(old, { from: '-', to: '+', limit: AT_ONCE });
     if (entries.length === 0) return;
     await Promise.all(entries.map((entry) => redis.write('zadd', keyListAt(scope, keyIdOf(entry)), 0, entry)));
     await redis.write('zrem', old, ...entries);

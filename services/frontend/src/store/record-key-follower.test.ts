@@ -4,6 +4,7 @@ import { HsmUnavailableError } from '../hsm/commands.ts';
 import { noRecordKeyFloor } from './record-key-floor.ts';
 import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
+import { DamagedRecordError } from './store.ts';
 
 test('a record key that is taken away is not made anew: what is under it is read, and nothing is written', async () => {
   const { secrets, hsm, keys, rotating, time } = await twoFrontends();
@@ -109,6 +110,20 @@ test('each of several new record keys must open', async () => {
   expect((await keys.look()).newest).toBe(3);
   Object.assign(secrets, { findSecret: async () => undefined });
   for (const number of [1, 2, 3]) expect(await keys.find(number)).toBeDefined();
+});
+
+test('what is no string, or longer than a token, in the place of the next record key stops writes, and no read', async () => {
+  const { secrets, keys, time, macs: reader, before } = await twoFrontends();
+  const find = secrets.findSecret.bind(secrets);
+  secrets.findSecret = async (name) => {
+    if (name === 'record-key-2') throw new DamagedRecordError('kf:secret:{record-key-2} is a hash');
+    return find(name);
+  };
+  time.ms += LOOK_AGAIN_MS;
+  await expect(reader.withMac(place, record)).rejects.toThrow('kf:secret:{record-key-2} is a hash');
+  expect(await reader.verified(place, before)).toBe(record);
+  secrets.findSecret = find;
+  expect((await keys.newest()).number).toBe(1);
 });
 
 test('what is no token at all is not followed', async () => {

@@ -6,6 +6,7 @@ import { FleetKey, isMadeIn, madeIn } from './fleet-key.ts';
 import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { fingerprintOf, type RecordKeyRange, recordKeyName, type RecordKeyStore } from './record-key.ts';
 import type { FollowedKeys, RecordKeyFloor } from './record-key-floor.ts';
+import { DamagedRecordError } from './store.ts';
 import {
   doesNotOpen,
   isFromBefore,
@@ -140,8 +141,9 @@ export class RecordKeyFollower {
   async #withNewest(seen: Seen): Promise<Seen> {
     const { oldest, newest, madeIn: generation } = seen;
     const isOpen = this.#keyOf(newest).opened !== undefined;
-    const token = await this.#find(newest);
+    const token = await this.#findAny(newest);
     try {
+      if (token instanceof DamagedRecordError) throw token;
       if (token === undefined) throw isLost(newest);
       const isOurs = isOpen ? this.#goesOnWith(newest, token) : this.#openAsSeen(seen, token);
       // What an operator says of a key is exact.
@@ -189,8 +191,9 @@ export class RecordKeyFollower {
   async #followed(seen: Seen): Promise<Seen> {
     const { oldest, newest, madeIn: madeBefore = 0 } = seen;
     const number = newest + 1;
-    const token = await this.#find(number);
+    const token = await this.#findAny(number);
     if (token === undefined) return seen;
+    if (token instanceof DamagedRecordError) return withProblem(seen, token);
     const isOurs = () => this.#madeIn(number, token) >= Math.max(1, madeBefore);
     try {
       if (!(await this.#open(number, token, isOurs))) return seen;
@@ -210,9 +213,9 @@ export class RecordKeyFollower {
    */
   async #mayBeProven(from: number): Promise<boolean> {
     for (let number = from; number < from + AT_ONCE; number++) {
-      const token = await this.#find(number);
+      const token = await this.#findAny(number);
       if (token === undefined) return false;
-      if (this.#saysProven(number, token)) return true;
+      if (!(token instanceof DamagedRecordError) && this.#saysProven(number, token)) return true;
     }
     return false;
   }
@@ -281,6 +284,16 @@ export class RecordKeyFollower {
 
   #find(number: number): Promise<Uint8Array | undefined> {
     return this.#deps.secrets.findSecret(recordKeyName(number).name);
+  }
+
+  /** What else than a token somebody put there does not keep the others from being read. */
+  async #findAny(number: number): Promise<Uint8Array | DamagedRecordError | undefined> {
+    try {
+      return await this.#find(number);
+    } catch (error) {
+      if (error instanceof DamagedRecordError) return error;
+      throw error;
+    }
   }
 
   #seenFrom(oldest: number, newest: number, token: Uint8Array): Seen {

@@ -41,8 +41,8 @@ export class RedisAccessKeys implements IdentityStore, AccessKeyUseStore {
 
   async findAccessKey(accessKeyId: string): Promise<AccessKeyRecord | undefined> {
     const assertNotOlder = this.#acknowledged.beginRead();
-    const text = await this.#redis.read((client) => client.get(accessKeyAt(accessKeyId)));
-    if (text === null) return undefined;
+    const text = await this.#redis.text(accessKeyAt(accessKeyId));
+    if (text === undefined) return undefined;
     const record = await this.#readAccessKey(text, accessKeyId);
     assertNotOlder(accessKeyName(accessKeyId), accessKeyRevision(record));
     return record;
@@ -70,8 +70,8 @@ export class RedisAccessKeys implements IdentityStore, AccessKeyUseStore {
 
   async forgetPolicies(accessKeyId: string): Promise<void> {
     const place = accessKeyPlace(accessKeyId);
-    const stored = await this.#redis.read((client) => client.get(place.name));
-    if (stored === null) return;
+    const stored = await this.#redis.text(place.name);
+    if (stored === undefined) return;
     const record = { ...(await this.#readAccessKey(stored, accessKeyId)), policies: [] };
     // If resealing is faster, this is done the next time.
     const done = await this.#redis.script('kfReplaceValue', place.name, stored, await this.#textOfAccessKey(record));
@@ -80,8 +80,8 @@ export class RedisAccessKeys implements IdentityStore, AccessKeyUseStore {
 
   async findAccessKeyUse(accessKeyId: string): Promise<AccessKeyUse | undefined> {
     const place = accessKeyUsePlace(accessKeyId);
-    const stored = await this.#redis.read((client) => client.get(place.name));
-    return stored === null ? undefined : decodeAccessKeyUse(await this.#macs.verified(place, stored), accessKeyId);
+    const stored = await this.#redis.text(place.name);
+    return stored === undefined ? undefined : decodeAccessKeyUse(await this.#macs.verified(place, stored), accessKeyId);
   }
 
   async keepAccessKeyUse(accessKeyId: string, use: AccessKeyUse): Promise<void> {
@@ -95,8 +95,8 @@ export class RedisAccessKeys implements IdentityStore, AccessKeyUseStore {
   }
 
   async findFirstAccessKey(accountId: string): Promise<AccessKeyRecord | undefined> {
-    const claim = await this.#redis.read((client) => client.get(firstAccessKeyAt(accountId)));
-    if (claim === null) return undefined;
+    const claim = await this.#redis.text(firstAccessKeyAt(accountId));
+    if (claim === undefined) return undefined;
     const { accessKeyId, record: text } = firstAccessKeyIn(claim);
     if (text === undefined) return this.findAccessKey(accessKeyId);
     // Whoever claimed the place died before its access key was stored.

@@ -33,8 +33,8 @@ export class RedisAliases implements AliasStore {
   async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
     const [aliases] = aliasesAt(scope);
     const assertNotOlder = this.#acknowledged.beginRead();
-    const text = await this.#redis.read((client) => client.hget(aliases, name));
-    return text === null ? undefined : this.#readAlias(scope, name, { text, assertNotOlder });
+    const text = await this.#redis.field(aliases, name);
+    return text === undefined ? undefined : this.#readAlias(scope, name, { text, assertNotOlder });
   }
 
   async #readAlias(scope: Scope, name: string, { text, assertNotOlder }: ReadAlias): Promise<Alias> {
@@ -83,10 +83,10 @@ export class RedisAliases implements AliasStore {
     const [aliases, names, targets] = aliasesAt(scope);
     const { prefix, from, to } = aliasRange(targetKeyId, after);
     const list = prefix === '' ? names : targets;
-    const members = await this.#redis.read((client) => client.zrange(list, from, to, 'BYLEX', 'LIMIT', 0, limit + 1));
+    const members = await this.#redis.entries(list, { from, to, limit: limit + 1 });
     const page = members.slice(0, limit).map((member) => member.slice(prefix.length));
     const assertNotOlder = this.#acknowledged.beginRead();
-    const texts = page.length === 0 ? [] : await this.#redis.read((client) => client.hmget(aliases, ...page));
+    const texts = page.length === 0 ? [] : await this.#redis.fields(aliases, page);
     // Aliases deleted meanwhile are left out.
     const aliasesThere = await Promise.all(
       page.flatMap((name, i) => (texts[i] ? [this.#readAlias(scope, name, { text: texts[i], assertNotOlder })] : [])),

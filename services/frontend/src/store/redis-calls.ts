@@ -2,6 +2,17 @@ import { ConfigError } from '@keyfleet/shared/config';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { type StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
+import {
+  DamagedValueError,
+  type EntryRange,
+  isOfOtherType,
+  ofOtherType,
+  pageOfFields,
+  type PageOfFields,
+  readEntries,
+  readFields,
+  readString,
+} from '@keyfleet/shared/redis/stored-values';
 import { ReplyError } from 'ioredis';
 import type { AuthenticRecord } from './record-mac.ts';
 import { fenced, fenceOf, fencesOf, type ScriptPart } from './record-fence.ts';
@@ -14,7 +25,7 @@ import {
   type ScriptForManyName,
   type ScriptName,
 } from './scripts.ts';
-import { StoreUnavailableError } from './store.ts';
+import { DamagedRecordError, StoreUnavailableError } from './store.ts';
 
 type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'del' | 'unlink' | 'zadd' | 'zrem';
 type Argument = ScriptPart | AuthenticRecord;
@@ -50,21 +61,64 @@ export class RedisCalls {
    * on, only those ask who need Redis.
    */
   read<T>(command: (client: RedisClient) => Promise<T>): Promise<T> {
-    const mayRepeat = this.#feed?.trusted === true ? () => false : wasNotRead;
-    return this.#undurably(() => command(this.#client), mayRepeat);
+    return this.#undurably(() => command(this.#client), this.#mayRepeat);
+  }
+
+  get #mayRepeat(): (error: Error) => boolean {
+    return this.#feed?.trusted === true ? () => false : wasNotRead;
+  }
+
+  // These throw DamagedRecordError for a value of another type than its kind's, and for one that is too long.
+
+  async bytes(name: string): Promise<Buffer | undefined> {
+    return this.read((client) => readString(client, name));
+  }
+
+  async text(name: string): Promise<string | undefined> {
+    return (await this.bytes(name))?.toString();
+  }
+
+  async fieldBytes(name: string, field: string): Promise<Buffer | undefined> {
+    const [value] = await this.read((client) => readFields(client, name, [field]));
+    return value;
+  }
+
+  async field(name: string, field: string): Promise<string | undefined> {
+    return (await this.fieldBytes(name, field))?.toString();
+  }
+
+  async fields(name: string, fields: readonly string[]): Promise<(string | undefined)[]> {
+    const values = await this.read((client) => readFields(client, name, fields));
+    return values.map((value) => value?.toString());
+  }
+
+  pageOfFields(name: string, at: Parameters<typeof pageOfFields>[2]): Promise<PageOfFields> {
+    return this.read((client) => pageOfFields(client, name, at));
+  }
+
+  entries(name: string, range: EntryRange): Promise<string[]> {
+    return this.read((client) => readEntries(client, name, range));
+  }
+
+  /** What is short whatever stands under the name, such as a length. */
+  about<T>(name: string, command: (client: RedisClient) => Promise<T>): Promise<T> {
+    return this.#undurably(() => command(this.#client), this.#mayRepeat, [name]);
   }
 
   write(command: WriteCommand, key: string, ...args: readonly ScriptPart[]): Promise<unknown> {
-    return this.#durably(key, (client) => client.call(command, key, ...args));
+    return this.#durably([key], (client) => client.call(command, key, ...args));
   }
 
   script(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#durably(key, (client) => evalScript(client, name, this.#fenced(name, [key, ...parts])));
+    return this.#durably(namesOf(name, [key, ...parts]), (client) =>
+      evalScript(client, name, this.#fenced(name, [key, ...parts])),
+    );
   }
 
   /** For writes that a crash may lose: no request waits for a replica on their account. */
   scriptUndurably(name: ScriptName, key: string, ...parts: readonly Argument[]): Promise<unknown> {
-    return this.#undurably(() => scriptOf(this.#client, name)(...this.#fenced(name, [key, ...parts])), wasNotMade);
+    const run = () => scriptOf(this.#client, name)(...this.#fenced(name, [key, ...parts]));
+    return this.#undurably(run, wasNotMade, namesOf(name, [key, ...parts]));
   }
 
   /**
@@ -90,26 +144,36 @@ export class RedisCalls {
     return fenced([key, ...rest], { keys: numberOfKeysOf(name), fence: fenceOf(this.#client, key) });
   }
 
-  #undurably<T>(run: () => Promise<T>, mayRepeat: (error: Error) => boolean): Promise<T> {
+  #undurably<T>(
+    run: () => Promise<T>,
+    mayRepeat: (error: Error) => boolean,
+    names: readonly string[] = [],
+  ): Promise<T> {
     const ask = async (): Promise<T> => {
       const looking = this.#guard?.assertOurs(this.#client);
       if (looking) await looking;
       if (this.#feed?.believesReads === false) throw new StoreUnavailableError('Redis: it may have been replaced');
       return run();
     };
-    return withStoreErrors(() => patiently(ask, mayRepeat));
+    return withStoreErrors(names, () => patiently(ask, mayRepeat));
   }
 
-  #durably(key: string, command: Parameters<DurableWrites['write']>[1]): Promise<unknown> {
-    return withStoreErrors(async () => {
+  /** `names`: one or more of the same slot. */
+  #durably(names: readonly string[], command: Parameters<DurableWrites['write']>[1]): Promise<unknown> {
+    return withStoreErrors(names, async () => {
       const answer = await patiently(async () => {
         await this.#guard?.assertOurs(this.#writes.client);
-        return this.#writes.write(key, command);
+        return this.#writes.write(names[0]!, command);
       }, wasNotMade);
       this.#guard?.wrote();
       return answer;
     });
   }
+}
+
+/** The names of the values that a script writes. */
+function namesOf(name: ScriptName, parts: readonly Argument[]): string[] {
+  return parts.slice(0, numberOfKeysOf(name)).map(String);
 }
 
 function scriptOf(client: unknown, name: ScriptName | ScriptForManyName): Script {
@@ -124,13 +188,16 @@ function scriptOf(client: unknown, name: ScriptName | ScriptForManyName): Script
 const passing =
   /^(?:LOADING|READONLY|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|MISCONF|OOM|BUSY|UNKILLABLE|NOAUTH|WRONGPASS|FENCED)/;
 
-async function withStoreErrors<T>(run: () => Promise<T>): Promise<T> {
+/** `names`: what it is about. */
+async function withStoreErrors<T>(names: readonly string[], run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     if (error instanceof StoreRefusedError || error instanceof StoreUnavailableError) throw error;
     if (!(error instanceof Error)) throw error;
     if (error instanceof ConfigError) throw new StoreRefusedError(error.message, { cause: error });
+    if (error instanceof DamagedValueError) throw new DamagedRecordError(error.message, { cause: error });
+    if (isOfOtherType(error)) throw new DamagedRecordError(ofOtherType(...names).message, { cause: error });
     if (error instanceof ReplyError && !passing.test(error.message)) throw error;
     throw new StoreUnavailableError(`Redis: ${error.message}`, { cause: error });
   }

@@ -1,7 +1,7 @@
 import { fleetKeysAt, RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './record-key.ts';
 import type { RedisCalls } from './redis-calls.ts';
-import { ConflictError, type FleetKeyStore } from './store.ts';
+import { ConflictError, DamagedRecordError, type FleetKeyStore } from './store.ts';
 
 /** Each waits for its node's replicas. */
 const FENCES_AT_ONCE = 100;
@@ -15,7 +15,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   }
 
   async findSecret(name: string): Promise<Uint8Array | undefined> {
-    return (await this.#redis.read((client) => client.getBuffer(secretAt(name)))) ?? undefined;
+    return this.#redis.bytes(secretAt(name));
   }
 
   async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {
@@ -26,7 +26,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   }
 
   async findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined> {
-    return (await this.#redis.read((client) => client.hgetBuffer(fleetKeysAt(name), domainKeyId))) ?? undefined;
+    return this.#redis.fieldBytes(fleetKeysAt(name), domainKeyId);
   }
 
   async insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void> {
@@ -36,7 +36,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   }
 
   listFleetKeys(name: string): Promise<readonly string[]> {
-    return this.#redis.read((client) => client.hkeys(fleetKeysAt(name)));
+    return this.#redis.about(fleetKeysAt(name), (client) => client.hkeys(fleetKeysAt(name)));
   }
 
   async dropFleetKey(name: string, domainKeyId: string): Promise<void> {
@@ -44,8 +44,8 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   }
 
   async findOldestRecordKey(): Promise<number | undefined> {
-    const text = await this.#redis.read((client) => client.get(RECORD_KEYS));
-    return text !== null && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
+    const text = await this.#redis.text(RECORD_KEYS).catch(asIfAbsent);
+    return text !== undefined && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
   }
 
   async noteFirstRecordKey(): Promise<void> {
@@ -78,4 +78,9 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
       await this.#redis.write('del', secretAt(recordKeyName(number).name));
     }
   }
+}
+
+/** As what is no number. */
+function asIfAbsent(error: unknown): undefined {
+  if (!(error instanceof DamagedRecordError)) throw error;
 }

@@ -82,8 +82,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
     const assertNotOlder = this.#acknowledged.beginRead();
     const place = keyPlace(region, keyId);
-    const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
-    if (stored === null) return undefined;
+    const stored = await this.#redis.field(place.name, place.field);
+    if (stored === undefined) return undefined;
     const key = decodeKey(await this.#macs.verified(place, stored), { region, keyId });
     assertNotOlder(keyName(region, keyId), key.revision);
     return key;
@@ -165,8 +165,10 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
 
   async findLastUsage(region: string, keyId: string): Promise<LastUsage | undefined> {
     const place = lastUsagePlace(region, keyId);
-    const stored = await this.#redis.read((client) => client.hget(place.name, place.field));
-    return stored === null ? undefined : decodeLastUsage(await this.#macs.verified(place, stored), { region, keyId });
+    const stored = await this.#redis.field(place.name, place.field);
+    return stored === undefined
+      ? undefined
+      : decodeLastUsage(await this.#macs.verified(place, stored), { region, keyId });
   }
 
   async keepLastUsages(uses: readonly KeyUse[]): Promise<void> {
@@ -189,9 +191,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   ): Promise<Page<DueKey>> {
     const from = after === undefined ? '-' : `(${after}`;
     const to = `(${endOf(until)}`;
-    const entries = await this.#redis.read((client) =>
-      client.zrange(dueAt(shard), from, to, 'BYLEX', 'LIMIT', 0, limit + 1),
-    );
+    const entries = await this.#redis.entries(dueAt(shard), { from, to, limit: limit + 1 });
     const items = entries.slice(0, limit).map(dueKeyOf);
     const last = items.at(-1);
     return entries.length > limit && last !== undefined ? { items, next: last.entry } : { items };

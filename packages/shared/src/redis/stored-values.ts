@@ -1,0 +1,168 @@
+import { type StoredValue, storedValueOf } from '../stored/names.ts';
+import type { RedisClient } from './connect.ts';
+
+/**
+ * KEYS: value. ARGV: the type that it is to be of, the most bytes; then of a hash either fields, or 'page', a cursor
+ * and how many; of a sorted set a range and how many; of a list the first and the last element. In the place of what is
+ * longer, its length, which is sent alone; of a value of another type, the type.
+ */
+const READ = `
+local type, most, what = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local found = redis.call('TYPE', KEYS[1]).ok
+if found == 'none' then return {} end
+if found ~= type then return found end
+local function short(values)
+  for i, value in ipairs(values) do if #value > most then values[i] = #value end end
+  return values
+end
+if type == 'string' then
+  local length = redis.call('STRLEN', KEYS[1])
+  return { length > most and length or redis.call('GET', KEYS[1]) }
+end
+if type == 'zset' then return short(redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, ARGV[5])) end
+if type == 'list' then return short(redis.call('LRANGE', KEYS[1], what, ARGV[4])) end
+if what == 'page' then
+  local page = redis.call('HSCAN', KEYS[1], ARGV[4], 'COUNT', ARGV[5])
+  return { page[1], short(page[2]) }
+end
+local values = {}
+for i = 4, #ARGV do
+  local length = redis.call('HSTRLEN', KEYS[1], ARGV[i])
+  values[i - 3] = length > most and length or redis.call('HGET', KEYS[1], ARGV[i])
+end
+return values`;
+
+type Found = Buffer | number | null;
+
+/** Missing from the types of ioredis. */
+interface EvalBuffer {
+  evalBuffer(script: string, keys: number, ...args: readonly (string | number)[]): Promise<Found[] | Buffer>;
+}
+
+type Kind = Pick<StoredValue, 'type' | 'maxBytes'>;
+
+/** Something that no service stores there. The message names the value and says what to do. */
+export class DamagedValueError extends Error {
+  override name = 'DamagedValueError';
+}
+
+/** The greatest length of what this release does not know: a newer one may have put it there. */
+const UNKNOWN_BYTES = 1024 * 1024;
+const SHOWN_NAME = 300;
+
+// Whatever somebody put in a value's place, these read no other type than its kind's, and nothing that is longer than
+// it may be. All throw DamagedValueError for that.
+
+/** Undefined if there is none. */
+export async function readString(client: RedisClient, name: string): Promise<Buffer | undefined> {
+  const kind = kindOf(name, 'string');
+  const [value] = await read(client, name, kind);
+  return value === undefined ? undefined : shortOf(name, value, kind);
+}
+
+/** In the same order; undefined for those that are not there. */
+export async function readFields(
+  client: RedisClient,
+  name: string,
+  fields: readonly string[],
+): Promise<(Buffer | undefined)[]> {
+  const kind = kindOf(name, 'hash');
+  const values = await read(client, name, kind, 'fields', ...fields);
+  return fields.map((field, i) => shortOf(`${name} ${field}`, values[i], kind));
+}
+
+export interface EntryRange {
+  /** As ZRANGE takes them with BYLEX. */
+  readonly from: string;
+  readonly to: string;
+  readonly limit: number;
+}
+
+/** Of a sorted set. */
+export async function readEntries(
+  client: RedisClient,
+  name: string,
+  { from, to, limit }: EntryRange,
+): Promise<string[]> {
+  const kind = kindOf(name, 'zset');
+  const entries = await read(client, name, kind, from, to, limit);
+  return entries.map((entry) => String(shortOf(`an entry of ${name}`, entry, kind)));
+}
+
+/** Of a list, the last one included. */
+export async function readElements(client: RedisClient, name: string, from: number, to: number): Promise<Buffer[]> {
+  const kind = kindOf(name, 'list');
+  const elements = await read(client, name, kind, from, to);
+  return elements.map((element, i) => shortOf(`element ${from + i} of ${name}`, element, kind)!);
+}
+
+export interface PageOfFields {
+  /** Of the next page; '0' after the last. */
+  readonly cursor: string;
+  /** Of one that is too long, what is wrong. */
+  readonly fields: readonly (readonly [field: string, value: Buffer] | DamagedValueError)[];
+}
+
+/** As HSCAN. */
+export async function pageOfFields(
+  client: RedisClient,
+  name: string,
+  { cursor, count }: { readonly cursor: string; readonly count: number },
+): Promise<PageOfFields> {
+  const kind = kindOf(name, 'hash');
+  const [next = null, flat = []] = (await read(client, name, kind, 'page', cursor, count)) as [Found?, Found[]?];
+  const fields = flat.flatMap((field, i) => (i % 2 === 0 ? [fieldOf(name, field, flat[i + 1], kind)] : []));
+  return { cursor: next === null ? '0' : String(next), fields };
+}
+
+function fieldOf(
+  name: string,
+  field: Found,
+  value: Found | undefined,
+  kind: Kind,
+): readonly [string, Buffer] | DamagedValueError {
+  try {
+    const text = String(shortOf(`the name of a field of ${name}`, field, kind));
+    return [text, shortOf(`${name} ${text}`, value, kind)!];
+  } catch (error) {
+    if (error instanceof DamagedValueError) return error;
+    throw error;
+  }
+}
+
+/** What Redis says of a command for another type, also of one in a script. */
+export function isOfOtherType(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('WRONGTYPE');
+}
+
+/** Of one of these names, where a command for its kind was refused. */
+export function ofOtherType(...names: readonly string[]): DamagedValueError {
+  return damaged(names.join(' or '), `is not of the type that it should be`);
+}
+
+async function read(
+  client: RedisClient,
+  name: string,
+  { type, maxBytes }: Kind,
+  ...args: readonly (string | number)[]
+): Promise<Found[]> {
+  const found = await (client as RedisClient & EvalBuffer).evalBuffer(READ, 1, name, type, maxBytes, ...args);
+  if (Array.isArray(found)) return found;
+  throw damaged(name, `is a ${found.toString()}, and should be a ${type}`);
+}
+
+function kindOf(name: string, type: Kind['type']): Kind {
+  return storedValueOf(name) ?? { type, maxBytes: UNKNOWN_BYTES };
+}
+
+function shortOf(what: string, value: Found | undefined, { maxBytes }: Kind): Buffer | undefined {
+  if (typeof value === 'number') throw damaged(what, `has ${value} bytes, and never has more than ${maxBytes}`);
+  return value ?? undefined;
+}
+
+function damaged(what: string, problem: string): DamagedValueError {
+  const shown = what.length > SHOWN_NAME ? `${what.slice(0, SHOWN_NAME)}...` : what;
+  return new DamagedValueError(
+    `${shown} ${problem}: somebody put it there. See docs/recovery.md, "What somebody put into Redis"`,
+  );
+}

@@ -1,0 +1,105 @@
+import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
+import { newKey } from '@keyfleet/frontend/store/key-store.contract';
+import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
+import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
+import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
+import { systemClock } from '@keyfleet/shared/clock';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { dueAt, keyAt, storedValueOf } from '@keyfleet/shared/stored/names';
+import { useRedis } from '@keyfleet/test-support/redis-fixture';
+import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
+import { beforeEach, describe, expect, test } from 'vitest';
+
+const redis = useRedis();
+let client: RedisClient;
+beforeEach(() => ({ client } = redis));
+
+const scope = { accountId: '111122223333', region: 'us-east-1' };
+const key = newKey();
+
+/** Whoever once wrote to Redis put these there. */
+const planted = {
+  'a value of another type': async (name: string) => {
+    await (storedValueOf(name)!.type === 'string' ? client.hset(name, 'a', 'b') : client.set(name, 'x'));
+  },
+  'a value that is too long': async (name: string, member: string) => {
+    const { type, maxBytes } = storedValueOf(name)!;
+    const value = 'x'.repeat(maxBytes + 1);
+    if (type === 'string') await client.set(name, value);
+    if (type === 'hash') await client.hset(name, member, value);
+    if (type === 'zset') await client.zadd(name, 0, member + value);
+  },
+};
+
+/** Reads a value as frontends do: each of its kinds that requests and frontends' own work read. */
+function readers(): [name: string, member: string, read: () => Promise<unknown>][] {
+  const { calls, writes } = redis;
+  const macs = testMacs();
+  const store = openStore({ client, writes, clock: systemClock });
+  const deps = { calls, macs, monotonicClock: systemClock, acknowledged: new Acknowledged() };
+  const [iam, grants, keyStores] = [new RedisIamStore(deps), new RedisGrantStore(deps), new RedisKeyStores(deps)];
+  const secrets = new RedisFleetSecrets(calls);
+  const [tag, keyTag] = [`{${scope.accountId}/${scope.region}}`, `{${key.region}/${key.keyId}}`];
+  return [
+    [keyAt(key.region, key.keyId), 'record', () => store.findKey(key.region, key.keyId)],
+    [keyAt(key.region, key.keyId), 'lastUsage', () => store.findLastUsage(key.region, key.keyId)],
+    ['kf:access-key:{AKIA1}', '', () => store.findAccessKey('AKIA1')],
+    ['kf:access-key-use:{AKIA1}', '', () => store.findAccessKeyUse('AKIA1')],
+    ['kf:first-access-key:{1}', '', () => store.findFirstAccessKey('1')],
+    ['kf:secret:{record-key-2}', '', () => secrets.findSecret('record-key-2')],
+    ['kf:fleet-keys:{session-keys}', 'ab', () => secrets.findFleetKey('session-keys', 'ab')],
+    [`kf:aliases:${tag}`, 'alias/a', () => store.findAlias(scope, 'alias/a')],
+    [`kf:alias-names:${tag}`, 'alias/a', () => store.listAliases(scope, 10)],
+    [`kf:alias-targets:${tag}`, `${key.keyId}/`, () => store.listAliases(scope, 10, undefined, key.keyId)],
+    [`kf:keys:{${scope.accountId}/${scope.region}/3}`, '', () => store.listKeys(scope, 10)],
+    [`kf:keys:${tag}`, '', () => store.listKeys(scope, 10)],
+    [dueAt(3), '!', () => store.listDue(3, Date.now(), { limit: 10 })],
+    [`kf:iam:{${scope.accountId}}`, 'user/a', () => iam.find(scope.accountId, 'user', 'a')],
+    [`kf:iam-names:{${scope.accountId}}`, 'user/', () => iam.list(scope.accountId, 'user', 10)],
+    [`kf:iam-links:{${scope.accountId}}`, 'key/a/', () => iam.listLinks(scope.accountId, 'key/a/', 10)],
+    [`kf:grants:${keyTag}`, 'g', () => grants.find(key, 'g')],
+    [`kf:grant-index:${keyTag}`, 'id ', () => grants.list(key, undefined, 10)],
+    ['kf:retirable:{us-east-1/p}', '', () => grants.listRetirable('us-east-1', 'p', 10)],
+    [`kf:key-stores:${tag}`, '', () => keyStores.find(scope)],
+  ];
+}
+
+describe.each(Object.entries(planted))('%s', (_, plant) => {
+  test('is damaged and named, whatever kind it stands in the place of, and is not sent', async () => {
+    for (const [name, member, read] of readers()) {
+      await client.flushall();
+      await plant(name, member);
+      const sent = await sentBytes();
+      const error = await read().then(
+        () => `${name} was read`,
+        (reason: unknown) => reason,
+      );
+      expect(error, name).toBeInstanceOf(DamagedRecordError);
+      expect((error as Error).message).toContain(name);
+      expect((await sentBytes()) - sent, name).toBeLessThan(8_000);
+    }
+  });
+});
+
+test('a list of another type is named by what only counts or writes it', async () => {
+  const { calls } = redis;
+  const iam = new RedisIamStore({ calls, macs: testMacs() });
+  const names = ['kf:iam-names:{1}', 'kf:iam-links:{1}', 'kf:keys:{1/us-east-1/3}', dueAt(3)];
+  for (const name of names) await client.set(name, 'x');
+  const failed = await Promise.allSettled([
+    iam.count('1', 'user'),
+    iam.countLinks('1', 'member/'),
+    openStore({ client, writes: redis.writes, clock: systemClock }).countKeys({ ...scope, accountId: '1' }, 10),
+    calls.write('zadd', dueAt(3), 0, 'x'),
+  ]);
+  for (const [i, { reason }] of failed.map((one) => one as PromiseRejectedResult).entries()) {
+    expect(reason).toBeInstanceOf(DamagedRecordError);
+    expect((reason as Error).message).toContain(names[i]);
+  }
+});
+
+async function sentBytes(): Promise<number> {
+  return Number(/total_net_output_bytes:(\d+)/.exec(await client.info('stats'))![1]);
+}
