@@ -3,10 +3,10 @@ import { newTokenSource } from '@keyfleet/proto/token-source';
 import { type Change, memberOf, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { newHost } from '@keyfleet/test-support/session-pair';
-import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
+import { TestWorkers, TokenServer, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { createSecretKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
@@ -92,13 +92,11 @@ async function newFrontend() {
 /** Restarts the worker with nobody to tell it of tokens after the present ones. */
 async function cutOff(worker: WorkerProcess): Promise<void> {
   await worker.kill();
-  const config = JSON.parse(readFileSync(worker.configFile, 'utf8')) as object;
-  writeFileSync(
-    worker.configFile,
-    JSON.stringify({ ...config, domainManagers: ['127.0.0.1:1'], log: { level: 'debug' } }),
-  );
+  using present = await TokenServer.start();
+  present.tokens.push(...cluster.tokens);
+  await worker.reconfigure({ domainManagers: [present.address], log: { level: 'debug' } });
   await worker.start();
-  await worker.install(cluster.tokens);
+  await worker.installed(cluster.tokens.length);
 }
 
 /** What opens a stream to this worker as `session`'s host would. Ends the stream when the test is done with it. */

@@ -174,13 +174,28 @@ describe('a domain-manager that turned against its domain', () => {
   });
 
   test('gets no worker to skip a token', async () => {
-    const next = await prepareRotation();
-    chain.push(next);
-    await first.install([next]);
+    await second.kill();
+    const before = [...chain];
+    chain.push(await prepareRotation());
+    show(...chain);
+    await first.installed(chain.length);
     const afterNext = await prepareRotation();
-    chain.pop();
+    show(...before, afterNext);
+    await second.start();
     await expect(second.install([afterNext])).rejects.toThrow('skipped');
-    chain.push(next);
+    await goesOn();
+  });
+
+  test('gets no worker to take a token that its own domain-managers do not show', async () => {
+    const token = await prepareRotation();
+    const { token_hash } = await second.describe();
+    await expect(second.install([token])).rejects.toThrow(
+      `not-shown: this worker has no domain token ${chain.length + 1}`,
+    );
+    expect((await second.describe()).token_hash).toEqual(token_hash);
+    chain.push(token);
+    show(...chain);
+    expect(await second.install([token])).toMatchObject({ generation: chain.length });
     await goesOn();
   });
 
@@ -224,7 +239,6 @@ describe('a stranger, who has what FetchTokens shows to anyone,', () => {
     const token = await prepareRotation(first);
     const proposal = Buffer.from(Proposal.encode(parseToken(token).proposal));
     await expect(second.prepare(proposal, chain.at(-1))).rejects.toThrow('other-preparer');
-    await first.install([token]);
     chain.push(token);
     await goesOn();
     await second.kill();

@@ -5,6 +5,8 @@ import { Hsm } from '@keyfleet/proto';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { unary } from '@keyfleet/proto/unary';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
+import { TokenServer } from '@keyfleet/test-support/workers';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { boundTo, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { expect, test } from 'vitest';
 import { startGrpcWorker } from '../../services/domain-manager/src/grpc-worker.ts';
@@ -96,26 +98,34 @@ test('the domain still rotates without NATS and with a restarted Redis', async (
   await settled(fleet, generation + 2);
 });
 
-test('a domain token that one member was brought behind the back of all others is stored, also when that was killed', async () => {
+test('domain tokens that members took from a hostile domain-manager and that nobody stored become the domain’s', async () => {
   await using fleet = await newFleet();
   await fleet.startAll();
   await fleet.found();
   await settled(fleet, 1);
   using client = new DomainManagerClient(fleet.manager(), plaintextPeers.credentials);
-  const known = await client.getDomain(fleet.anchor);
-  const { tokens } = await client.getChain(fleet.anchor);
+  let known = await client.getDomain(fleet.anchor);
+  const tokens = [...(await client.getChain(fleet.anchor)).tokens];
   await fleet.managers[0]!.end('SIGKILL');
   {
     const address = `127.0.0.1:${fleet.workerPorts[0]}`;
     const caller = { credentials: plaintextPeers.credentials, domain: known.state.domain, scheduler: fleet.scheduler };
     using worker = startGrpcWorker(address, caller);
+    using hostile = await TokenServer.start(fleet.managerPorts[0]);
     const { memberId } = await worker.describe();
-    const unsigned = newProposal({ ...boundTo(known, memberId), name: 'RotateDomainKeys', body: {} });
-    const token = await worker.prepare(Proposal.encode(signProposal(unsigned, fleet.scheduler)), tokens.at(-1));
-    await worker.install([token]);
+    for (const generation of [2, 3]) {
+      const unsigned = newProposal({ ...boundTo(known, memberId), name: 'RotateDomainKeys', body: {} });
+      const token = await worker.prepare(Proposal.encode(signProposal(unsigned, fleet.scheduler)), tokens.at(-1));
+      tokens.push(token);
+      // The key alone does not suffice: a worker takes what its domain-managers show.
+      await expect(worker.install([token])).rejects.toThrow('not-shown');
+      hostile.tokens.splice(0, Infinity, ...tokens);
+      expect(await worker.install([token])).toMatchObject({ generation });
+      known = verifyChain(fleet.anchor, tokens);
+    }
   }
   await fleet.workers[0]!.end('SIGKILL');
   fleet.workers[0]!.start();
   fleet.managers[0]!.start();
-  await settled(fleet, 2);
+  await settled(fleet, 3);
 });

@@ -124,13 +124,14 @@ function anchorOf(operator: Host): TrustAnchor {
   return { domain: 'test', minimum: 1, operators: [{ operatorId, signingKey }] };
 }
 
-class TokenServer implements Disposable {
+/** A domain-manager that shows what a test puts there, and nothing else. */
+export class TokenServer implements Disposable {
   readonly tokens: Buffer[] = [];
   answersAfterMs = 0;
   readonly server = new Server();
   address = '';
 
-  static async start(): Promise<TokenServer> {
+  static async start(at = 0): Promise<TokenServer> {
     const one = new TokenServer();
     one.server.addService(DomainManager.service, {
       FetchTokens: (
@@ -142,7 +143,7 @@ class TokenServer implements Disposable {
       },
     });
     const port = await new Promise<number>((resolve, reject) => {
-      one.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
+      one.server.bindAsync(`127.0.0.1:${at}`, ServerCredentials.createInsecure(), (error, bound) => {
         if (error === null) resolve(bound);
         else reject(error);
       });
@@ -271,6 +272,7 @@ export class WorkerProcess implements AsyncDisposable {
     return unary(this.#client, Hsm.service.PrepareDomainToken, { ...request, call }, CALL_MS);
   }
 
+  /** Tells it of tokens: it takes what its domain-manager shows. */
   install(tokens: Buffer[], by: Host = this.#scheduler) {
     const call = this.#signed('InstallDomainTokens', tokens, by);
     return unary(this.#client, Hsm.service.InstallDomainTokens, { tokens, call }, CALL_MS);

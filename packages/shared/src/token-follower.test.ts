@@ -122,6 +122,34 @@ test('a refresh waits for what is newer, and for no source that hangs once anoth
   expect(one.generation()).toBe(4);
 });
 
+test('a refresh does not end with a look that began before it', async () => {
+  let length = 0;
+  const answers: PromiseWithResolvers<void>[] = [];
+  await using one = follow([
+    sourceOf(
+      'slow',
+      () => 0,
+      async (after) => {
+        const shown = length;
+        answers.push(Promise.withResolvers());
+        await answers.at(-1)!.promise;
+        return Array.from({ length: Math.max(0, shown - after) }, (_, i) => Uint8Array.of(after + 1 + i));
+      },
+    ),
+  ]);
+  await expect.poll(() => answers.length).toBe(1);
+  length = 1;
+  const refreshed = one.follower.refresh();
+  answers[0]!.resolve();
+  await expect.poll(() => answers.length).toBe(2);
+  answers[1]!.resolve();
+  await expect.poll(() => answers.length).toBe(3);
+  answers[2]!.resolve();
+  await refreshed;
+  expect(one.generation()).toBe(1);
+  for (const answer of answers) answer.resolve();
+});
+
 test('a stop waits until what is being taken is kept, and not for a source that hangs', async () => {
   const taking = Promise.withResolvers<void>();
   const kept = Promise.withResolvers<void>();

@@ -56,12 +56,14 @@ export class TokenFollower implements AsyncDisposable {
     await Promise.race([Promise.all(looks), delay(atMostMs, undefined, { ref: false })]);
   }
 
-  /** Resolves once one source has returned everything newer, or once all have answered or failed. */
+  /**
+   * Resolves once one source has returned everything newer than what was there at the call, or once all have answered
+   * or failed.
+   */
   async refresh(): Promise<void> {
     const before = this.#generation();
-    this.look();
-    const looks = this.#sources.map(async ({ looking }) => {
-      await looking;
+    const looks = this.#sources.map(async (source) => {
+      await source.lookAfresh();
       if (this.#generation() === before) throw new Error('nothing newer');
     });
     await Promise.any(looks).catch(() => {});
@@ -121,6 +123,14 @@ class SourceFollower {
       if (this.#again) this.look();
       else this.#timer = setTimeout(() => this.look(), this.#options.pollMs());
     });
+  }
+
+  /** Looks, and resolves after a look that did not begin before the call. */
+  async lookAfresh(): Promise<void> {
+    const earlier = this.#looking;
+    this.look();
+    await earlier;
+    await this.#looking;
   }
 
   stop(): void {

@@ -3,7 +3,7 @@ import { type DomainCallMethod, verifyCall } from '@keyfleet/shared/domain/domai
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding } from '@keyfleet/shared/domain/quorum';
-import type { Operator } from '@keyfleet/shared/domain/state';
+import type { DomainState, Operator } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Hsm } from './boundary/hsm.ts';
 
@@ -34,10 +34,12 @@ export class DomainCalls {
 
   /**
    * A member with a state reads no tokens from a stranger, because to read megabytes of them takes seconds. If it was
-   * away and the schedulers have changed, it fetches the tokens itself (token-follower.ts).
+   * away and the schedulers have changed, it fetches the tokens itself (token-follower.ts). Returns the state that they
+   * lead to.
    */
-  assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): void {
+  assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): DomainState {
     this.#assert(call, { method: 'InstallDomainTokens', request: tokens }, this.#operatorsFor(tokens));
+    return this.#deps.hsm.verify(tokens).state;
   }
 
   assertCheck(call: Uint8Array | undefined, token: Uint8Array): void {

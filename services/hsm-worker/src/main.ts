@@ -72,10 +72,8 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
   // Whoever was a scheduler when this member was stopped may have been removed since.
   await follower.firstLook(FIRST_LOOK_MS);
   const calls = new DomainCalls({ hsm, anchor, clock });
-  const { grpc: address, health, drain: drainMs } = config;
-  resources.use(
-    await startWorkerServer({ address, tls: peers.tls, health, sessions, hsm: durableHsm, calls, events, drainMs }),
-  );
+  const at = { address: config.grpc, health: config.health, drainMs: config.drain };
+  resources.use(await startWorkerServer({ ...at, tls: peers.tls, sessions, hsm: durableHsm, calls, follower, events }));
   log.info({ memberId: hsm.memberId, grpc: config.grpc.text }, 'ready');
   void rsaKeyPairs.fill();
   await stopped;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import type { HsmHandlers } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Hsm';
@@ -6,6 +7,7 @@ import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
 import type { Address } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { answering, type GrpcServer, startGrpcServer } from '@keyfleet/shared/grpc/server';
+import type { TokenFollower } from '@keyfleet/shared/token-follower';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
 import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import type { SessionService } from './boundary/session-service.ts';
@@ -21,6 +23,8 @@ export interface WorkerServerOptions {
   readonly sessions: SessionService;
   readonly hsm: DurableHsm;
   readonly calls: DomainCalls;
+  /** Installs what the domain-managers of the configuration show. */
+  readonly follower: Pick<TokenFollower, 'refresh'>;
   readonly events: WorkerEvents;
   readonly drainMs: number;
 }
@@ -47,6 +51,9 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<A
     },
   };
 }
+
+/** How long the leading domain-manager waits for what a worker fetches. */
+const FETCH_MS = 10_000;
 
 /** Rates per peer. Public data is cheap, ... */
 const DESCRIBE_RATE: Rate = { perSecond: 100, burst: 500 };
@@ -89,7 +96,7 @@ function limits() {
 const empty = Buffer.alloc(0);
 
 function handlersOf(
-  { hsm, calls, sessions, events }: WorkerServerOptions,
+  { hsm, calls, sessions, follower, events }: WorkerServerOptions,
   execute: (call: ExecuteCall) => void,
 ): HsmHandlers {
   const domainCall = answering((error, path) => {
@@ -120,8 +127,11 @@ function handlersOf(
       return { check: Buffer.from(await hsm.check(token)) };
     }),
     InstallDomainTokens: domainCall(async ({ call, tokens = [] }) => {
-      calls.assertInstall(call, tokens);
-      return descriptionOf(await hsm.install(tokens));
+      const { generation } = calls.assertInstall(call, tokens);
+      await Promise.race([follower.refresh(), delay(FETCH_MS, undefined, { ref: false })]);
+      const description = hsm.describe();
+      if (description.generation < generation) throw notShown(generation);
+      return descriptionOf(description);
     }),
     LeaveDomain: domainCall(async ({ call, proposal = empty }) => {
       calls.assertLeave(call, proposal);
@@ -132,6 +142,15 @@ function handlersOf(
       return descriptionOf(hsm.activate(generation));
     }),
   };
+}
+
+/**
+ * Whoever has a scheduler's key alone would have members take tokens that are stored nowhere, and from which alone the
+ * domain could go on.
+ */
+function notShown(generation: number): DomainError {
+  const where = 'the domain-managers in its configuration';
+  return new DomainError('not-shown', `this worker has no domain token ${generation} from ${where}: its log says why`);
 }
 
 /** A domain refusal includes its reason: everything that it judges is public. */

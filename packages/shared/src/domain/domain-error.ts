@@ -18,6 +18,7 @@
  * - `from-the-future`: dated later than now by the reader's clock.
  * - `unauthorized-call`: no scheduler of the domain signed the call.
  * - `cannot-open`: the sealed domain keys do not open for this member.
+ * - `not-shown`: a worker that is told of a token finds it at none of its domain-managers.
  * - `no-domain`, `already-in-domain`: as they say.
  */
 export type DomainErrorCode =
@@ -40,6 +41,7 @@ export type DomainErrorCode =
   | 'from-the-future'
   | 'unauthorized-call'
   | 'cannot-open'
+  | 'not-shown'
   | 'no-domain'
   | 'already-in-domain';
 
