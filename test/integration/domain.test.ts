@@ -1,5 +1,6 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { credentials } from '@grpc/grpc-js';
+import { createDomain } from '@keyfleet/cli/ceremony';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { Hsm } from '@keyfleet/proto';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
@@ -7,7 +8,10 @@ import { unary } from '@keyfleet/proto/unary';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
 import { TokenServer } from '@keyfleet/test-support/workers';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { boundTo, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { boundTo, type NewDomainChange, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { startGrpcWorker } from '../../services/domain-manager/src/grpc-worker.ts';
 
@@ -85,6 +89,45 @@ test('another replica goes on rotating when the leader is killed', async () => {
   await fleet.managers[leading]!.end('SIGKILL');
   const { generation } = (await following.getDomain(fleet.anchor)).state;
   await settled(fleet, generation + 2);
+});
+
+test('a domain-manager whose scheduler is removed lets another lead, and says why it does not', async () => {
+  await using fleet = await newFleet({ managers: 2, rotateEvery: '2s' });
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const second = {
+    operatorId: 'domain-manager-2',
+    role: 'scheduler' as const,
+    signingKey: encodedPublicKey(privateKey),
+  };
+  writeFileSync(fleet.path('second.pem'), privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  const configFile = fleet.path('domain-manager-2.json');
+  const schedulerKey = { operatorId: second.operatorId, file: fleet.path('second.pem') };
+  writeFileSync(configFile, JSON.stringify({ ...JSON.parse(readFileSync(configFile, 'utf8')), schedulerKey }));
+  await fleet.startAll();
+  using client = new DomainManagerClient(fleet.manager(0), plaintextPeers.credentials);
+  using other = new DomainManagerClient(fleet.manager(1), plaintextPeers.credentials);
+  const founding = fleet.founding();
+  await createDomain(client, { ...founding, operators: [...founding.operators, second] }, fleet.people);
+  await settled(fleet, 2);
+
+  const { leader } = await client.status();
+  const leads = (await client.status()).replica === leader ? client : other;
+  const removed = leads === client ? fleet.scheduler.operatorId : second.operatorId;
+  await eventually('it is removed', async () => {
+    const change = { name: 'ModifyOperators' as const, body: { admit: [], remove: [removed] } };
+    const known = await client.getDomain(fleet.anchor);
+    if (known.state.operators.every(({ operatorId }) => operatorId !== removed)) return true;
+    const proposal = newProposal({ ...boundTo(known, known.state.members[0]!.memberId), ...change } as NewDomainChange);
+    await client.propose(fleet.people.reduce(signProposal, proposal));
+    return false;
+  });
+  await eventually('the other one leads', async () => ![leader, ''].includes((await client.status()).leader));
+  const { state } = await client.getDomain(fleet.anchor);
+  await settled(fleet, state.generation + 1);
+  expect((await leads.status()).scheduler_problem).toContain(`${removed} is no scheduler in the newest domain token`);
+  expect((await (leads === client ? other : client).status()).scheduler_problem).toBe('');
+  const log = readFileSync(fleet.path(`domain-manager-${leads === client ? 1 : 2}.log`), 'utf8');
+  expect(log.match(/this replica cannot lead/g)).toHaveLength(1);
 });
 
 test('the domain still rotates without NATS and with a restarted Redis', async () => {

@@ -41,6 +41,9 @@ export class DomainManagerEvents {
   leadershipChanged(replica: string, leads: boolean): void {
     this.#log.info({ replica }, leads ? 'this replica leads now' : 'another replica leads');
   }
+  cannotLead(replica: string, reason: string): void {
+    this.#log.error({ replica, reason }, 'this replica cannot lead');
+  }
   roundFailed(error: unknown, failures: number): void {
     this.#log.error({ err: error, failures }, 'a round failed; trying again');
   }

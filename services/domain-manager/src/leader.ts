@@ -15,6 +15,8 @@ export interface LeaderOptions {
   readonly lease: LeaseStore;
   /** This replica's name. */
   readonly replica: string;
+  /** Why this replica cannot lead now, whatever it does. */
+  readonly unfit: () => Promise<string | undefined>;
   /** Does whatever its findings call for now. Must be safe while another replica does the same. */
   readonly round: () => Promise<void>;
   readonly events: DomainManagerEvents;
@@ -30,6 +32,7 @@ export class Leader implements AsyncDisposable {
   readonly #loop: Promise<void>;
   #alarm = new AbortController();
   #leads = false;
+  #unfit: string | undefined;
   #failures = 0;
 
   constructor(options: LeaderOptions) {
@@ -59,7 +62,7 @@ export class Leader implements AsyncDisposable {
       // Renewed before the round: changes during it are examined in the next one.
       this.#alarm = new AbortController();
       try {
-        const holds = await lease.holdLease(replica, LEASE_MS);
+        const holds = (await this.#isFit()) && (await lease.holdLease(replica, LEASE_MS));
         if (this.#leads !== holds) events.leadershipChanged(replica, holds);
         this.#leads = holds;
         if (holds) await round();
@@ -72,6 +75,16 @@ export class Leader implements AsyncDisposable {
       }
       await this.#pause(Math.min(INTERVAL_MS * 2 ** Math.min(this.#failures, 4), MAX_INTERVAL_MS));
     }
+  }
+
+  /** One that cannot lead lets another do it at once. */
+  async #isFit(): Promise<boolean> {
+    const { lease, replica, unfit, events } = this.#options;
+    const reason = await unfit();
+    if (reason !== undefined && reason !== this.#unfit) events.cannotLead(replica, reason);
+    this.#unfit = reason;
+    if (reason !== undefined && this.#leads) await lease.releaseLease(replica);
+    return reason === undefined;
   }
 
   async #pause(ms: number): Promise<void> {

@@ -1,5 +1,6 @@
 import { boundTo, newProposal, type Proposal, type Signer, signProposal } from '@keyfleet/shared/domain/proposal';
 import { isMet } from '@keyfleet/shared/domain/quorum';
+import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
 import {
   activeDomainKey,
   type DomainState,
@@ -40,6 +41,23 @@ export function preparersOf({ state, token }: Head, views: readonly WorkerView[]
   const members = state.members.map(({ memberId }) => memberId);
   const next = members.indexOf(parseToken(token).signerId) + 1;
   return [...members.slice(next), ...members.slice(0, next)].filter((memberId) => ready.has(memberId));
+}
+
+/**
+ * Why members refuse whatever this scheduler asks of them: operators removed it, or gave its name another key.
+ * Undefined if they do not. A state without schedulers, which is of version 1, takes calls from anyone.
+ */
+export function refusalOf({ operatorId, privateKey }: Signer, { operators }: DomainState): string | undefined {
+  const schedulers = operators.filter(({ role }) => role === 'scheduler');
+  const known = schedulers.find((scheduler) => scheduler.operatorId === operatorId);
+  const problem =
+    known === undefined
+      ? 'is no scheduler'
+      : encodedPublicKey(privateKey).equals(known.signingKey)
+        ? ''
+        : 'has another key';
+  if (schedulers.length === 0 || problem === '') return undefined;
+  return `${operatorId} ${problem} in the newest domain token, so members refuse its calls: give this domain-manager the key of one, or stop it`;
 }
 
 /** Whether the scheduler's signature alone meets the rule. Rules older than the change do not mention it. */

@@ -3,7 +3,7 @@ import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/Stat
 import type { Assembly } from './assembly.ts';
 import { waitsFor } from './execute.ts';
 import { SharedSurvey } from './worker-survey.ts';
-import { mayAlone } from './scheduled-changes.ts';
+import { mayAlone, refusalOf } from './scheduled-changes.ts';
 import type { ServerDeps } from './server.ts';
 import type { Rounds, RoundsDeps } from './start-rounds.ts';
 import { statusOf } from './status.ts';
@@ -49,5 +49,6 @@ async function loadStatus(
     reseal: state && (await resealing.find(state)),
     natsConnected: notices.connection() !== undefined,
     storeProblem: stored.guard.problem ?? '',
+    schedulerProblem: (state && refusalOf(scheduler, state)) ?? '',
   });
 }

@@ -9,6 +9,7 @@ import { observeDomain } from './metrics.ts';
 import { Proposals } from './proposals.ts';
 import { ResealPasses } from './reseal-passes.ts';
 import { Round } from './round.ts';
+import { refusalOf } from './scheduled-changes.ts';
 import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
@@ -63,7 +64,13 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
     // Whatever a round may have written counts as written, so that an older store is noticed here too.
     guard.wrote();
   };
-  const leader = resources.use(new Leader({ lease: store, replica, round: leadRound, events }));
+  const known = () => tokens.head && refusalOf(scheduler, tokens.head.state);
+  const unfit = async (): Promise<string | undefined> => {
+    // It may have been admitted again, and only a replica that leads reads the tokens by itself.
+    if (known() !== undefined) await tokens.refresh();
+    return known();
+  };
+  const leader = resources.use(new Leader({ lease: store, replica, unfit, round: leadRound, events }));
   observeDomain({ tokens, resealing, round, leader, clock });
   notices.subscribe('proposal', () => leader.wake());
   return { tokens, proposals, resealing, round, leader };

@@ -22,6 +22,8 @@ export interface StatusSource {
   readonly natsConnected: boolean;
   /** '' if the store is intact. */
   readonly storeProblem: string;
+  /** Why this replica cannot lead; '' if it can. */
+  readonly schedulerProblem: string;
 }
 
 export function statusOf({
@@ -34,6 +36,7 @@ export function statusOf({
   reseal,
   natsConnected,
   storeProblem,
+  schedulerProblem,
 }: StatusSource): StatusResponse {
   const { head } = tokens;
   return {
@@ -44,6 +47,7 @@ export function statusOf({
     now: systemClock.now(),
     nats_connected: natsConnected,
     store_problem: storeProblem,
+    scheduler_problem: schedulerProblem,
     workers: views.map((view) => workerOf(view, head && latenessOf(head.state, view, waitedFor(head.state, tokens)))),
     ...(head === undefined
       ? {}

@@ -76,9 +76,10 @@ async function checkStore({ client, anchor, openRedis }: Patient): Promise<strin
 }
 
 async function checkManager({ client, anchor }: Patient): Promise<string> {
-  const { leader, domain } = await client.status();
+  const { leader, domain, scheduler_problem: problem } = await client.status();
   if (domain !== anchor.domain)
     throw new CliError(`it serves the domain '${domain}', not '${anchor.domain}': give it this trust anchor.`);
+  if (problem) throw new CliError(`${problem}.`);
   if (!leader) throw new CliError('no replica leads: see the logs of the domain-managers.');
   return `answers; ${leader} leads`;
 }

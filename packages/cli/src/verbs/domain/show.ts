@@ -53,6 +53,7 @@ export const status = verb({
       generation: seen.generation ?? 0,
       replica: seen.replica ?? '',
       leader: seen.leader ?? '',
+      schedulerProblem: seen.scheduler_problem ?? '',
       rotationEvery: seen.rotation_every ?? 0,
       nextRotationAt: seen.next_rotation_at ?? 0,
       absentMembers: seen.absent_members ?? [],
@@ -81,11 +82,23 @@ export const status = verb({
       }),
     };
   },
-  text: ({ domain, generation, leader, rotationEvery, nextRotationAt, absentMembers, domainKeys, workers, reseal }) =>
+  text: ({
+    domain,
+    generation,
+    leader,
+    schedulerProblem,
+    rotationEvery,
+    nextRotationAt,
+    absentMembers,
+    domainKeys,
+    workers,
+    reseal,
+  }) =>
     [
       generation === 0
         ? `Domain ${domain} is not founded yet.`
         : `Domain ${domain}, generation ${generation}. Leader: ${leader === '' ? 'none' : leader}`,
+      ...(schedulerProblem === '' ? [] : [`This domain-manager cannot lead: ${schedulerProblem}.`]),
       rotationText(generation, rotationEvery, nextRotationAt),
       ...(domainKeys.length === 0 ? [] : [sentenceOf(summaryOf(domainKeys, Date.now()))]),
       '',
@@ -112,7 +125,8 @@ export const status = verb({
               (reseal.verified ? 'Nothing is left under older domain keys.' : 'Not verified yet.'),
           ]),
     ].join('\n'),
-  isWell: ({ workers }) => workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
+  isWell: ({ schedulerProblem, workers }) =>
+    schedulerProblem === '' && workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
 });
 
 function rotationText(generation: number, every: number, nextAt: number): string {

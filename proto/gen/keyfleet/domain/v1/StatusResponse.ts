@@ -20,6 +20,7 @@ export interface StatusResponse {
   'nats_connected'?: (boolean);
   'domain_keys'?: (_keyfleet_domain_v1_DomainKey)[];
   'store_problem'?: (string);
+  'scheduler_problem'?: (string);
 }
 
 export interface StatusResponse__Output {
@@ -37,4 +38,5 @@ export interface StatusResponse__Output {
   'nats_connected'?: (boolean);
   'domain_keys'?: (_keyfleet_domain_v1_DomainKey__Output)[];
   'store_problem'?: (string);
+  'scheduler_problem'?: (string);
 }
