@@ -1,7 +1,8 @@
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
-import { credentials, status } from '@grpc/grpc-js';
+import { Client, credentials, status } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
+import { healthService } from '@keyfleet/shared/grpc/health';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
@@ -112,3 +113,41 @@ test('files that do not fit together are reported, and those before go on being 
   await eventually('it says so', () => log().includes('changed TLS files cannot be used'));
   expect((await shownAt(cluster.ports.http)).fingerprint256).toBe(before.fingerprint256);
 });
+
+// The last one: Redis and NATS keep their certificates of the authority that is taken out.
+test('who has a certificate of an authority that was replaced is ended, and customers notice nothing', async () => {
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+  const encrypt = () => kms.send(new EncryptCommand({ KeyId: KeyMetadata!.KeyId!, Plaintext: Buffer.from('on') }));
+  const worker = cluster.ports.workers[0]!;
+  const [old, oldCa] = [{ cert: read('operator.pem'), key: read('operator.key') }, read('ca.pem')];
+  const next = await CertificateAuthority.create('another authority');
+  const shownBy = (client: typeof old) => shownAt(worker, { ...client, ca: [oldCa, next.certificate] });
+  writeFileSync(file('ca.pem'), oldCa + next.certificate);
+  const { watch, ended } = watchHealth(`localhost:${worker}`, old);
+  await once(watch, 'data');
+
+  for (const holder of ['frontend', 'hsm-worker-1', 'hsm-worker-2', 'domain-manager', 'operator']) {
+    const { certificate, key } = await next.issue(holder, ['localhost', '127.0.0.1']);
+    writeFileSync(file(`${holder}.key`), key);
+    writeFileSync(file(`${holder}.pem`), certificate);
+  }
+  await eventually('the worker shows the new one', async () => (await shownBy(old)).issuer.CN === 'another authority');
+  await encrypt();
+  writeFileSync(file('ca.pem'), next.certificate);
+  let isEnded = false;
+  void ended.then(() => (isEnded = true));
+  while (!isEnded) await encrypt();
+  expect(await ended).toMatchObject([{ code: status.UNAVAILABLE }]);
+  const renewed = { cert: read('operator.pem'), key: read('operator.key') };
+  expect((await shownBy(renewed)).issuer.CN).toBe('another authority');
+  for (let i = 0; i < 20; i++) await encrypt();
+});
+
+/** A call that goes on for as long as its connection. */
+function watchHealth(address: string, { cert, key }: { cert: Buffer; key: Buffer }) {
+  const client = new Client(address, credentials.createSsl(read('ca.pem'), key, cert));
+  const { path, requestSerialize, responseDeserialize } = healthService['Watch']!;
+  const watch = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, { service: '' });
+  const ended = once(watch, 'error').finally(() => client.close());
+  return { watch, ended };
+}

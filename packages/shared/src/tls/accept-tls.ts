@@ -1,13 +1,16 @@
 import { constants, X509Certificate } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import {
   createSecureContext,
   createServer,
   type SecureContext,
   type SecureContextOptions,
+  type Server,
   type TLSSocket,
   type TlsOptions,
 } from 'node:tls';
+import { certificatesIn } from './certificate-ends.ts';
 import { secureContextOf, type TlsFiles } from './tls-files.ts';
 
 /** With more time, a stranger would hold a connection for nothing. */
@@ -27,14 +30,16 @@ export function acceptTls(
   return (socket) => void server.emit('connection', socket);
 }
 
+type ServerFiles = Pick<TlsFiles, 'material' | 'onChange'>;
+
 /** The certificates of one port; the first is for clients that name no server (SNI). */
 export class ServerCertificates {
-  readonly #files: readonly TlsFiles[];
+  readonly #files: readonly ServerFiles[];
   readonly #isMutual: boolean;
   #contexts: readonly Named[];
 
   /** `mutual`: a client must present a certificate from one of `caFile`'s authorities. */
-  constructor(files: readonly TlsFiles[], { mutual = false }: { readonly mutual?: boolean } = {}) {
+  constructor(files: readonly ServerFiles[], { mutual = false }: { readonly mutual?: boolean } = {}) {
     this.#files = files;
     this.#isMutual = mutual;
     this.#contexts = files.map(namedContext);
@@ -51,9 +56,18 @@ export class ServerCertificates {
     };
   }
 
-  /** A server presents new certificates as soon as they are read. */
-  follow(server: { setSecureContext(options: TlsOptions): void }): void {
-    this.#files[0]!.onChange(() => server.setSecureContext(this.#firstContext()));
+  /**
+   * A server presents new certificates as soon as they are read, and ends the connections of clients whose certificates
+   * no authority has issued that is still there.
+   */
+  follow(server: Pick<Server, 'setSecureContext'> & EventEmitter): void {
+    const clients = this.#isMutual ? clientsOf(server) : [];
+    const [first] = this.#files;
+    first!.onChange(() => {
+      server.setSecureContext(this.#firstContext());
+      const authorities = certificatesIn(first!.material.ca ?? '');
+      for (const [socket, certificate] of clients) if (!chainsTo(authorities, certificate)) socket.destroy();
+    });
   }
 
   #firstContext(): SecureContextOptions {
@@ -73,6 +87,30 @@ interface Named {
   readonly context: SecureContext;
 }
 
-function namedContext({ material }: TlsFiles): Named {
+function namedContext({ material }: ServerFiles): Named {
   return { certificate: new X509Certificate(material.cert), context: createSecureContext(secureContextOf(material)) };
+}
+
+type ClientCertificate = X509Certificate | undefined;
+
+/** What the client of each open connection has shown. */
+function clientsOf(server: EventEmitter): ReadonlyMap<TLSSocket, ClientCertificate> {
+  const open = new Map<TLSSocket, ClientCertificate>();
+  server.on('secureConnection', (socket: TLSSocket) => {
+    open.set(socket, socket.getPeerX509Certificate());
+    socket.once('close', () => open.delete(socket));
+  });
+  return open;
+}
+
+/** The client chose what follows its certificate. */
+function chainsTo(authorities: readonly X509Certificate[], certificate: ClientCertificate): boolean {
+  if (certificate === undefined) return false;
+  if (authorities.some((authority) => isIssuedBy(certificate, authority))) return true;
+  const { issuerCertificate: next } = certificate;
+  return next !== undefined && isIssuedBy(certificate, next) && chainsTo(authorities, next);
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }

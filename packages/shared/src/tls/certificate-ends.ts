@@ -30,12 +30,17 @@ export function observeCertificates(): void {
   );
 }
 
-/** When each certificate of a PEM file ends, in seconds since the epoch; without those that Node.js cannot read. */
+/** When each certificate of a PEM file ends, in seconds since the epoch. */
 export function endingsIn(pem: string): number[] {
+  return certificatesIn(pem).map(({ validToDate }) => validToDate.getTime() / 1000);
+}
+
+/** Those of a PEM file, without those that Node.js cannot read. */
+export function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
   return blocks.flatMap((block) => {
     try {
-      return [new X509Certificate(block).validToDate.getTime() / 1000];
+      return [new X509Certificate(block)];
     } catch {
       return [];
     }
