@@ -107,6 +107,7 @@ const cliAsMember = [
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/record-places',
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-calls',
   'packages/cli/src/records.ts -> @keyfleet/frontend/store/redis-fleet-secrets',
+  'packages/cli/src/records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/rotate-record-key.ts -> @keyfleet/frontend/store/record-key',
   'packages/cli/src/rotate-record-key.ts -> @keyfleet/frontend/store/record-keys',
   'packages/cli/src/rotate-record-key.ts -> @keyfleet/frontend/store/record-mac',

@@ -135,7 +135,7 @@ test('records of a release that made no MACs are used once an operator has said 
   await cluster.kill('frontend');
   let stripped = 0;
   for await (const page of pagesOfRecords(redis, calls)) {
-    for (const record of page) {
+    for (const record of page.records) {
       await record.replace({ text: JSON.stringify(parseStored(record.stored)), keyNumber: 1 });
       stripped++;
     }

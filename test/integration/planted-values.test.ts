@@ -1,3 +1,6 @@
+import type { Progress } from '@keyfleet/cli/progress';
+import { pagesOfRecords } from '@keyfleet/cli/records';
+import { countTokens } from '@keyfleet/cli/sealed-census';
 import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
@@ -7,7 +10,7 @@ import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { dueAt, keyAt, storedValueOf } from '@keyfleet/shared/stored/names';
+import { dueAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -30,6 +33,7 @@ const planted = {
     if (type === 'string') await client.set(name, value);
     if (type === 'hash') await client.hset(name, member, value);
     if (type === 'zset') await client.zadd(name, 0, member + value);
+    if (type === 'list') await client.rpush(name, value);
   },
 };
 
@@ -80,6 +84,44 @@ describe.each(Object.entries(planted))('%s', (_, plant) => {
       expect((error as Error).message).toContain(name);
       expect((await sentBytes()) - sent, name).toBeLessThan(8_000);
     }
+  });
+});
+
+const silent = { tell: () => {} } as unknown as Progress;
+const kinds = Object.keys(storedValues) as StoredKind[];
+const withTokens: StoredKind[] = ['key', 'accessKey', 'firstAccessKey', 'secret', 'keyStores'];
+const withRecords: StoredKind[] = [
+  'key',
+  'accessKey',
+  'accessKeyUse',
+  'firstAccessKey',
+  'keyStores',
+  'aliases',
+  'iam',
+  'grants',
+  'events',
+];
+
+/** Some name of the kind. */
+function nameOf(kind: StoredKind): string {
+  return storedValues[kind].name.replaceAll(/<[^>]+>/g, 'x');
+}
+
+describe.each(Object.entries(planted))('%s, under a name of each kind,', (_, plant) => {
+  beforeEach(async () => {
+    await client.set('kf:access-key:{AKIA2}', '{"token":"AA=="}');
+    for (const kind of kinds) await plant(nameOf(kind), 'record');
+  });
+
+  test('does not keep the command line from reading everything else, and is named', async () => {
+    const { damaged } = await countTokens(client, silent);
+    expect(damaged.toSorted()).toEqual([...withTokens.map(nameOf), 'kf:access-key:{AKIA2}'].toSorted());
+    const pages = await Array.fromAsync(pagesOfRecords(client, redis.calls));
+    const found = pages.flatMap(({ records }) => records.map(({ place }) => place.name));
+    expect(found).toEqual(['kf:access-key:{AKIA2}']);
+    const named = pages.flatMap((page) => page.damaged);
+    expect(named).toHaveLength(withRecords.length);
+    for (const kind of withRecords) expect(named.join()).toContain(nameOf(kind));
   });
 });
 

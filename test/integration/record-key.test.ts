@@ -38,7 +38,7 @@ afterAll(() => resources.disposeAsync());
 async function census(): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
   for await (const page of pagesOfRecords(redis, records.calls)) {
-    for (const { stored } of page) {
+    for (const { stored } of page.records) {
       const number = String(splitMac(stored)?.keyNumber);
       counts[number] = (counts[number] ?? 0) + 1;
     }
@@ -182,6 +182,26 @@ test('a record key that somebody puts in the place of the newest is not taken fo
   expect(unknown.notes).toContain('--made-in: 0 is for a record key of the first releases alone');
   expect(await storedKeys()).toEqual([newest]);
   expect((await rotate()).exitCode).toBe(0);
+});
+
+test('a value of another type or too long ends no verb that reads all records, and is named', async () => {
+  await newKey();
+  const [noHash, long] = ['kf:aliases:{999999999999/nowhere}', 'kf:access-key:{AKIALONG}'];
+  await redis.set(noHash, 'x');
+  await redis.set(long, 'x'.repeat(2 ** 21));
+  const before = (await storedKeys()).at(-1)!;
+  const first = await rotate();
+  expect(first.exitCode).toBe(1);
+  for (const part of [`${noHash} is a string, and should be a hash`, `${long} has 2097152 bytes`])
+    expect(first.out).toContain(part);
+  expect(Object.keys(await census())).toEqual([`${before + 1}`]);
+  const deep = (await runKeyfleet('doctor', '--deep', '--census', ...everything())).out;
+  expect(deep).toMatch(/NOT WELL +records: .*kf:aliases:\{999999999999\/nowhere\} is a string/);
+  expect(deep).toMatch(/NOT WELL +domain keys: 1 values are damaged \(kf:access-key:\{AKIALONG\}\)/);
+  expect(deep).toMatch(/NOT WELL +stored material: .*kf:access-key:\{AKIALONG\} has 2097152 bytes/);
+  await redis.unlink(noHash, long);
+  expect((await rotate()).exitCode).toBe(0);
+  expect(await storedKeys()).toEqual([before + 2]);
 });
 
 test.each(['999999999', 'rubbish', ['a list']])(

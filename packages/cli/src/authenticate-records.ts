@@ -37,8 +37,9 @@ export async function authenticateRecords(
       made++;
     }
   };
-  for await (const page of pagesOfRecords(redis, calls)) {
-    const done = await Promise.allSettled(page.map(authenticate));
+  for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
+    refused.push(...damaged);
+    const done = await Promise.allSettled(records.map(authenticate));
     for (const outcome of done) {
       if (outcome.status === 'fulfilled') continue;
       if (!(outcome.reason instanceof DamagedRecordError)) throw outcome.reason;

@@ -6,6 +6,7 @@ import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { systemClock } from '@keyfleet/shared/clock';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
@@ -68,48 +69,69 @@ export function hasMac({ stored }: FoundRecord): boolean {
   return splitMac(stored) !== undefined;
 }
 
+export interface RecordPage {
+  readonly records: readonly FoundRecord[];
+  /** What is wrong with each value, or field, that cannot even be read. */
+  readonly damaged: readonly string[];
+}
+
 /** All authenticated records, wherever they are. One that exists throughout appears at least once. */
-export async function* pagesOfRecords(redis: RedisClient, calls: RedisCalls): AsyncGenerator<readonly FoundRecord[]> {
+export async function* pagesOfRecords(redis: RedisClient, calls: RedisCalls): AsyncGenerator<RecordPage> {
   for await (const names of pagesOfAllNames(redis)) {
-    yield (await Promise.all(names.map((name) => recordsIn(name, calls)))).flat();
-    for (const name of names.filter(isHashOfRecords)) yield* pagesOfHash(name, redis, calls);
+    const found = await Promise.all(names.map((name) => orDamaged(() => recordsIn(name, calls))));
+    yield { records: found.flatMap(({ records }) => records), damaged: found.flatMap(({ damaged }) => damaged) };
+    for (const name of names.filter(isHashOfRecords)) yield* pagesOfHash(name, calls);
   }
 }
 
 function isHashOfRecords(name: string): boolean {
   const kind = storedNameOf(name)?.kind;
-  return kind === 'aliases' || kind === 'iam' || kind === 'grants';
+  return kind === 'aliases' || kind === 'iam' || kind === 'grants' || kind === 'events';
 }
 
-async function* pagesOfHash(name: string, redis: RedisClient, calls: RedisCalls): AsyncGenerator<FoundRecord[]> {
-  for (let cursor: string | undefined; cursor !== '0';) {
-    const [next, flat]: [string, string[]] = await redis.hscan(name, cursor ?? '0', 'COUNT', PAGE);
-    yield flat.flatMap((field, i) => (i % 2 === 0 ? [fieldOf(name, field, flat[i + 1]!, calls)] : []));
+async function* pagesOfHash(name: string, calls: RedisCalls): AsyncGenerator<RecordPage> {
+  for (let cursor: string | undefined = '0'; cursor !== undefined;) {
+    let next: string | undefined;
+    const at = { cursor, count: PAGE };
+    yield await orDamaged(async () => {
+      const page = await calls.pageOfFields(name, at);
+      next = page.cursor === '0' ? undefined : page.cursor;
+      const records = page.fields.filter(([field]) => field !== 'claimedUntil');
+      return {
+        records: records.map(([field, value]) => fieldOf(name, field, value.toString(), calls)),
+        damaged: page.damaged,
+      };
+    });
     cursor = next;
   }
 }
 
+async function orDamaged(read: () => Promise<RecordPage>): Promise<RecordPage> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof DamagedRecordError) return { records: [], damaged: [error.message] };
+    throw error;
+  }
+}
+
 /** The few records with a name of their own. */
-async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]> {
+async function recordsIn(name: string, calls: RedisCalls): Promise<RecordPage> {
+  return { records: await readRecords(name, calls), damaged: [] };
+}
+
+async function readRecords(name: string, calls: RedisCalls): Promise<FoundRecord[]> {
   switch (storedNameOf(name)?.kind) {
     case 'key':
       return findFields(name, ['record', 'lastUsage'], calls);
-    case 'events': {
-      const ids = await calls.read((client) => client.hkeys(name));
-      return findFields(
-        name,
-        ids.filter((id) => id !== 'claimedUntil'),
-        calls,
-      );
-    }
     case 'keyStores':
     case 'accessKey':
     case 'accessKeyUse': {
-      const stored = await calls.read((client) => client.get(name));
-      return stored === null ? [] : [valueOf(name, { place: { name }, before: '', stored }, calls)];
+      const stored = await calls.text(name);
+      return stored === undefined ? [] : [valueOf(name, { place: { name }, before: '', stored }, calls)];
     }
     case 'firstAccessKey': {
-      const claim = (await calls.read((client) => client.get(name))) ?? '';
+      const claim = (await calls.text(name)) ?? '';
       // The record of an access key that is not stored yet; otherwise there is only its id.
       const { accessKeyId, record: stored } = firstAccessKeyIn(claim);
       if (stored === undefined) return [];
@@ -121,7 +143,7 @@ async function recordsIn(name: string, calls: RedisCalls): Promise<FoundRecord[]
 }
 
 async function findFields(name: string, fields: readonly string[], calls: RedisCalls): Promise<FoundRecord[]> {
-  const texts = await calls.read((client) => client.hmget(name, ...fields));
+  const texts = await calls.fields(name, fields);
   return fields.flatMap((field, i) => (texts[i] ? [fieldOf(name, field, texts[i], calls)] : []));
 }
 

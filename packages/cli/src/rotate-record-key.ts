@@ -103,13 +103,14 @@ async function rewriteAll(
     if (splitMac(stored)?.keyNumber === newest) return;
     if (await found.replace(await macs.withMac(place, record))) rewritten++;
   };
-  for await (const page of pagesOfRecords(redis, calls)) {
-    for (const outcome of await Promise.allSettled(page.map(rewrite))) {
+  for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
+    refused.push(...damaged);
+    for (const outcome of await Promise.allSettled(records.map(rewrite))) {
       if (outcome.status === 'fulfilled') continue;
       if (!(outcome.reason instanceof DamagedRecordError)) throw outcome.reason;
       refused.push(outcome.reason.message);
     }
-    seen += page.length;
+    seen += records.length;
     progress.tell(() => `${seen} records checked, ${rewritten} rewritten under record key ${newest}`);
   }
   return { rewritten, refused: [...refused, ...older.problems()] };

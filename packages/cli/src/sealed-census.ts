@@ -2,6 +2,7 @@ import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
 import { z } from 'zod';
 import type { Progress } from './progress.ts';
 import { pagesOfAllNames } from './redis-option.ts';
@@ -42,11 +43,13 @@ async function* pagesOfTokens(redis: RedisClient): AsyncGenerator<(readonly [str
   }
 }
 
+const unreadable = [z.ZodError, SyntaxError, FormatError, DamagedValueError] as const;
+
 async function domainKeysAt(redis: RedisClient, name: string): Promise<string[] | undefined> {
   try {
     return (await loadTokens(redis, name)).map(({ token }) => domainKeyIdOf(token));
   } catch (error) {
-    if (error instanceof z.ZodError || error instanceof SyntaxError || error instanceof FormatError) return undefined;
+    if (unreadable.some((kind) => error instanceof kind)) return undefined;
     throw error;
   }
 }

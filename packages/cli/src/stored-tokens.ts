@@ -1,4 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { readFields, readString } from '@keyfleet/shared/redis/stored-values';
 import { firstAccessKeyIn, type StoredKind, storedNameOf } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 
@@ -36,31 +37,31 @@ export function holdsTokens(name: string): boolean {
   return holders.has(storedNameOf(name)?.kind);
 }
 
-/** Empty if there is no such value. Throws ZodError and SyntaxError for an unreadable record. */
+/** Empty if there is no such value. Throws ZodError, SyntaxError and DamagedValueError for an unreadable record. */
 export async function loadTokens(redis: RedisClient, name: string): Promise<readonly StoredToken[]> {
   switch (storedNameOf(name)?.kind) {
     case 'key': {
-      const text = await redis.hget(name, 'record');
-      if (text === null) return [];
-      const { keyId, accountId: account, backingKeys } = KeyRecord.parse(JSON.parse(text));
+      const [text] = await readFields(redis, name, ['record']);
+      if (text === undefined) return [];
+      const { keyId, accountId: account, backingKeys } = KeyRecord.parse(JSON.parse(text.toString()));
       return backingKeys.flatMap(({ token, materialId }) =>
         token === undefined ? [] : [{ token: bytesOf(token), of: { keyId, account, materialId } }],
       );
     }
     case 'accessKey':
-      return tokensOfAccessKey((await redis.get(name)) ?? undefined);
+      return tokensOfAccessKey((await readString(redis, name))?.toString());
     case 'firstAccessKey':
-      return tokensOfAccessKey(firstAccessKeyIn((await redis.get(name)) ?? '').record);
+      return tokensOfAccessKey(firstAccessKeyIn((await readString(redis, name))?.toString() ?? '').record);
     case 'keyStores': {
-      const text = await redis.get(name);
-      if (text === null) return [];
-      return KeyStoresRecord.parse(JSON.parse(text)).stores.map((store) => ({
+      const text = await readString(redis, name);
+      if (text === undefined) return [];
+      return KeyStoresRecord.parse(JSON.parse(text.toString())).stores.map((store) => ({
         token: bytesOf('xks' in store ? store.xks.token : store.cluster.token),
       }));
     }
     case 'secret': {
-      const token = await redis.getBuffer(name);
-      return token === null ? [] : [{ token }];
+      const token = await readString(redis, name);
+      return token === undefined ? [] : [{ token }];
     }
     default:
       return [];

@@ -17,9 +17,10 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
   const older = new OlderRecords((await keys.look()).newest);
   let genuine = 0;
   const refused: string[] = [];
-  for await (const page of pagesOfRecords(redis, calls)) {
+  for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
+    refused.push(...damaged);
     const read = await Promise.allSettled(
-      page.filter((one) => !older.has(one)).map(({ place, stored }) => macs.verified(place, stored)),
+      records.filter((one) => !older.has(one)).map(({ place, stored }) => macs.verified(place, stored)),
     );
     for (const outcome of read) {
       if (outcome.status === 'fulfilled') genuine++;

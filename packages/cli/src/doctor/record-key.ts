@@ -3,6 +3,7 @@ import { type MadeRecordKey, recordKeyName } from '@keyfleet/frontend/store/reco
 import { fencesOf } from '@keyfleet/frontend/store/record-fence';
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { DamagedValueError, readString } from '@keyfleet/shared/redis/stored-values';
 import { secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { notedOldest, storedNumbers } from '../record-key-numbers.ts';
@@ -25,8 +26,8 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
   const number = (await storedNumbers(redis)).at(-1);
   if (number === undefined && noted === undefined) return 'none was needed yet';
   const { name } = recordKeyName(number ?? oldest);
-  const token = await redis.getBuffer(secretAt(name));
-  if (number === undefined || token === null || (await redis.exists(secretAt(recordKeyName(oldest).name))) === 0) {
+  const token = await readString(redis, secretAt(name));
+  if (number === undefined || token === undefined || (await redis.exists(secretAt(recordKeyName(oldest).name))) === 0) {
     throw new CliError(
       `record key ${oldest} should be the oldest and is missing: restore kf:record-keys and ${secretAt(recordKeyName(oldest).name)} from a backup.`,
     );
@@ -38,12 +39,21 @@ export async function checkRecordKey(redis: RedisClient, state: DomainState): Pr
 /** A fence keeps frontends from writing under older record keys, while these are replaced. */
 async function assertNotFenced(redis: RedisClient, newest: number): Promise<void> {
   const fences = fencesOf(redis);
-  const stand = await Promise.all(fences.map((name) => redis.get(name).catch(() => 'no string')));
-  const wrong = stand.findIndex((fence) => fence !== null && !(Number(fence) <= newest));
+  const stand = await Promise.all(fences.map((name) => readFence(redis, name)));
+  const wrong = stand.findIndex((fence) => fence !== undefined && !(Number(fence) <= newest));
   if (wrong < 0) return;
   throw new CliError(
     `${fences[wrong]} is ${stand[wrong]}, and ${newest} is the newest record key: no frontend can write a record. Somebody put that there: remove it, or run keyfleet store rotate-record-key, which does.`,
   );
+}
+
+async function readFence(redis: RedisClient, name: string): Promise<string | undefined> {
+  try {
+    return (await readString(redis, name))?.toString();
+  } catch (error) {
+    if (error instanceof DamagedValueError) return 'no number';
+    throw error;
+  }
 }
 
 /** Throws CliError if somebody who left may have it. `madeIn`: 0 if nobody knows. */

@@ -99,8 +99,9 @@ export async function readElements(client: RedisClient, name: string, from: numb
 export interface PageOfFields {
   /** Of the next page; '0' after the last. */
   readonly cursor: string;
-  /** Of one that is too long, what is wrong. */
-  readonly fields: readonly (readonly [field: string, value: Buffer] | DamagedValueError)[];
+  readonly fields: readonly (readonly [field: string, value: Buffer])[];
+  /** What is wrong with each of those that are too long. */
+  readonly damaged: readonly string[];
 }
 
 /** As HSCAN. */
@@ -111,23 +112,18 @@ export async function pageOfFields(
 ): Promise<PageOfFields> {
   const kind = kindOf(name, 'hash');
   const [next = null, flat = []] = (await read(client, name, kind, 'page', cursor, count)) as [Found?, Found[]?];
-  const fields = flat.flatMap((field, i) => (i % 2 === 0 ? [fieldOf(name, field, flat[i + 1], kind)] : []));
-  return { cursor: next === null ? '0' : String(next), fields };
-}
-
-function fieldOf(
-  name: string,
-  field: Found,
-  value: Found | undefined,
-  kind: Kind,
-): readonly [string, Buffer] | DamagedValueError {
-  try {
-    const text = String(shortOf(`the name of a field of ${name}`, field, kind));
-    return [text, shortOf(`${name} ${text}`, value, kind)!];
-  } catch (error) {
-    if (error instanceof DamagedValueError) return error;
-    throw error;
+  const fields: (readonly [string, Buffer])[] = [];
+  const damages: string[] = [];
+  for (let i = 0; i < flat.length; i += 2) {
+    try {
+      const field = String(shortOf(`the name of a field of ${name}`, flat[i], kind));
+      fields.push([field, shortOf(`${name} ${field}`, flat[i + 1], kind)!]);
+    } catch (error) {
+      if (!(error instanceof DamagedValueError)) throw error;
+      damages.push(error.message);
+    }
   }
+  return { cursor: next === null ? '0' : String(next), fields, damaged: damages };
 }
 
 /** What Redis says of a command for another type, also of one in a script. */
