@@ -10,10 +10,11 @@ import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { dueAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 const redis = useRedis();
 let client: RedisClient;
@@ -32,7 +33,6 @@ const planted = {
     const value = 'x'.repeat(maxBytes + 1);
     if (type === 'string') await client.set(name, value);
     if (type === 'hash') await client.hset(name, member, value);
-    if (type === 'zset') await client.zadd(name, 0, member + value);
     if (type === 'list') await client.rpush(name, value);
   },
 };
@@ -75,6 +75,7 @@ describe.each(Object.entries(planted))('%s', (_, plant) => {
     for (const [name, member, read] of readers()) {
       await client.flushall();
       await plant(name, member);
+      if ((await client.exists(name)) === 0) continue;
       const sent = await sentBytes();
       const error = await read().then(
         () => `${name} was read`,
@@ -123,6 +124,30 @@ describe.each(Object.entries(planted))('%s, under a name of each kind,', (_, pla
     expect(named).toHaveLength(withRecords.length);
     for (const kind of withRecords) expect(named.join()).toContain(nameOf(kind));
   });
+});
+
+test('entries of a list that are too long hide none of the others, and are not sent', async () => {
+  const list = dueAt(3);
+  const longer = 'x'.repeat(storedValues.due.maxBytes + 1);
+  const entries = ['0/r/a/k1', '0/r/a/k2', '0/r/a/k3'];
+  for (const entry of ['!', ...entries, '~']) {
+    await client.zadd(list, 0, entry);
+    for (let i = 0; i < 3; i++) await client.zadd(list, 0, `${entry}${i}${longer}`);
+  }
+  const sent = await sentBytes();
+  const range = { from: '(!', to: '[0/r/a/k9', limit: 2 };
+  expect(await redis.calls.entries(list, range)).toEqual(entries.slice(0, 2));
+  expect(await redis.calls.entries(list, { ...range, from: `(${entries[1]}` })).toEqual(entries.slice(2));
+  expect((await sentBytes()) - sent).toBeLessThan(8_000);
+});
+
+test('while a master holds up writes, as before it hands over, all is read', async () => {
+  const { calls } = redis;
+  await client.hset('kf:key:{r/k}', 'record', 'x');
+  await client.call('CLIENT', 'PAUSE', '20000', 'WRITE');
+  onTestFinished(async () => void (await client.call('CLIENT', 'UNPAUSE')));
+  expect(await calls.field('kf:key:{r/k}', 'record')).toBe('x');
+  expect(await readStoreIdentity(client, 'test')).toMatchObject({ id: '' });
 });
 
 test('a list of another type is named by what only counts or writes it', async () => {

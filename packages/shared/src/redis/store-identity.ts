@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Signer } from '../domain/proposal.ts';
 import { storeAt, tokensAt } from '../stored/names.ts';
 import type { RedisClient, RedisCommands } from './connect.ts';
-import { readShortFields } from './short-fields.ts';
+import { readShortFields } from './stored-values.ts';
 import { type AcceptanceSignature, MAX_FOLLOWED, signAcceptance } from './store-acceptance.ts';
 
 /** A store's own statements. They lie beside the domain's tokens: what is true of one is true of the other. */

@@ -4,7 +4,8 @@ import type { RedisClient } from './connect.ts';
 /**
  * KEYS: value. ARGV: the type that it is to be of, the most bytes; then of a hash either fields, or 'page', a cursor
  * and how many; of a sorted set a range and how many; of a list the first and the last element. In the place of what is
- * longer, its length, which is sent alone; of a value of another type, the type.
+ * longer, its length, which is sent alone; entries of a sorted set that are longer are passed over. Of a value of
+ * another type, the type.
  */
 const READ = `
 local type, most, what = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -19,7 +20,17 @@ if type == 'string' then
   local length = redis.call('STRLEN', KEYS[1])
   return { length > most and length or redis.call('GET', KEYS[1]) }
 end
-if type == 'zset' then return short(redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, ARGV[5])) end
+if type == 'zset' then
+  local entries, limit, page = {}, tonumber(ARGV[5])
+  repeat
+    page = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, limit)
+    for _, entry in ipairs(page) do
+      if #entry <= most and #entries < limit then table.insert(entries, entry) end
+    end
+    what = '(' .. (page[#page] or '')
+  until #page < limit or #entries == limit
+  return entries
+end
 if type == 'list' then return short(redis.call('LRANGE', KEYS[1], what, ARGV[4])) end
 if what == 'page' then
   local page = redis.call('HSCAN', KEYS[1], ARGV[4], 'COUNT', ARGV[5])
@@ -34,9 +45,12 @@ return values`;
 
 type Found = Buffer | number | null;
 
-/** Missing from the types of ioredis. */
-interface EvalBuffer {
-  evalBuffer(script: string, keys: number, ...args: readonly (string | number)[]): Promise<Found[] | Buffer>;
+/**
+ * Missing from the types of ioredis. A master that is about to hand over holds up EVAL, as all that may write, and not
+ * this.
+ */
+interface EvalReadOnly {
+  eval_roBuffer(script: string, keys: number, ...args: readonly (string | number)[]): Promise<Found[] | Buffer>;
 }
 
 type Kind = Pick<StoredValue, 'type' | 'maxBytes'>;
@@ -51,7 +65,7 @@ const UNKNOWN_BYTES = 1024 * 1024;
 const SHOWN_NAME = 300;
 
 // Whatever somebody put in a value's place, these read no other type than its kind's, and nothing that is longer than
-// it may be. All throw DamagedValueError for that.
+// it may be. They throw DamagedValueError for that.
 
 /** Undefined if there is none. */
 export async function readString(client: RedisClient, name: string): Promise<Buffer | undefined> {
@@ -71,6 +85,20 @@ export async function readFields(
   return fields.map((field, i) => shortOf(`${name} ${field}`, values[i], kind));
 }
 
+/**
+ * The same in UTF-8, of hashes that are read again and again: what is longer than `maxBytes` is as if it were not
+ * there, and so is a value of another type.
+ */
+export async function readShortFields<F extends string>(
+  client: RedisClient,
+  name: string,
+  { maxBytes, fields }: { readonly maxBytes: number; readonly fields: readonly F[] },
+): Promise<ReadonlyMap<F, string>> {
+  const found = await ask(client, name, { type: 'hash', maxBytes }, 'fields', ...fields);
+  const short = Array.isArray(found) ? fields.map((field, i) => [field, found[i]] as const) : [];
+  return new Map(short.flatMap(([field, value]) => (Buffer.isBuffer(value) ? [[field, value.toString()]] : [])));
+}
+
 export interface EntryRange {
   /** As ZRANGE takes them with BYLEX. */
   readonly from: string;
@@ -78,7 +106,7 @@ export interface EntryRange {
   readonly limit: number;
 }
 
-/** Of a sorted set. */
+/** Of a sorted set, without those that are too long: all others must be found, whatever somebody put among them. */
 export async function readEntries(
   client: RedisClient,
   name: string,
@@ -86,7 +114,7 @@ export async function readEntries(
 ): Promise<string[]> {
   const kind = kindOf(name, 'zset');
   const entries = await read(client, name, kind, from, to, limit);
-  return entries.map((entry) => String(shortOf(`an entry of ${name}`, entry, kind)));
+  return entries.map(String);
 }
 
 /** Of a list, the last one included. */
@@ -142,9 +170,18 @@ async function read(
   { type, maxBytes }: Kind,
   ...args: readonly (string | number)[]
 ): Promise<Found[]> {
-  const found = await (client as RedisClient & EvalBuffer).evalBuffer(READ, 1, name, type, maxBytes, ...args);
+  const found = await ask(client, name, { type, maxBytes }, ...args);
   if (Array.isArray(found)) return found;
   throw damaged(name, `is a ${found.toString()}, and should be a ${type}`);
+}
+
+function ask(
+  client: RedisClient,
+  name: string,
+  { type, maxBytes }: Kind,
+  ...args: readonly (string | number)[]
+): Promise<Found[] | Buffer> {
+  return (client as RedisClient & EvalReadOnly).eval_roBuffer(READ, 1, name, type, maxBytes, ...args);
 }
 
 function kindOf(name: string, type: Kind['type']): Kind {

@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { readShortFields } from '@keyfleet/shared/redis/short-fields';
+import { readShortFields } from '@keyfleet/shared/redis/stored-values';
 import { randomUUID } from 'node:crypto';
 import { PROGRESS_BYTES, reportField, RESEAL_SHARDS, shardReportOf } from '@keyfleet/shared/reseal-queue';
 import {

@@ -1,6 +1,6 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { nodesInOrder, runIdsOf, SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
-import { readShortFields } from '@keyfleet/shared/redis/short-fields';
+import { readShortFields } from '@keyfleet/shared/redis/stored-values';
 import {
   PROGRESS_BYTES,
   reportField,
