@@ -187,7 +187,7 @@ test('keys rotate on their date, once, whoever comes to them, and every older ci
   const asking = new AbortController();
   const asked = (async () => {
     for (let i = 0; !asking.signal.aborted; i++) {
-      await dueQueue.publish(notices, items, ({ shard }) => `test/${i}/${shard}`);
+      await dueQueue.publish(notices, items, { idOf: ({ shard }) => `test/${i}/${shard}`, onProblem: () => {} });
       await delay(5);
     }
   })();

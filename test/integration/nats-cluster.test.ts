@@ -39,7 +39,8 @@ test('work and notices survive the death of each of three servers in turn, under
   subscriber.subscribe('domainToken', ({ generation }) => generations.push(generation));
   await using _worker = dueQueue.startWorker(subscriber, work, () => {});
 
-  const publish = (shard: number, id: string) => dueQueue.publish(publisher, [{ shard }], () => id);
+  const publish = (shard: number, id: string) =>
+    dueQueue.publish(publisher, [{ shard }], { idOf: () => id, onProblem: () => {} });
   await vi.waitUntil(() => publish(0, 'first'), { timeout: 60_000, interval: 200 });
   for (const [index, server] of servers.entries()) {
     worked.clear();

@@ -107,12 +107,15 @@ describe('an hsm-worker may not', () => {
 });
 
 describe('a domain-manager may not', () => {
-  test.each(['$JS.API.STREAM.DELETE.KEYFLEET_DOMAIN', '$JS.API.STREAM.CREATE.MINE', '$SYS.REQ.SERVER.PING', 'other'])(
-    'say %s',
-    async (subject) => {
-      expect(await maySay('domain-manager', subject)).toBe(false);
-    },
-  );
+  test.each([
+    '$JS.API.STREAM.PURGE.KEYFLEET_DOMAIN',
+    '$JS.API.STREAM.DELETE.MINE',
+    '$JS.API.STREAM.CREATE.MINE',
+    '$SYS.REQ.SERVER.PING',
+    'other',
+  ])('say %s', async (subject) => {
+    expect(await maySay('domain-manager', subject)).toBe(false);
+  });
 
   test.each(['_INBOX.frontend.>', '>'])('hear %s', async (subject) => {
     expect(await mayHear('domain-manager', subject)).toBe(false);
@@ -123,4 +126,34 @@ test('each may do what is its own', async () => {
   expect(await maySay('domain-manager', 'keyfleet.domain.token')).toBe(true);
   expect(await mayHear('hsm-worker', 'keyfleet.domain.token')).toBe(true);
   expect(await mayHear('frontend', '_INBOX.frontend.x')).toBe(true);
+});
+
+describe('JetStream answers to any subject that is named to it, whoever asks', () => {
+  test('so what a stream keeps is bounded, and no answer is taken for a notice', async () => {
+    const [worker, manager] = [connections.get('hsm-worker')!, connections.get('domain-manager')!];
+    const { streams } = await manager.jetstreamManager();
+    const { config, state } = await streams.info('KEYFLEET_DUE');
+    worker.publish('$JS.API.INFO', undefined, { reply: 'keyfleet.due.planted' });
+    await eventually('the answer is in the stream', async () => {
+      const now = (await streams.info('KEYFLEET_DUE')).state;
+      return now.last_seq > state.last_seq;
+    });
+    expect([config.max_bytes, config.discard]).toEqual([1_048_576, 'old']);
+  });
+
+  test.each([
+    ['sealed', { sealed: true }],
+    ['without deletion, and for messages of one byte', { deny_delete: true, max_msg_size: 1 }],
+    ['for other subjects', { subjects: ['keyfleet.due.none'] }],
+  ])('a stream that somebody left %s, with the password of domain-managers, is put right', async (_, altered) => {
+    const { streams } = await connections.get('domain-manager')!.jetstreamManager();
+    const { config } = await streams.info('KEYFLEET_DUE');
+    await streams.update('KEYFLEET_DUE', { ...config, ...altered });
+    await eventually('work is asked for again, and taken', async () => {
+      const now = await streams.info('KEYFLEET_DUE').catch(() => undefined);
+      if (now === undefined) return false;
+      const { subjects, sealed, deny_delete: isKept, max_msg_size: size } = now.config;
+      return subjects[0] === 'keyfleet.due.*' && !sealed && !isKept && size === -1 && now.state.first_seq > 1;
+    });
+  });
 });

@@ -1,8 +1,19 @@
 import { startNotices } from '@keyfleet/shared/notices';
 import { publishResealItems, resealQueue } from '@keyfleet/shared/reseal-queue';
 import { startNats } from '@keyfleet/test-support/servers';
-import { connect, RetentionPolicy } from 'nats';
+import {
+  AckPolicy,
+  connect,
+  type JetStreamManager,
+  type NatsConnection,
+  ReplayPolicy,
+  RetentionPolicy,
+  StorageType,
+} from 'nats';
 import { expect, test, vi } from 'vitest';
+
+const QUEUE = 'KEYFLEET_RESEAL_SHARDS';
+const attempt = (n: number) => ({ attempt: n, onProblem: () => {} });
 
 test('a subscriber gets what is published, and the newest notice when it comes late', async () => {
   await using nats = await startNats();
@@ -64,7 +75,7 @@ test('what a release of before had queued for resealing is thrown away, and rese
   const work = (item: unknown) => Promise.resolve(void worked.push(item));
   await using _worker = resealQueue.startWorker(notices, work, (problem) => problems.push(problem));
   const item = { generation: 2, pass: 1, shard: 0, shards: 1 };
-  await vi.waitFor(async () => expect(await publishResealItems(notices, [item], 1)).toBe(true), 20_000);
+  await vi.waitFor(async () => expect(await publishResealItems(notices, [item], attempt(1))).toBe(true), 20_000);
   await vi.waitFor(() => expect(worked).toEqual([item]), 20_000);
   const streams = (await manager.streams.list().next()).map(({ config }) => config.name);
   expect(streams).toContain('KEYFLEET_RESEAL_SHARDS');
@@ -78,13 +89,94 @@ test('one item of each shard waits at most, however often resealing is asked for
   const servers = [`127.0.0.1:${nats.port}`];
   await using notices = startNotices({ nats: { servers }, name: 'test' });
   const items = Array.from({ length: 8 }, (_, shard) => ({ generation: 2, pass: 1, shard, shards: 8 }));
-  await vi.waitFor(async () => expect(await publishResealItems(notices, items, 1)).toBe(true), 20_000);
-  for (let attempt = 2; attempt < 10; attempt++) {
-    expect(await publishResealItems(notices, items, attempt)).toBe(true);
+  await vi.waitFor(async () => expect(await publishResealItems(notices, items, attempt(1))).toBe(true), 20_000);
+  for (let n = 2; n < 10; n++) {
+    expect(await publishResealItems(notices, items, attempt(n))).toBe(true);
   }
   const connection = await connect({ servers });
   const manager = await connection.jetstreamManager();
   const { state } = await manager.streams.info('KEYFLEET_RESEAL_SHARDS');
   expect(state.messages).toBe(items.length);
+  await connection.close();
+});
+
+/** What the owner of a domain-manager's password, or of NATS, can do to a queue. */
+test.each<[string, (manager: JetStreamManager) => Promise<unknown>]>([
+  ['a sealed stream', ({ streams }) => streams.update(QUEUE, { sealed: true } as never)],
+  [
+    'a stream of another kind',
+    async ({ streams }) => {
+      await streams.delete(QUEUE);
+      await streams.add({ name: QUEUE, subjects: ['keyfleet.reseal.shard.*'], storage: StorageType.Memory });
+    },
+  ],
+  [
+    'a consumer of other subjects',
+    async ({ consumers }) => {
+      await consumers.delete(QUEUE, 'frontends');
+      const filter = { filter_subject: 'keyfleet.reseal.shard.none', replay_policy: ReplayPolicy.Original };
+      await consumers.add(QUEUE, { durable_name: 'frontends', ack_policy: AckPolicy.Explicit, ...filter });
+    },
+  ],
+  [
+    "somebody else's consumer",
+    async ({ consumers }) => {
+      await consumers.delete(QUEUE, 'frontends');
+      await consumers.add(QUEUE, { durable_name: 'mine', ack_policy: AckPolicy.Explicit });
+    },
+  ],
+])('%s ends with the next item', async (_, alter) => {
+  await using nats = await startNats();
+  const servers = [`127.0.0.1:${nats.port}`];
+  await using notices = startNotices({ nats: { servers }, name: 'test' });
+  const worked: number[] = [];
+  const work = async ({ pass }: { readonly pass: number }) => void worked.push(pass);
+  await using _worker = resealQueue.startWorker(notices, work, () => {});
+  const item = (pass: number) => ({ generation: 2, pass, shard: 0, shards: 1 });
+  await vi.waitFor(async () => expect(await publishResealItems(notices, [item(1)], attempt(1))).toBe(true), 20_000);
+  await vi.waitFor(() => expect(worked).toEqual([1]), 20_000);
+
+  const connection = await connect({ servers });
+  await alter(await connection.jetstreamManager());
+  await connection.close();
+  expect(await publishResealItems(notices, [item(2)], attempt(1))).toBe(true);
+  await vi.waitFor(() => expect(worked).toEqual([1, 2]), 20_000);
+});
+
+test('why an item was not queued is told, while NATS is there', async () => {
+  await using nats = await startNats();
+  const connection = await connect({ servers: [`127.0.0.1:${nats.port}`] });
+  await connection.close();
+  const told: unknown[] = [];
+  const queue = (found: NatsConnection | undefined) =>
+    publishResealItems(
+      { connection: () => found, streamReplicas: 1 },
+      [{ generation: 2, pass: 1, shard: 0, shards: 1 }],
+      {
+        attempt: 1,
+        onProblem: (problem) => told.push(String(problem)),
+      },
+    );
+  expect([await queue(undefined), await queue(connection), told]).toEqual([
+    false,
+    false,
+    ['NatsError: CONNECTION_CLOSED'],
+  ]);
+});
+
+test('a notice is what services say, and no answer of JetStream with a member of that name', async () => {
+  await using nats = await startNats();
+  const servers = [`127.0.0.1:${nats.port}`];
+  await using notices = startNotices({ nats: { servers }, name: 'test' });
+  const seen: unknown[] = [];
+  notices.subscribe('proposal', (payload) => seen.push(payload));
+  notices.subscribe('domainToken', (payload) => seen.push(payload));
+  await vi.waitFor(async () => expect(await notices.publish('proposal', {})).toBe(true), 20_000);
+  const connection = await connect({ servers });
+  connection.publish('$JS.API.INFO', undefined, { reply: 'keyfleet.domain.proposal' });
+  connection.publish('keyfleet.domain.token', JSON.stringify({ generation: 3, pass: 1, shard: 0, shards: 16 }));
+  await connection.flush();
+  await vi.waitFor(async () => expect(await notices.publish('domainToken', { generation: 4 })).toBe(true), 20_000);
+  await vi.waitFor(() => expect(seen).toEqual([{}, { generation: 4 }]), 20_000);
   await connection.close();
 });

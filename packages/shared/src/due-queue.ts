@@ -9,7 +9,7 @@ export const DUE_SHARDS = 16;
  * frontend takes the item carries it out. Only the keys' records decide what is due, so a lost or repeated item does no
  * harm.
  */
-export const DueItem = z.object({
+export const DueItem = z.strictObject({
   shard: z
     .int()
     .min(0)

@@ -17,13 +17,14 @@ import { observeGauge } from './telemetry/meters.ts';
 
 /**
  * Every notice there is. A notice only says "look": it carries no secret and no decision. Losing, repeating or
- * reordering one is harmless, and its receiver verifies what it finds.
+ * reordering one is harmless, and its receiver verifies what it finds. Strict, because JetStream publishes its own
+ * answers to any subject that whoever asks it names.
  */
 const notices = {
   /** A domain token of this generation was stored. */
-  domainToken: { subject: 'keyfleet.domain.token', payload: z.object({ generation: z.int().min(1) }) },
+  domainToken: { subject: 'keyfleet.domain.token', payload: z.strictObject({ generation: z.int().min(1) }) },
   /** A proposal was made or signed. */
-  proposal: { subject: 'keyfleet.domain.proposal', payload: z.object({}) },
+  proposal: { subject: 'keyfleet.domain.proposal', payload: z.strictObject({}) },
 } as const;
 
 export type NoticeName = keyof typeof notices;

@@ -7,7 +7,7 @@ import { WorkQueue } from './work-queue.ts';
  * part by part; each shard is one frontend's turn at taking parts, so that several share the work. A lost, repeated or
  * late queue item does no harm: resealing twice changes nothing, and the domain-manager asks again when progress stops.
  */
-export const ResealItem = z.object({
+export const ResealItem = z.strictObject({
   /** The generation that made the domain key to reseal under. */
   generation: z.int().min(1),
   /** Passes repeat until one finds nothing to do, which is the proof of completion. */
@@ -67,11 +67,8 @@ export const resealQueue = new WorkQueue<ResealItem>({
 export function publishResealItems(
   notices: Pick<Notices, 'connection' | 'streamReplicas'>,
   items: readonly ResealItem[],
-  attempt: number,
+  { attempt, onProblem }: { readonly attempt: number; readonly onProblem: (problem: unknown) => void },
 ): Promise<boolean> {
-  return resealQueue.publish(
-    notices,
-    items,
-    ({ generation, pass, shard }) => `${generation}/${pass}/${shard}/${attempt}`,
-  );
+  const idOf = ({ generation, pass, shard }: ResealItem) => `${generation}/${pass}/${shard}/${attempt}`;
+  return resealQueue.publish(notices, items, { idOf, onProblem });
 }

@@ -43,11 +43,14 @@ export class WorkQueue<Item> {
     this.#options = options;
   }
 
-  /** Resolves to true if JetStream stored them all. It drops a repeated id within two minutes. */
+  /**
+   * Resolves to true if JetStream stored them all. It drops a repeated id within two minutes. `onProblem`: why it did
+   * not, while it can be reached.
+   */
   async publish(
     notices: Pick<Notices, 'connection' | 'streamReplicas'>,
     items: readonly Item[],
-    idOf: (item: Item) => string,
+    { idOf, onProblem }: { readonly idOf: (item: Item) => string; readonly onProblem: (problem: unknown) => void },
   ): Promise<boolean> {
     const connection = notices.connection();
     if (connection === undefined) return false;
@@ -59,7 +62,8 @@ export class WorkQueue<Item> {
       );
       await Promise.all(publishing);
       return true;
-    } catch {
+    } catch (error) {
+      onProblem(error);
       return false;
     }
   }
@@ -121,18 +125,17 @@ export class WorkQueue<Item> {
 
   async #assertQueue(connection: NatsConnection, replicas: number): Promise<void> {
     const { stream, formerStream, subjects, onePerSubject } = this.#options;
-    const manager = await connection.jetstreamManager();
-    if (formerStream !== undefined) await remove(manager, formerStream);
-    await assertStream(connection, {
+    if (formerStream !== undefined) await remove(await connection.jetstreamManager(), formerStream);
+    const consumer = { durable_name: CONSUMER, ack_policy: AckPolicy.Explicit, ack_wait: nanos(ACK_WAIT_MS) };
+    const config = {
       name: stream,
       subjects: [subjects],
       retention: RetentionPolicy.Workqueue,
       storage: StorageType.File,
       num_replicas: replicas,
       ...(onePerSubject && { max_msgs_per_subject: 1 }),
-    });
-    const consumer = { durable_name: CONSUMER, ack_policy: AckPolicy.Explicit, ack_wait: nanos(ACK_WAIT_MS) };
-    await manager.consumers.add(stream, consumer);
+    };
+    await assertStream(connection, config, ({ consumers }) => consumers.add(stream, consumer));
   }
 }
 

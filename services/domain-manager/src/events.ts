@@ -37,6 +37,12 @@ export class DomainManagerEvents {
   noticesProblem(problem: unknown): void {
     this.#log.warn({ err: problem }, 'NATS cannot be reached');
   }
+  /** It is tried again each second. */
+  workNotQueued(problem: unknown): void {
+    this.#rarely.say('queue', (omitted) =>
+      this.#log.warn({ err: problem, omitted }, 'NATS does not take the work that is due'),
+    );
+  }
 
   leadershipChanged(replica: string, leads: boolean): void {
     this.#log.info({ replica }, leads ? 'this replica leads now' : 'another replica leads');

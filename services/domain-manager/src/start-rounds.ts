@@ -44,15 +44,17 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
     onRestored,
   });
   const proposals = new Proposals({ store, tokens, anchor, clock });
+  const onProblem = (problem: unknown): void => events.workNotQueued(problem);
   const resealing = new ResealPasses({
     store,
     clock,
-    publish: (items, attempt) => publishResealItems(notices, items, attempt),
+    publish: (items, attempt) => publishResealItems(notices, items, { attempt, onProblem }),
   });
   const dueWork = new DueWork({
     clock,
     everyMs: config.dueWork.every,
-    publish: (items, period) => dueQueue.publish(notices, items, ({ shard }) => `${period}/${shard}`),
+    publish: (items, period) =>
+      dueQueue.publish(notices, items, { idOf: ({ shard }) => `${period}/${shard}`, onProblem }),
   });
   const rotateEveryMs = config.rotation.every;
   const sightings = new Sightings({ tokens, store, scheduler, clock, monotonicClock });
