@@ -15,8 +15,8 @@ export function workerKeys(worker: Worker__Output): Member {
 
 /**
  * Whoever writes a worker's volume can put other keys into its `identity.pub.json`, and would be admitted in its place.
- * Throws CliError if a worker of that name has other keys, and none has these. A worker that lies about its name thus
- * stops no admission of one that runs.
+ * Throws CliError if a worker of that name has other keys, and none has these. So one that lies about its name holds up
+ * the admission of who is not there, such as an offline member, and of nobody else.
  */
 export async function assertKeysOfWorkers(
   client: Pick<DomainManagerClient, 'status'>,
@@ -30,8 +30,8 @@ export async function assertKeysOfWorkers(
     if (other === undefined || named.some((worker) => isMember({ members: [workerKeys(worker)] }, member))) continue;
     throw new CliError(
       `${member.memberId} is to be admitted with the fingerprint ${memberFingerprint(member)}, but the worker of this name at ` +
-        `${other.address} says ${memberFingerprint(workerKeys(other))}. Compare both with the line "identity" in the worker's log: ` +
-        'somebody changed its identity.pub.json, or another worker has this name',
+        `${other.address} says ${memberFingerprint(workerKeys(other))}. Compare both with the line "identity" in the log of the worker that you mean. ` +
+        `If the second is right, somebody changed its identity.pub.json; if the first, ${other.address} lies, or has this name too: stop it, or take it out of hsmWorkers`,
     );
   }
 }
