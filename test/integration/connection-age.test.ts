@@ -1,13 +1,5 @@
 import { KMSClient, ListKeysCommand } from '@aws-sdk/client-kms';
-import { credentials as channel, type sendUnaryData, status } from '@grpc/grpc-js';
 import { createKmsClient } from '@keyfleet/client';
-import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
-import type { ExecuteCall } from '@keyfleet/hsm-worker/host-streams';
-import { Hsm } from '@keyfleet/proto';
-import { unary } from '@keyfleet/proto/unary';
-import { monotonicClock } from '@keyfleet/shared/clock';
-import { type GrpcServer, startGrpcServer } from '@keyfleet/shared/grpc/server';
-import { PeerLimit } from '@keyfleet/shared/request-limit';
 import { alice, startEdge } from '@keyfleet/test-support/edge-fixture';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
@@ -15,8 +7,7 @@ import { pipeline } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 
-// A client that keeps its connections connects anew from time to time: frontends that are added get their share, and
-// between services a certificate that has ended is shown no more.
+// A client that keeps its connections connects anew from time to time: frontends that are added get their share.
 
 const credentials = { accessKeyId: alice.accessKeyId, secretAccessKey: alice.secretAccessKey };
 const AGE_MS = 200;
@@ -92,50 +83,4 @@ test.each([
   expect(connections).toBeGreaterThan(5 * atOnce);
   const kept = await load(60_000);
   expect(kept.connections).toBe(atOnce);
-});
-
-/** A port like a worker's: it answers each frame of a stream. */
-async function startEcho(connectionAge: { maxMs: number; graceMs: number }) {
-  const limit = { maxBytes: 1024, rate: new PeerLimit(monotonicClock, { perSecond: 100_000, burst: 100_000 }) };
-  const server: GrpcServer = await startGrpcServer({
-    address: { host: '127.0.0.1', port: 0 },
-    tls: undefined,
-    service: Hsm.service,
-    handlers: {
-      Execute: (call: ExecuteCall) =>
-        call.on('data', (frame) => {
-          server.prove(call.metadata);
-          call.write(frame);
-        }),
-      Describe: (_: unknown, done: sendUnaryData<object>) => done(null, {}),
-    },
-    limits: Object.fromEntries(Object.keys(Hsm.service).map((name) => [name, limit])) as never,
-    isServing: () => true,
-    drainMs: 100,
-    connectionAge,
-  });
-  return server;
-}
-
-test('between services no call fails and a stream goes on; who keeps its stream is ended after the grace', async () => {
-  await using server = await startEcho({ maxMs: AGE_MS, graceMs: 1.5 * LOAD_MS });
-  await using way = await counted(server.port);
-  const worker = newWorkerClient(way.address, channel.createInsecure());
-  const stream = worker.execute();
-  const ended = once(stream, 'error');
-  const echo = async (): Promise<unknown> => {
-    stream.write({ body: Buffer.from('frame') });
-    return (await once(stream, 'data'))[0];
-  };
-  const client = new Hsm(way.address, channel.createInsecure());
-  const calls = await callAll(async () => {
-    await unary(client, Hsm.service.Describe, {}, 5_000);
-    await delay(5);
-  });
-  expect(calls).toBeGreaterThan(CALLERS * 10);
-  expect(way.connections).toBeGreaterThan(5);
-  await echo();
-  client.close();
-  expect(await ended).toMatchObject([{ code: status.UNAVAILABLE }]);
-  worker.close();
 });

@@ -11,7 +11,6 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server as Listener, type Socket } from 'node:net';
 import { monotonicClock } from '../clock.ts';
 import type { Address } from '../config.ts';
-import { SESSION_MS } from '../hsm/session.ts';
 import { PeerLimit } from '../request-limit.ts';
 import { acceptTls, ServerCertificates } from '../tls/accept-tls.ts';
 import type { TlsFiles } from '../tls/tls-files.ts';
@@ -32,22 +31,7 @@ export interface GrpcServerOptions<Service extends ServiceDefinition> {
   readonly isServing: () => boolean;
   /** How long calls may continue after the server stops listening. */
   readonly drainMs: number;
-  readonly connectionAge?: ConnectionAge;
 }
-
-/** In milliseconds. */
-interface ConnectionAge {
-  /** After which its client is told to connect anew (GOAWAY), by a tenth more or less, as grpc-js has it. */
-  readonly maxMs: number;
-  /** How long its calls may then go on. */
-  readonly graceMs: number;
-}
-
-/**
- * A connection ends some time after its client's certificate, and nobody's call is cut: the longest is a host's stream,
- * and no session lasts longer.
- */
-const CONNECTION_AGE: ConnectionAge = { maxMs: 300_000, graceMs: SESSION_MS };
 
 /** Limits on the cost of one connection. */
 const CONNECTION = {
@@ -72,15 +56,14 @@ const HEALTH = { maxBytes: 1024, rate: { perSecond: 20, burst: 100 } };
 export async function startGrpcServer<Service extends ServiceDefinition>(
   options: GrpcServerOptions<Service>,
 ): Promise<GrpcServer> {
-  const { address, tls, service, handlers, limits, isServing, drainMs, connectionAge = CONNECTION_AGE } = options;
+  const { address, tls, service, handlers, limits, isServing, drainMs } = options;
   const names = { '': () => true, [nameOf(service)]: isServing };
-  const health = options.health && { address: options.health, limits: healthLimits(), names };
-  const probes = health && (await openPort({ ...health, connectionAge, drainMs: 0 }));
+  const probes =
+    options.health && (await openPort({ address: options.health, limits: healthLimits(), names, drainMs: 0 }));
   try {
     const own = new Map(Object.entries(service).map(([name, { path }]) => [path, limits[name]!] as const));
     const add = (server: Server): void => server.addService(service, handlers);
-    const all = new Map([...own, ...healthLimits()]);
-    return await openPort({ address, tls, limits: all, names, add, connectionAge, drainMs, probes });
+    return await openPort({ address, tls, limits: new Map([...own, ...healthLimits()]), names, add, drainMs, probes });
   } catch (error) {
     await probes?.[Symbol.asyncDispose]();
     throw error;
@@ -96,20 +79,16 @@ interface PortOptions {
   readonly names: Readonly<Record<string, () => boolean>>;
   /** Adds what the server serves besides health. */
   readonly add?: (server: Server) => void;
-  readonly connectionAge: ConnectionAge;
   readonly drainMs: number;
   /** Closed together with the server. */
   readonly probes?: AsyncDisposable | undefined;
 }
 
-async function openPort(options: PortOptions): Promise<GrpcServer> {
-  const { address, tls, limits, names, add, connectionAge, drainMs, probes } = options;
+async function openPort({ address, tls, limits, names, add, drainMs, probes }: PortOptions): Promise<GrpcServer> {
   const connections = new Connections();
   const admission = new Admission(connections, limits);
   const server = new Server({
     ...CONNECTION,
-    'grpc.max_connection_age_ms': connectionAge.maxMs,
-    'grpc.max_connection_age_grace_ms': connectionAge.graceMs,
     'grpc.max_receive_message_length': Math.max(...[...limits.values()].map(({ maxBytes }) => maxBytes)),
     interceptors: [admission.interceptor],
   });

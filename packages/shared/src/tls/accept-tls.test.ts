@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CertificateAuthority } from '../../../../tools/certificates.ts';
 import { acceptTls, ServerCertificates } from './accept-tls.ts';
 import type { TlsMaterial } from './tls-files.ts';
@@ -13,8 +13,12 @@ beforeAll(async () => {
   second = await CertificateAuthority.create('second');
 });
 
-async function materialOf(issuer: CertificateAuthority, name: string): Promise<Omit<TlsMaterial, 'ca'>> {
-  const { certificate: cert, key } = await issuer.issue(name, [name]);
+async function materialOf(
+  issuer: CertificateAuthority,
+  name: string,
+  validMs?: number,
+): Promise<Omit<TlsMaterial, 'ca'>> {
+  const { certificate: cert, key } = await issuer.issue(name, [name], validMs);
   return { cert, key };
 }
 
@@ -87,6 +91,21 @@ test('clients whose authority is taken out are ended at once, and the others go 
   expect(await port.visit(old)).toBeUndefined();
   expect(await port.visit(await materialOf(second, 'newer'))).toBeDefined();
   expect(honest.destroyed).toBe(false);
+});
+
+test('a connection ends with the certificate of its client', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  await using port = await startPort({ mutual: true });
+  const { socket: longer } = (await port.visit(await materialOf(first, 'longer')))!;
+  const { socket } = (await port.visit(await materialOf(first, 'for an hour', 3_600_000)))!;
+  const ended = once(socket, 'close');
+  vi.advanceTimersByTime(3_500_000);
+  expect(await port.visit(await materialOf(first, 'another'))).toBeDefined();
+  expect(socket.destroyed).toBe(false);
+  vi.advanceTimersByTime(200_000);
+  await ended;
+  expect(longer.destroyed).toBe(false);
 });
 
 test('clients go on while their authority is renewed with its key', async () => {

@@ -10,11 +10,14 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from 'node:tls';
+import { systemClock } from '../clock.ts';
 import { certificatesIn } from './certificate-ends.ts';
 import { secureContextOf, type TlsFiles } from './tls-files.ts';
 
 /** With more time, a stranger would hold a connection for nothing. */
 const HANDSHAKE_MS = 5_000;
+/** How often the certificate of an open connection is looked at. */
+const LOOK_MS = 60_000;
 
 /** Negotiates TLS for HTTP/2 on connections accepted elsewhere, and passes each one to `serve`. */
 export function acceptTls(
@@ -58,7 +61,7 @@ export class ServerCertificates {
 
   /**
    * A server presents new certificates as soon as they are read, and ends the connections of clients whose certificates
-   * no authority has issued that is still there.
+   * no authority has issued that is still there, or have ended themselves.
    */
   follow(server: Pick<Server, 'setSecureContext'> & EventEmitter): void {
     const clients = this.#isMutual ? clientsOf(server) : [];
@@ -93,12 +96,19 @@ function namedContext({ material }: ServerFiles): Named {
 
 type ClientCertificate = X509Certificate | undefined;
 
-/** What the client of each open connection has shown. */
+/** What the client of each open connection has shown. A connection ends with its certificate. */
 function clientsOf(server: EventEmitter): ReadonlyMap<TLSSocket, ClientCertificate> {
   const open = new Map<TLSSocket, ClientCertificate>();
   server.on('secureConnection', (socket: TLSSocket) => {
-    open.set(socket, socket.getPeerX509Certificate());
-    socket.once('close', () => open.delete(socket));
+    const certificate = socket.getPeerX509Certificate();
+    open.set(socket, certificate);
+    const look = setInterval(() => {
+      if (certificate === undefined || certificate.validToDate.getTime() < systemClock.now()) socket.destroy();
+    }, LOOK_MS).unref();
+    socket.once('close', () => {
+      clearInterval(look);
+      open.delete(socket);
+    });
   });
   return open;
 }
