@@ -12,7 +12,8 @@ import {
 import type { AccessKeyUses } from '../background/access-key-uses.ts';
 import type { Recall } from '../store/last-known.ts';
 import type { Caller } from '../operations/handler.ts';
-import type { ClaimedKey, Credential } from './credentials.ts';
+import type { Credential } from './credential.ts';
+import type { ClaimedKey } from './credentials.ts';
 import { countParameters, isPresigned, readPresignedClaim } from './presigned-claim.ts';
 import { readClaim, type SignatureClaim } from './signature-claim.ts';
 

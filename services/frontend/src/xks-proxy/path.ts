@@ -3,7 +3,7 @@ import { readSecretBytes } from '@keyfleet/shared/config';
 import { identityArn, userCaller } from '../identities/callers.ts';
 import type { Identities } from '../identities/identities.ts';
 import { type Authenticated, Authenticator } from '../request/authenticate.ts';
-import { Credential } from '../request/credentials.ts';
+import { Credential } from '../request/credential.ts';
 import type { PipelineDeps } from '../request/pipeline.ts';
 import type { XksProxyConfig } from './config.ts';
 
