@@ -1,9 +1,10 @@
 import { beforeAll, describe, expect, inject, test } from 'vitest';
+import { aliasRows } from './aliases.rows.ts';
 import { callKms } from './call.ts';
 import { grantRows } from './grants.rows.ts';
 import { importRows } from './imports.rows.ts';
 import { type Keys, makeKeys } from './keys.ts';
-import { aliasRows, orderRows } from './order.rows.ts';
+import { orderRows } from './order.rows.ts';
 import { policyRows } from './policies.rows.ts';
 import type { Row } from './row.ts';
 import { shapeRows, tokenRows } from './shapes.rows.ts';

@@ -1,9 +1,6 @@
-import { operations } from '@keyfleet/shared/api/registry';
-import { keyReferencesOf, type Operation } from '@keyfleet/shared/api/operation';
 import type { KeyName, Keys } from './keys.ts';
 import { error, type Row } from './row.ts';
 
-const noAlias = error('InvalidArnException', 'Key Aliases are not supported for this operation.');
 const incorrectKey = error(
   'IncorrectKeyException',
   'The key ID in the request does not identify a CMK that can perform this operation.',
@@ -20,22 +17,6 @@ const asymmetric = error('InvalidKeyUsageException', 'You cannot generate a data
 const unsupported = error('UnsupportedOperationException');
 const message = 'bWVzc2FnZQ==';
 const signature = 'AAAA';
-
-/** Every operation that takes a key and no alias, and has it in `KeyId`. */
-const onKeysOnly = Object.values<Operation>(operations).filter((operation) =>
-  keyReferencesOf(operation).some(({ member, identifiers }) => member === 'KeyId' && identifiers === 'key'),
-);
-
-export const aliasRows: readonly Row[] = [...onKeysOnly.map(({ name }) => name), 'ListAliases'].flatMap((operation) =>
-  (['alias/no-such', 'alias', 'arn'] as const).map((form) => ({
-    title: `${operation} of ${form === 'arn' ? 'an alias ARN' : form === 'alias' ? 'an alias' : 'an alias that is not there'}, other members missing, is about the alias (order: C)`,
-    operation,
-    body: ({ alias, prefix }) => ({
-      KeyId: form === 'arn' ? `${prefix}${alias}` : form === 'alias' ? alias : form,
-    }),
-    answer: () => noAlias,
-  })),
-);
 
 function crypto(operation: string, name: KeyName, algorithm: string): Pick<Row, 'operation' | 'body'> {
   const member = /Mac/.test(operation)
@@ -272,30 +253,6 @@ const kindsOfKeys: readonly Row[] = [
   },
 ];
 
-const aliases: readonly Row[] = [
-  ...(['CreateAlias', 'UpdateAlias'] as const).flatMap((operation): Row[] =>
-    (['name', 'arn', 'missing'] as const).map((form) => ({
-      title: `${operation} with an alias (${form}) as its target (B)`,
-      operation,
-      body: ({ alias, prefix }) => ({
-        AliasName: operation === 'CreateAlias' ? 'alias/answers-new' : alias,
-        TargetKeyId: form === 'name' ? alias : form === 'arn' ? prefix + alias : 'alias/no-such',
-      }),
-      answer: () => error('ValidationException', 'Aliases must refer to keys. Not aliases'),
-    })),
-  ),
-  {
-    title: "UpdateAlias of E's alias to S: usage comes before type, the alias by its name (B)",
-    operation: 'UpdateAlias',
-    body: ({ alias, S }) => ({ AliasName: alias, TargetKeyId: S.id }),
-    answer: ({ alias }) =>
-      error(
-        'ValidationException',
-        `Alias ${alias} cannot be changed from a CMK with key usage SIGN_VERIFY to a CMK with key usage ENCRYPT_DECRYPT. The key usage of the current CMK and the new CMK must be the same.`,
-      ),
-  },
-];
-
 export const orderRows = [
   ...usageBeforeState,
   ...stateBeforeAlgorithm,
@@ -303,5 +260,4 @@ export const orderRows = [
   ...dataKeys,
   ...decryption,
   ...kindsOfKeys,
-  ...aliases,
 ];

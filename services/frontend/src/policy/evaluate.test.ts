@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type ContextValue, undecidable } from './conditions/context.ts';
 import { parseIdentityPolicy, parseKeyPolicy, type Policy } from './document.ts';
-import { type Decision, evaluate, evaluateKeyPolicy, type Grantee } from './evaluate.ts';
+import { type Decision, evaluate, type Grantee } from './evaluate.ts';
 
 const account = '111122223333';
 const root = `arn:aws:iam::${account}:root`;
@@ -278,43 +278,4 @@ test.each<[string, Question, Decision]>([
   ],
 ])('%s', (_, question, expected) => {
   expect(ask(question)).toBe(expected);
-});
-
-test('a pattern made to take for ever to match does not', () => {
-  const Action = `kms:${'*a'.repeat(500)}b`;
-  expect(ask({ keyPolicy: [to(alice, allow({ Action }))], action: `kms:${'a'.repeat(2000)}` })).toBe('no-key-policy');
-});
-
-const A = 'a'.repeat(4_000);
-/** Each costs far more than one decision may. */
-const costly = (operator: string) => ({
-  [operator]: { 'k:v': Array.from({ length: 8 }, (_, i) => `*?${A}${i}b*`) },
-});
-
-function askCostly(Statement: object): Decision {
-  return evaluate({
-    requester: { arn: alice, accountId: account, identityPolicies: [] },
-    action: 'kms:Encrypt',
-    resource: key,
-    ownerId: account,
-    keyPolicy: parseKeyPolicy(JSON.stringify({ Statement: [to(alice), Statement] })),
-    context: { find: () => A + A },
-  });
-}
-
-test.each([
-  ['an Allow', to(alice, allow({ Condition: costly('StringLike') }))],
-  ['a Deny', to(alice, deny({ Condition: costly('StringLike') }))],
-  ['an Allow of everything else', to(alice, allow({ Condition: costly('StringNotLike') }))],
-  ['a Deny of everything else', to(alice, deny({ Condition: costly('StringNotLike') }))],
-  ['an Allow where the key is there', to(alice, allow({ Condition: costly('StringLikeIfExists') }))],
-])('a decision that takes too many steps is a denial, also where something else allows: %s', (_, statement) => {
-  expect(askCostly(statement)).toBe('too-costly');
-});
-
-test('a key policy that takes too many steps denies by itself', () => {
-  const policy = parseKeyPolicy(JSON.stringify({ Statement: to(alice, allow({ Condition: costly('StringLike') })) }));
-  const requester = { arn: alice, accountId: account, identityPolicies: [] };
-  const asked = { requester, action: 'kms:PutKeyPolicy', resource: key, context: { find: () => A + A } };
-  expect(evaluateKeyPolicy(policy, asked)).toBe('denied');
 });
