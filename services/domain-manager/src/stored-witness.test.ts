@@ -1,4 +1,5 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { proposalId } from '@keyfleet/shared/domain/proposal';
 import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import { signCheck } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
@@ -132,7 +133,7 @@ describe('a token that somebody put into the store', () => {
     expect(await found(genuine, workers, { of: forking })).toBe('believed');
   });
 
-  test('is asked about again once it was believed because nobody could say, and is never given up', async () => {
+  test('is asked about again once it was believed because nobody could say, and is never given up once one confirms it', async () => {
     const reach: Worker[] = [];
     const { store, start } = await finding(good, reach);
     const tokens = start();
@@ -142,13 +143,82 @@ describe('a token that somebody put into the store', () => {
     expect(tokens.page(0)).toHaveLength(1);
     reach.push(denying(second));
     domain.clock.advance(5_000);
-    await tokens.refresh();
-    expect(tokens.generation).toBe(2);
+    await expect(tokens.refresh()).rejects.toThrow(DeniedTokenError);
+    expect(tokens.generation).toBe(1);
     reach.push(workerOf(third));
     domain.clock.advance(5_000);
     await tokens.refresh();
     expect(tokens.page(0)).toHaveLength(2);
     expect(await store.findCheck()).toEqual(third.check(good));
+    await store.putCheck(2, Buffer.from('rubbish'));
+    reach.pop();
+    domain.clock.advance(5_000);
+    await tokens.refresh();
+    expect(tokens.generation).toBe(2);
+  });
+
+  test('is given up by a domain-manager that reached nobody when it found it, once members deny it', async () => {
+    const reach: Worker[] = [];
+    const { store, start } = await finding(endsTheDomain, reach);
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(2);
+    reach.push(workerOf(second), workerOf(third));
+    domain.clock.advance(5_000);
+    await expect(tokens.refresh()).rejects.toThrow(DeniedTokenError);
+    expect(tokens.generation).toBe(1);
+    expect(tokens.head!.token).toEqual(domain.tokens[0]);
+    expect(tokens.generationOf(proposalId(parseToken(endsTheDomain).proposal))).toBeUndefined();
+    expect(await store.loadTokens(0, 9)).toHaveLength(2);
+  });
+
+  test('is neither put back nor missed by a domain-manager that only believed it, when somebody takes it out', async () => {
+    const { store, start } = await finding(endsTheDomain, []);
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(2);
+    const mended = new MemoryStore(domain.clock);
+    await mended.appendToken(1, domain.tokens[0]!);
+    Object.assign(store, {
+      loadTokens: mended.loadTokens.bind(mended),
+      restoreToken: mended.restoreToken.bind(mended),
+    });
+    await tokens.refresh();
+    expect(tokens.generation).toBe(1);
+    await mended.appendToken(2, good);
+    await tokens.refresh();
+    expect(tokens.head!.token).toEqual(good);
+  });
+
+  test('is not believed while members in reach have not the one before it yet, and can tell later', async () => {
+    const grown = new TestDomain({ members: 3 });
+    const late = grown.newHsm('hsm-2', grown.hsms[1]!.sealedIdentity());
+    late.install(grown.tokens);
+    const token = grown.rotate();
+    const bad = await sealedForNobody(grown.prepare(rotation), (body) => grown.identities.get('hsm-1')!.sign(body));
+    const { store, start } = await finding(token, [workerOf(late)], { of: grown });
+    await store.appendToken(3, bad);
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(2);
+    late.install([token]);
+    grown.clock.advance(5_000);
+    await expect(tokens.refresh()).rejects.toThrow('a domain token 3 that hsm-1 made');
+    expect(tokens.generation).toBe(2);
+  });
+
+  test('is denied if two members sign that they hold another, its maker one of them, whoever confirms it', async () => {
+    const forking = new TestDomain({ members: 3 });
+    const [first, other, former] = forking.hsms as [Hsm, Hsm, Hsm];
+    // What the second was bound to before the removal of the third, which both install.
+    const hidden = forking.prepare(rotation, forking.people, other);
+    const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
+    const genuine = forking.prepare(removal, forking.people, first);
+    for (const hsm of [first, other]) hsm.install([genuine]);
+    const workers = [first, other, former].map((hsm) => workerOf(hsm));
+    expect(await found(hidden, workers, { of: forking })).toBe('Denied');
+    expect(await found(hidden, workers.slice(1), { of: forking })).toBe('believed');
+    expect(await found(genuine, workers, { of: forking })).toBe('believed');
   });
 
   test('is believed if its maker holds it and there are two members, whatever the other says', async () => {

@@ -4,7 +4,7 @@ import { parseToken } from '@keyfleet/shared/domain/token';
 import { type CheckedToken, HeldTokenError, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
 import type { TokenStore } from './store/store.ts';
-import { DeniedTokenError } from './token-log.ts';
+import { type Confirmation, DeniedTokenError } from './token-log.ts';
 import { mayWitness } from './witness.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
@@ -16,21 +16,23 @@ export interface StoredWitnessDeps {
 }
 
 /**
- * Whether the newest of these tokens, a chain from the founding one that was found in the store, is confirmed; false if
- * nobody can say, as when all are just being started. Anyone who writes to the store may have put tokens there that
- * nobody was asked about. A check that lies beside the newest suffices, if a member from before signed it. Else members
- * are asked, each about the token after those that it holds, and the first confirmation of the newest is stored. One
- * that confirms outweighs whatever others say: a member that lies must not keep a domain-manager from following the
- * domain. Throws DeniedTokenError if members deny a token after the first `known` ones, and none confirms it or a later
+ * How far these tokens, a chain from the founding one that was found in the store, are confirmed; all of them, without
+ * that, if nobody can say, as when all are just being started. Anyone who writes to the store may have put tokens there
+ * that nobody was asked about. A check that lies beside the newest suffices, if a member from before signed it. Else
+ * members are asked, each about the token after those that it holds, and the first confirmation of the newest is
+ * stored. One that confirms outweighs what another says: a member that lies must not keep a domain-manager from
+ * following the domain. Two that sign that they hold the same other token outweigh it: a member that lies cannot make
+ * two. Throws DeniedTokenError if members deny a token after the first `known` ones, and none confirms it or a later
  * one. Of two members, the maker's word counts as well, or the other could end the domain by denying.
  */
 export async function confirmStored(
   tokens: readonly Buffer[],
   known: number,
   { workers, events, store }: StoredWitnessDeps,
-): Promise<boolean> {
+): Promise<Confirmation> {
   const newest = witnessesOf(tokens, tokens.length);
-  if (isCheckedBy(newest.veterans, await store.findCheck(), newest.token)) return true;
+  if (isCheckedBy(newest.veterans, await store.findCheck(), newest.token))
+    return { upTo: tokens.length, isConfirmed: true };
   // Whom the newest removes has no say in the chain that leads there.
   const members = (await surveyWorkers(workers, undefined)).filter(
     ({ description }) => description && isMember(newest.state, description),
@@ -42,17 +44,21 @@ export async function confirmStored(
   const [best] = counted
     .filter(({ check }) => check !== undefined)
     .toSorted((one, other) => other.generation - one.generation);
-  if (best?.generation === tokens.length) {
+  const isForked = isHeldOtherwise(given, known);
+  if (best?.generation === tokens.length && !isForked) {
     await store.putCheck(best.generation, best.check!);
-    return true;
+    return { upTo: tokens.length, isConfirmed: true };
   }
-  if (newest.others.length === 1 && (await doesMakerHold(members, newest))) return true;
-  const believed = Math.max(known, best?.generation ?? 0);
+  if (newest.others.length === 1 && (await doesMakerHold(members, newest)))
+    return { upTo: tokens.length, isConfirmed: true };
+  const believed = Math.max(known, (isForked ? undefined : best?.generation) ?? 0);
   const denials = counted.filter(
     (one) => one.denial !== undefined && one.generation > believed && !isBuiltOn(one, tokens),
   );
   for (const { worker, signerId, denial } of denials) events.tokenNotConfirmed(worker, signerId, denial);
-  if (denials.length === 0) return false;
+  // Who confirms one before the newest can say more once it has the next.
+  if (denials.length === 0 && best !== undefined) return { upTo: believed, isConfirmed: true };
+  if (denials.length === 0) return { upTo: tokens.length, isConfirmed: false };
   const lowest = denials.toSorted((one, other) => one.generation - other.generation)[0]!;
   const said = denials
     .filter(({ generation }) => generation === lowest.generation)
@@ -74,25 +80,43 @@ interface Opinion {
   readonly denial?: Error;
 }
 
+/** Whether two members or more, and more than confirm it or a later one, sign that they hold the same other token. */
+function isHeldOtherwise(given: readonly Opinion[], known: number): boolean {
+  return given.some(({ generation, denial }) => {
+    if (generation <= known || !(denial instanceof HeldTokenError)) return false;
+    const holding = given.filter(
+      (one) =>
+        one.generation === generation &&
+        one.denial instanceof HeldTokenError &&
+        Buffer.compare(one.denial.tokenHash, denial.tokenHash) === 0,
+    );
+    const confirming = given.filter((one) => one.generation >= generation && one.check !== undefined);
+    const names = new Set(holding.map(({ memberId }) => memberId));
+    return names.size > 1 && names.size > confirming.length;
+  });
+}
+
 /** Of the token after those that it holds. Undefined if it cannot say, or if its word does not count. */
 async function opinionOf({ worker, description }: WorkerView, tokens: readonly Buffer[]): Promise<Opinion | undefined> {
   // A member that has just started has no keys to compare.
   if (description === undefined || description.generation === 0) return undefined;
   const generation = Math.min(description.generation + 1, tokens.length);
-  const { signerId, token, others, veterans } = witnessesOf(tokens, generation);
-  const isVeteran = isMember({ members: veterans }, description);
-  if (!isVeteran && !isMember({ members: others }, description)) return undefined;
+  const { signerId, state, token, others, veterans } = witnessesOf(tokens, generation);
   const { memberId } = description;
+  // It witnesses no token of its own, but may hold another.
+  const isMaker = memberId === signerId && isMember(state, description);
+  const isVeteran = isMaker || isMember({ members: veterans }, description);
+  if (!isVeteran && !isMember({ members: others }, description)) return undefined;
   const about = { worker, memberId, generation, signerId, isVeteran };
   try {
     const check = Buffer.from(await worker.check(tokens[generation - 1]!));
     verifyCheck(check, [description], token);
-    return { ...about, check };
+    return isMaker ? undefined : { ...about, check };
   } catch (error) {
     // If it holds a later one, the store has lost tokens, which says nothing of this one.
     if (error instanceof HeldTokenError) return error.generation > generation ? undefined : { ...about, denial: error };
-    if (error instanceof WorkerRefusedError || error instanceof DomainError) return { ...about, denial: error };
-    return undefined;
+    const isDenial = !isMaker && (error instanceof WorkerRefusedError || error instanceof DomainError);
+    return isDenial ? { ...about, denial: error } : undefined;
   }
 }
 

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog, TokenLogError } from './token-log.ts';
 
-const confirmStored = async () => true;
+const confirmStored = async (tokens: readonly Buffer[]) => ({ upTo: tokens.length, isConfirmed: true });
 beforeEach(resetWorld);
 
 describe('a store that went back to an older backup', () => {

@@ -30,15 +30,23 @@ export class DeniedTokenError extends TokenLogError {
   }
 }
 
+/** What members say of tokens that were found in the store. */
+export interface Confirmation {
+  /** The generation up to which they are to be believed. */
+  readonly upTo: number;
+  /** Whether a member confirms that one; otherwise nobody can say. */
+  readonly isConfirmed: boolean;
+}
+
 export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
   /**
    * Asked about the tokens from the founding one on, when some were found in the store after the first `known`: anyone
-   * who writes there may have put them there. False if nobody can say; it is asked again. Throws DeniedTokenError for
-   * one of those that were found.
+   * who writes there may have put them there. If nobody can say, or not of all, it is asked again. Throws
+   * DeniedTokenError for one of those that were found.
    */
-  readonly confirmStored: (tokens: readonly Buffer[], known: number) => Promise<boolean>;
+  readonly confirmStored: (tokens: readonly Buffer[], known: number) => Promise<Confirmation>;
   readonly clock: Clock;
   /** For measuring durations. */
   readonly monotonicClock: Clock;
@@ -81,6 +89,8 @@ export class TokenLog {
   #head: Head | undefined;
   /** The newest that was confirmed. */
   #confirmed = 0;
+  /** The newest that is never given up. Those after it are believed because nobody could say anything of them. */
+  #settled = 0;
   /** What was last asked about, and what came of it. */
   #asked: Asked | undefined;
   readonly #refreshing = new SingleFlight<void>();
@@ -148,7 +158,8 @@ export class TokenLog {
     const { generation } = next.state;
     const check = await confirm(next);
     if (!(await this.#store.appendToken(generation, token, check))) return false;
-    this.#take(generation, [next], check !== undefined);
+    this.#take(generation, [next]);
+    if (this.generation === generation) this.#settle(generation, check !== undefined);
     return true;
   }
 
@@ -160,8 +171,11 @@ export class TokenLog {
     for (let at = from, newest = before; ; at += LOAD_COUNT) {
       const page = await this.#store.loadTokens(at, LOAD_COUNT);
       const hasKnown = at === from && before !== undefined;
-      if (hasKnown && page.length === 0) return this.#restoreStore();
-      if (hasKnown && !page[0]!.equals(before.token)) throw changedStore(before.state.generation);
+      if (hasKnown && !page[0]?.equals(before.token)) {
+        if (this.#settled < this.generation) return this.#readAgain();
+        if (page.length > 0) throw changedStore(before.state.generation);
+        return this.#restoreStore();
+      }
       for (const token of hasKnown ? page.slice(1) : page) {
         newest = this.#verify(token, newest);
         // Not its state: that of each token is as large as the token, and only the last one's is needed.
@@ -174,28 +188,45 @@ export class TokenLog {
       await this.#ask((before?.state.generation ?? 0) + 1, found);
   }
 
+  /** What was believed is not in the store any more. */
+  #readAgain(): Promise<void> {
+    this.#giveUpAfter(this.#settled);
+    this.#asked = undefined;
+    return this.#readStore();
+  }
+
   /** Asks members about what was found, and about what was believed without them. Waits a moment for them. */
   async #ask(first: number, found: readonly Verified[]): Promise<void> {
     const tokens = [...this.#tokens.slice(0, first - 1), ...found.map(({ token }) => token)];
     const newest = tokens.at(-1)!;
     const now = this.#monotonicClock.now();
     if (!this.#asked?.newest.equals(newest) || now - this.#asked.at >= ASK_AGAIN_MS) {
-      const outcome = this.#confirmStored(tokens, first - 1).then(
-        (isConfirmed) => this.#take(first, found, isConfirmed),
+      const believe = (upTo: number): boolean => {
+        // Meanwhile the store may have lost them.
+        if (this.#asked !== asked) return false;
+        this.#giveUpAfter(Math.max(upTo, this.#settled));
+        this.#take(first, found.slice(0, Math.max(upTo - first + 1, 0)));
+        return true;
+      };
+      const outcome = this.#confirmStored(tokens, this.#settled).then(
+        ({ upTo, isConfirmed }) => {
+          if (believe(upTo) && isConfirmed) this.#settle(upTo, true);
+        },
         (error: unknown) => {
           // Who denies a token holds those before it.
-          if (error instanceof DeniedTokenError) this.#take(first, found.slice(0, error.generation - first), false);
+          if (error instanceof DeniedTokenError) believe(error.generation - 1);
           throw error;
         },
       );
       outcome.catch(() => {});
-      this.#asked = { newest, at: now, outcome };
+      const asked = { newest, at: now, outcome };
+      this.#asked = asked;
     }
     await Promise.race([this.#asked.outcome, delay(WAIT_MS, undefined, { ref: false })]);
   }
 
   /** What is read while it is appended comes twice. */
-  #take(first: number, found: readonly Verified[], isConfirmed: boolean): void {
+  #take(first: number, found: readonly Verified[]): void {
     for (const [index, { token, proposalId }] of found.entries()) {
       const generation = first + index;
       if (generation !== this.generation + 1) continue;
@@ -204,7 +235,19 @@ export class TokenLog {
       this.#generationOf.set(proposalId, generation);
     }
     this.#head = headOf(this.#tokens.at(-1));
-    if (isConfirmed) this.#confirmed = first + found.length - 1;
+  }
+
+  #settle(generation: number, isConfirmed: boolean): void {
+    this.#settled = Math.max(this.#settled, generation);
+    if (isConfirmed) this.#confirmed = this.#settled;
+  }
+
+  #giveUpAfter(generation: number): void {
+    if (this.generation <= generation) return;
+    this.#tokens.length = generation;
+    this.#seenAt.length = generation;
+    for (const [proposal, made] of this.#generationOf) if (made > generation) this.#generationOf.delete(proposal);
+    this.#head = headOf(this.#tokens.at(-1));
   }
 
   /**

@@ -37,7 +37,13 @@ async function storing(
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
   const { anchor, clock } = of;
-  const tokens = new TokenLog({ store, anchor, confirmStored: async () => true, clock, monotonicClock: clock });
+  const tokens = new TokenLog({
+    store,
+    anchor,
+    confirmStored: async (all) => ({ upTo: all.length, isConfirmed: true }),
+    clock,
+    monotonicClock: clock,
+  });
   await tokens.refresh();
   try {
     const decided = () => ({ proposals: new Set<string>(), removed });
@@ -94,6 +100,35 @@ test('a member of the domain compares the keys, whomever the token admits', asyn
   expect(await storing(forNobody, [newcomer, workerOf(third)])).toBe('TokenLogError');
   expect(await storing(honest, [newcomer, workerOf(third)])).toBe('true');
 });
+
+test.each([2, 3])(
+  'of %i members, the one that stays makes no token that admits others while those who leave are in reach',
+  async (members) => {
+    const renewed = new TestDomain({ members });
+    const [stays, ...leave] = renewed.hsms as [Hsm, ...Hsm[]];
+    const admitted = [4, 5].map((number) => renewed.newHsm(`hsm-${number}`));
+    for (const hsm of admitted) hsm.install(renewed.tokens);
+    const body = { admit: admitted.map(memberOf), remove: leave.map(({ memberId }) => memberId) };
+    const token = renewed.prepare({ name: 'ModifyMembers', body }, renewed.people, stays);
+    const hostile = withOtherKeys(token, renewed.identities.get('hsm-1')!);
+    const fleet = [stays, ...admitted].map((hsm) => workerOf(hsm));
+    for (const workers of [fleet, fleet.slice(0, 1)]) {
+      const all = [...workers, ...leave.map((hsm) => workerOf(hsm))];
+      expect(await storing(hostile, all, renewed)).toBe('TokenLogError');
+      expect(await storing(token, all, renewed)).toBe('TokenLogError');
+      // As when they are lost.
+      expect(await storing(token, workers, renewed)).toBe('true');
+    }
+    // In two changes those who leave compare.
+    const admit = { name: 'ModifyMembers', body: { ...body, remove: [] } } satisfies Change;
+    const again = new TestDomain({ members });
+    const others = [4, 5].map((number) => again.newHsm(`hsm-${number}`));
+    const first = again.prepare({ ...admit, body: { ...admit.body, admit: others.map(memberOf) } });
+    const all = [...again.hsms, ...others].map((hsm) => workerOf(hsm));
+    expect(await storing(withOtherKeys(first, again.identities.get('hsm-1')!), all, again)).toBe('TokenLogError');
+    expect(await storing(first, all, again)).toBe('true');
+  },
+);
 
 test('a token that one member cannot open is not stored, whoever confirms, also if that member is in a safe', async () => {
   const withSafe = new TestDomain({ members: 4 });

@@ -48,6 +48,9 @@ export async function assertOthersOpen(
   const stays = ({ memberId }: Pick<Member, 'memberId'>): boolean => !removed.get(memberId)?.has(signerId);
   if (others.length === 1 && !others.some(stays)) return NOBODY_TO_ASK;
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
+  const comparing = members === veterans && asked.length + late.length > 0;
+  if (before !== undefined && others.length > veterans.length && !comparing)
+    assertNobodyLeaves(views.filter((view) => leaves(view, before, parsed)));
   const holders = before === undefined ? [] : veterans.filter(stays);
   const refusals: string[] = [];
   const leaving: string[] = [];
@@ -93,6 +96,24 @@ export async function assertOthersOpen(
     );
   }
   return undefined;
+}
+
+/** Who has the newest keys and is to leave; not the token's maker. */
+function leaves({ description }: WorkerView, before: DomainState, { signerId, state }: DomainToken): boolean {
+  if (description === undefined || description.memberId === signerId) return false;
+  return isMember(before, description) && !isMember(state, description) && description.generation >= before.generation;
+}
+
+/**
+ * Nothing in a token is sealed for those who leave, so they cannot compare their keys with it; whom it admits has none
+ * to compare. Its maker could replace all keys, where those who leave would see to it in two changes.
+ */
+function assertNobodyLeaves(leaving: readonly WorkerView[]): void {
+  if (leaving.length === 0) return;
+  const names = leaving.map(({ description }) => description!.memberId).join(', ');
+  throw new TokenLogError(
+    `nobody in reach who stays could compare the domain keys of the token: admit the new members first, and remove ${names} by another change. If you do not trust ${names}, remove first, or stop it`,
+  );
 }
 
 /** Who may witness the token, and those of them that were members before. */

@@ -57,13 +57,15 @@ export function isOffChain(held: Pick<Place, 'generation' | 'hash'>, newest: Pla
 export class HeldTokenError extends DomainError {
   /** Of the token that it holds. */
   readonly generation: number;
+  readonly tokenHash: Uint8Array;
 
-  constructor(memberId: string, generation: number) {
+  constructor(memberId: string, { generation, hash }: Pick<Place, 'generation' | 'hash'>) {
     super(
       'forked',
       `${memberId} signs that it holds another domain token ${generation}, which the store has lost: restore the store, or, if that member lies, remove it from the domain`,
     );
     this.generation = generation;
+    this.tokenHash = hash;
   }
 }
 
@@ -105,9 +107,10 @@ function refuseFor(signed: Uint8Array, members: readonly Member[], token: Checke
   const { held: encoded, signature: signatureOfHeld } = decodeOrRefuse(SignedHeld, signed);
   const { domain, memberId, generation, tokenHash } = decodeOrRefuse(HeldToken, encoded);
   const member = members.find((one) => one.memberId === memberId);
-  const isOther = domain === token.domain && isOffChain({ generation, hash: tokenHash }, token);
+  const other = { generation, hash: tokenHash };
+  const isOther = domain === token.domain && isOffChain(other, token);
   if (member !== undefined && isOther && isSignatureOf(member.signingKey, encoded, signatureOfHeld)) {
-    throw new HeldTokenError(memberId, generation);
+    throw new HeldTokenError(memberId, other);
   }
   throw new DomainError('forged', 'no member that may say so has signed that it holds another token');
 }
