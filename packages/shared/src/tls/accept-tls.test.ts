@@ -30,7 +30,7 @@ async function startPort({ mutual }: { mutual: boolean }) {
     material: { ...own, ca: first.certificate },
     onChange: (listener: () => void) => void listeners.push(listener),
   };
-  const certificates = new ServerCertificates([files], { mutual });
+  const certificates = new ServerCertificates([files], { mutual, clock: { now: () => Date.now() } });
   const listener = createServer(acceptTls(certificates, (socket) => void socket.write('hello')));
   await once(listener.listen(0, '127.0.0.1'), 'listening');
   const { port } = listener.address() as AddressInfo;

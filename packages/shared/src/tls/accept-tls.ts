@@ -10,7 +10,7 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from 'node:tls';
-import { systemClock } from '../clock.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { certificatesIn } from './certificate-ends.ts';
 import { secureContextOf, type TlsFiles } from './tls-files.ts';
 
@@ -35,16 +35,23 @@ export function acceptTls(
 
 type ServerFiles = Pick<TlsFiles, 'material' | 'onChange'>;
 
+interface ServerOptions {
+  /** A client must present a certificate from one of `caFile`'s authorities. */
+  readonly mutual?: boolean;
+  readonly clock?: Clock;
+}
+
 /** The certificates of one port; the first is for clients that name no server (SNI). */
 export class ServerCertificates {
   readonly #files: readonly ServerFiles[];
   readonly #isMutual: boolean;
+  readonly #clock: Clock;
   #contexts: readonly Named[];
 
-  /** `mutual`: a client must present a certificate from one of `caFile`'s authorities. */
-  constructor(files: readonly ServerFiles[], { mutual = false }: { readonly mutual?: boolean } = {}) {
+  constructor(files: readonly ServerFiles[], { mutual = false, clock = systemClock }: ServerOptions = {}) {
     this.#files = files;
     this.#isMutual = mutual;
+    this.#clock = clock;
     this.#contexts = files.map(namedContext);
     files.forEach((one) => one.onChange(() => void (this.#contexts = files.map(namedContext))));
   }
@@ -64,7 +71,7 @@ export class ServerCertificates {
    * no authority has issued that is still there, or have ended themselves.
    */
   follow(server: Pick<Server, 'setSecureContext'> & EventEmitter): void {
-    const clients = this.#isMutual ? clientsOf(server) : [];
+    const clients = this.#isMutual ? clientsOf(server, this.#clock) : [];
     const [first] = this.#files;
     first!.onChange(() => {
       server.setSecureContext(this.#firstContext());
@@ -97,13 +104,13 @@ function namedContext({ material }: ServerFiles): Named {
 type ClientCertificate = X509Certificate | undefined;
 
 /** What the client of each open connection has shown. A connection ends with its certificate. */
-function clientsOf(server: EventEmitter): ReadonlyMap<TLSSocket, ClientCertificate> {
+function clientsOf(server: EventEmitter, clock: Clock): ReadonlyMap<TLSSocket, ClientCertificate> {
   const open = new Map<TLSSocket, ClientCertificate>();
   server.on('secureConnection', (socket: TLSSocket) => {
     const certificate = socket.getPeerX509Certificate();
     open.set(socket, certificate);
     const look = setInterval(() => {
-      if (certificate === undefined || certificate.validToDate.getTime() < systemClock.now()) socket.destroy();
+      if (certificate === undefined || certificate.validToDate.getTime() < clock.now()) socket.destroy();
     }, LOOK_MS).unref();
     socket.once('close', () => {
       clearInterval(look);
