@@ -9,9 +9,9 @@ import {
 } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import type { Hsm } from './boundary/hsm.ts';
-import { DomainCalls } from './domain-calls.ts';
+import { DomainCalls, type DomainCallsDeps } from './domain-calls.ts';
 
-function callsOf(domain: TestDomain, hsm: Hsm) {
+function callsOf(domain: TestDomain, hsm: DomainCallsDeps['hsm']) {
   const { anchor, clock } = domain;
   const signed = (method: DomainCallMethod, request: readonly Uint8Array[], by: TestOperator) =>
     signCall({ domain: anchor.domain, method, memberId: hsm.memberId, request }, by, clock.now());
@@ -82,6 +82,32 @@ test('a member does not even read the tokens that a stranger shows it', () => {
   const call = signed('InstallDomainTokens', noise, newOperator('scheduler-1', 'scheduler'));
   expect(refusalOf(() => calls.assertInstall(undefined, noise))).toBe('unauthorized-call');
   expect(refusalOf(() => calls.assertInstall(call, noise))).toBe('unauthorized-call');
+});
+
+test('of the tokens that a scheduler shows, a member verifies the next one alone', () => {
+  const domain = new TestDomain({ members: 3 });
+  const [, behind] = domain.hsms as [Hsm, Hsm];
+  const away = domain.newHsm('hsm-2', behind.sealedIdentity());
+  away.install(domain.tokens);
+  for (let i = 0; i < 4; i++) domain.rotate();
+  let verified = 0;
+  const hsm = {
+    memberId: 'hsm-2',
+    state: away.state,
+    verify: (tokens: readonly Uint8Array[]) => ((verified += tokens.length), away.verify(tokens)),
+  };
+  const { calls, signed } = callsOf(domain, hsm);
+  const shown = (tokens: readonly Uint8Array[]) =>
+    calls.assertInstall(signed('InstallDomainTokens', tokens, domain.scheduler), tokens);
+  expect(shown(domain.tokens)).toBe(5);
+  expect(shown(domain.tokens.slice(1))).toBe(5);
+  expect(shown(domain.tokens.slice(0, 1))).toBe(1);
+  expect(verified).toBe(3);
+  expect(refusalOf(() => shown(domain.tokens.slice(2)))).toBe('skipped');
+  expect(refusalOf(() => shown([]))).toBe('no-domain');
+  expect(refusalOf(() => shown([...domain.tokens.slice(0, 1), Buffer.from('noise'), Buffer.from('noise')]))).toBe(
+    'malformed',
+  );
 });
 
 test('a domain is never left without a scheduler', () => {

@@ -3,7 +3,8 @@ import { type DomainCallMethod, verifyCall } from '@keyfleet/shared/domain/domai
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding } from '@keyfleet/shared/domain/quorum';
-import type { DomainState, Operator } from '@keyfleet/shared/domain/state';
+import type { Operator } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Hsm } from './boundary/hsm.ts';
 
@@ -34,12 +35,17 @@ export class DomainCalls {
 
   /**
    * A member with a state reads no tokens from a stranger, because to read megabytes of them takes seconds. If it was
-   * away and the schedulers have changed, it fetches the tokens itself (token-follower.ts). Returns the state that they
-   * lead to.
+   * away and the schedulers have changed, it fetches the tokens itself (token-follower.ts). Nor does it verify more
+   * than the next one, which says what is wrong with them: it installs none of these. Returns the generation of the
+   * last.
    */
-  assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): DomainState {
+  assertInstall(call: Uint8Array | undefined, tokens: readonly Uint8Array[]): number {
+    const { hsm } = this.#deps;
     this.#assert(call, { method: 'InstallDomainTokens', request: tokens }, this.#operatorsFor(tokens));
-    return this.#deps.hsm.verify(tokens).state;
+    const first = tokens.length === 0 ? 0 : parseToken(tokens[0]!).state.generation;
+    const next = Math.min(Math.max((hsm.state?.generation ?? 0) + 1 - first, 0), tokens.length - 1);
+    hsm.verify(tokens.slice(next, next + 1));
+    return parseToken(tokens.at(-1)!).state.generation;
   }
 
   assertCheck(call: Uint8Array | undefined, token: Uint8Array): void {

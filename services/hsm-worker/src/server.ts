@@ -127,7 +127,7 @@ function handlersOf(
       return { check: Buffer.from(await hsm.check(token)) };
     }),
     InstallDomainTokens: domainCall(async ({ call, tokens = [] }) => {
-      const { generation } = calls.assertInstall(call, tokens);
+      const generation = calls.assertInstall(call, tokens);
       await Promise.race([follower.refresh(), delay(FETCH_MS, undefined, { ref: false })]);
       const description = hsm.describe();
       if (description.generation < generation) throw notShown(generation);
