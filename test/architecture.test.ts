@@ -91,6 +91,7 @@ const cliAsMember = [
   'packages/cli/src/doctor/record-key.ts -> @keyfleet/frontend/store/record-fence',
   'packages/cli/src/doctor/record-key.ts -> @keyfleet/frontend/store/record-key',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/client',
+  'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/known-domain',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/sealing',
   'packages/cli/src/host-pool.ts -> @keyfleet/frontend/hsm/worker-client',

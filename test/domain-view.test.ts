@@ -1,57 +1,18 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { newTokenSource } from '@keyfleet/proto/token-source';
-import { type ServerUnaryCall, type sendUnaryData, Server, ServerCredentials } from '@grpc/grpc-js';
 import { type DomainFloor, openDomainFloor } from '@keyfleet/frontend/hsm/domain-floor';
 import { DomainView } from '@keyfleet/frontend/hsm/domain-view';
-import { DomainManager } from '@keyfleet/proto';
 import { tokenHash } from '@keyfleet/shared/domain/token';
 import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { noNotices } from '@keyfleet/shared/notices';
 import { memberOf, rotation, TestDomain } from '@keyfleet/test-support/domain';
 import { until } from '@keyfleet/test-support/loopback-worker';
+import { proofOf } from '@keyfleet/test-support/shown-tokens';
+import { ShowsTokens } from '@keyfleet/test-support/shows-tokens';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-
-/** A domain-manager that shows whatever tokens it is given. */
-class ShowsTokens implements AsyncDisposable {
-  readonly address: string;
-  tokens: Buffer[] = [];
-  /** How often it was asked. */
-  asked = 0;
-  readonly #server: Server;
-
-  private constructor(server: Server, port: number) {
-    this.#server = server;
-    this.address = `127.0.0.1:${port}`;
-  }
-
-  static async start(): Promise<ShowsTokens> {
-    const server = new Server();
-    server.addService(DomainManager.service, {
-      FetchTokens: (
-        { request }: ServerUnaryCall<{ after_generation?: number }, object>,
-        done: sendUnaryData<{ tokens: Buffer[] }>,
-      ) => {
-        one.asked++;
-        done(null, { tokens: one.tokens.slice(request.after_generation ?? 0) });
-      },
-    });
-    const port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(error);
-      });
-    });
-    const one = new ShowsTokens(server, port);
-    return one;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.forceShutdown();
-  }
-}
 
 const noFloor: DomainFloor = { lowest: undefined, raise: async () => {} };
 
@@ -68,7 +29,9 @@ function startView(
     notices: noNotices,
     onProblem: (_address, error) => problems.push(error),
   });
-  return { view, problems, [Symbol.asyncDispose]: () => view[Symbol.asyncDispose]() };
+  /** The first member proves which token it has. */
+  const proves = (of: TestDomain) => view.noteProof(memberOf(of.hsms[0]!), proofOf(of.hsms[0]!));
+  return { view, problems, proves, [Symbol.asyncDispose]: () => view[Symbol.asyncDispose]() };
 }
 
 describe('the domain view', () => {
@@ -92,11 +55,17 @@ describe('the domain view', () => {
     const heard: number[] = [];
     follower.view.onRemoval(() => heard.push(follower.view.state!.generation));
     await until(() => follower.view.state?.generation === 1);
+    await follower.proves(domain);
     domain.rotate();
     domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
     domain.rotate();
-    follower.view.look();
-    await until(() => follower.view.state?.generation === 4);
+    await follower.view.hear();
+    await follower.proves(domain);
+    expect(follower.view.state!.generation).toBe(4);
+    domain.rotate();
+    await follower.view.hear();
+    await follower.proves(domain);
+    expect(follower.view.state!.generation).toBe(5);
     expect(heard).toEqual([3]);
   });
 
@@ -140,8 +109,9 @@ describe('the domain view', () => {
     await using follower = startView(domain, [withholding, honest]);
     await until(() => follower.view.state?.generation === 1);
     domain.rotate();
-    follower.view.look();
-    await until(() => follower.view.state?.generation === 2);
+    await follower.view.hear();
+    await follower.proves(domain);
+    expect(follower.view.state!.generation).toBe(2);
     expect(follower.problems).toEqual([]);
   });
 
@@ -172,6 +142,7 @@ describe('a frontend that restarts, shown less of the chain than it knew', () =>
       const floor = await openDomainFloor(directory.path, 'test');
       await using before = startView(domain, [manager], { floor });
       await until(() => before.view.state?.generation === 2);
+      await before.proves(domain);
     }
     manager.tokens = domain.tokens.slice(0, 1);
     const floor = await openDomainFloor(directory.path, 'test');
@@ -238,11 +209,11 @@ describe('a frontend that a member shows to be behind', () => {
     domain.rotate();
 
     const proof = { generation: 2, tokenHash: tokenHash(domain.tokens[1]!) };
-    follower.view.noteOther(memberOf(domain.newHsm('hsm-1')), proof);
+    await follower.view.noteProof(memberOf(domain.newHsm('hsm-1')), proof);
     vi.advanceTimersByTime(60_000);
     expect(follower.view.problem).toBeUndefined();
 
-    follower.view.noteOther(memberOf(domain.hsms[1]!), proof);
+    await follower.view.noteProof(memberOf(domain.hsms[1]!), proof);
     expect(follower.view.verified).toBeDefined();
     vi.advanceTimersByTime(5001);
     expect(follower.view.problem).toBe('hsm-2 has domain token 2, but none after 1 can be found');
@@ -266,20 +237,20 @@ describe('a frontend that a member shows to be behind', () => {
       manager.tokens = domain.tokens.slice();
       await using follower = startView(domain, [manager]);
       await until(() => follower.view.state?.generation === generation);
-      follower.view.noteOther(memberOf(domain.hsms[2]!), behind);
+      await follower.view.noteProof(memberOf(domain.hsms[2]!), behind);
       vi.advanceTimersByTime(5001);
       expect(follower.view.problem).toBeUndefined();
-      follower.view.noteOther(forked, fork);
+      await follower.view.noteProof(forked, fork);
       vi.advanceTimersByTime(5001);
       expect(follower.view.problem).toBe(problem);
-      follower.view.noteOther(forked, behind);
+      await follower.view.noteProof(forked, behind);
       expect(follower.view.verified).toBeUndefined();
     }
 
     manager.tokens = domain.tokens.slice(0, 1);
     await using follower = startView(domain, [manager]);
     await until(() => follower.view.state?.generation === 1);
-    follower.view.noteOther(forked, fork);
+    await follower.view.noteProof(forked, fork);
     vi.advanceTimersByTime(5001);
     expect(follower.view.problem).toBe('hsm-2 has domain token 2, but none after 1 can be found');
     manager.tokens = domain.tokens.slice();
@@ -305,24 +276,5 @@ describe('a frontend that cannot take a token that verifies', () => {
     follower.view.look();
     await until(() => follower.view.problem?.includes('token 2 was made 11 minutes from now') === true);
     expect(follower.view.verified).toBeUndefined();
-  });
-
-  test('uses nobody while it cannot write its floor', async () => {
-    const domain = new TestDomain({ members: 3 });
-    await using manager = await ShowsTokens.start();
-    manager.tokens = domain.tokens.slice();
-    const disk = { isFull: false };
-    const raise = async () => (disk.isFull ? Promise.reject(new Error('ENOSPC')) : undefined);
-    await using follower = startView(domain, [manager], { floor: { lowest: undefined, raise } });
-    await until(() => follower.view.state?.generation === 1);
-    disk.isFull = true;
-    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
-    manager.tokens = domain.tokens.slice();
-    follower.view.look();
-    await until(() => follower.view.problem === 'domain token 2 cannot be taken: ENOSPC');
-    expect(follower.view.state).toBeUndefined();
-    disk.isFull = false;
-    follower.view.look();
-    await until(() => follower.view.state?.generation === 2);
   });
 });

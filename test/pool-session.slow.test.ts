@@ -1,5 +1,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { asOfNow } from '@keyfleet/frontend/hsm/known-domain';
 import { openChannel } from '@keyfleet/frontend/hsm/open-channel';
 import { MAX_STREAMS_OF_HOST } from '@keyfleet/hsm-worker/boundary/host-load';
 import { openSessionToken, sealSessionToken } from '@keyfleet/hsm-worker/boundary/session-token';
@@ -27,6 +28,37 @@ describe('the session of a pool', () => {
     const before = negotiated();
     frontend.domain.clock.advance(31 * MINUTE_MS);
     await until(() => negotiated() > before);
+    slow.resolve({ bytes: Buffer.of(1) });
+    expect(await asked).toBe(1);
+  });
+
+  test('has members prove a new domain token on new streams, and asks ever less often while none does', async () => {
+    const slow = Promise.withResolvers<{ bytes: Buffer }>();
+    await using frontend = await startTwoWorkers(
+      () => slow.promise,
+      () => slow.promise,
+    );
+    const { domain, workers } = frontend;
+    const asked = frontend.ask(90 * MINUTE_MS);
+    const opened = () => Math.min(...workers.map((worker) => worker.opened));
+    /** Lets time pass, of which the token is the age; answers how many streams each worker has had then. */
+    const after = async (ms: number, age: number): Promise<number> => {
+      domain.clock.advance(ms);
+      domain.unprovenMs = age;
+      await delay(150);
+      return opened();
+    };
+    expect(await after(10, 5)).toBe(2);
+    expect(await after(490, 495)).toBe(2);
+    expect(await after(20, 515)).toBe(3);
+    expect(await after(4_000, 9_000)).toBe(3);
+    expect(await after(1_000, 10_000 - 1)).toBe(4);
+    domain.unprovenMs = undefined;
+    domain.clock.advance(10 * MINUTE_MS);
+    await delay(150);
+    expect(opened()).toBe(4);
+    expect(frontend.pool.ready).toBe(2);
+    expect(workers.every(({ negotiations }) => negotiations === 1)).toBe(true);
     slow.resolve({ bytes: Buffer.of(1) });
     expect(await asked).toBe(1);
   });
@@ -203,7 +235,7 @@ describe('the session of a pool', () => {
     const domain = new FakeDomain([host]);
     const members = domain.state.members.filter(({ memberId }) => memberId === 'hsm-2');
     const verified = { ...domain.verified, state: { ...domain.state, members } };
-    const known = { verified, noteOther: () => {}, refresh: async () => {} };
+    const known = asOfNow(verified);
     const workers = (['hsm-1', 'hsm-2'] as const).map(
       (memberId, i) => new LoopbackWorker(domain, memberId, { GenerateRandom: answering(i + 1) }),
     );

@@ -1,3 +1,4 @@
+import { type DomainProof, isProofOf } from '@keyfleet/frontend/hsm/known-domain';
 import { Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { signBytes } from '@keyfleet/shared/domain/signature';
 import { Answer, SignedMessage } from '@keyfleet/shared/hsm/session';
@@ -160,8 +161,9 @@ describe('a host refuses the answer', () => {
     let looked = 0;
     const known = {
       verified: domain.verified,
-      noteOther: () => {},
-      refresh: async () => {
+      unprovenMs: undefined,
+      noteProof: async (_: unknown, proof: DomainProof) => isProofOf(known.verified, proof),
+      hear: async () => {
         looked++;
         known.verified = ahead.verified;
       },

@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
-import type { DomainProof, KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
+import { type DomainProof, isProofOf, type KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { StreamOpening } from '@keyfleet/frontend/hsm/open-channel';
 import { type HostSession, Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
@@ -62,10 +62,14 @@ export class FakeDomain implements KnownDomain {
   hash: Buffer;
   /** What members proved to have, and is not the newest here. */
   readonly others: { readonly memberId: string; readonly generation: number }[] = [];
+  /** A test that has members prove a newer token changes it. */
+  unprovenMs: number | undefined;
   #sessionFloor: number;
 
-  noteOther({ memberId }: Member, { generation }: DomainProof): void {
-    this.others.push({ memberId, generation });
+  async noteProof({ memberId }: Member, proof: DomainProof): Promise<boolean> {
+    if (isProofOf(this.verified, proof)) return true;
+    this.others.push({ memberId, generation: proof.generation });
+    return false;
   }
 
   constructor(hosts: readonly Host[], domain = 'test', like?: FakeDomain) {
@@ -101,7 +105,7 @@ export class FakeDomain implements KnownDomain {
   get verified(): VerifiedDomain {
     return { state: this.state, hash: this.hash };
   }
-  async refresh(): Promise<void> {}
+  async hear(): Promise<void> {}
 
   get installed(): Installed {
     const { state, keyring, hash: tokenHash } = this;

@@ -9,7 +9,7 @@ import { type Client, credentials, Server, ServerCredentials } from '@grpc/grpc-
 import { DomainManager, Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
 import { defaultRules } from '@keyfleet/cli/ceremony';
-import type { KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
+import { asOfNow, type KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
 import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
@@ -76,7 +76,7 @@ export class TestWorkers implements AsyncDisposable {
   }
   /** The domain as a frontend knows it that has seen all tokens so far and will see no more. */
   get domain(): KnownDomain {
-    return { verified: verifyChain(this.anchor, this.#tokens.tokens), noteOther: () => {}, refresh: async () => {} };
+    return asOfNow(verifyChain(this.anchor, this.#tokens.tokens));
   }
   /** What the domain-manager hands out; a test may put anything here. */
   get tokens(): Buffer[] {

@@ -1,4 +1,5 @@
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
+import { asOfNow } from '@keyfleet/frontend/hsm/known-domain';
 import type { ConfirmationEvents } from '@keyfleet/frontend/hsm/sealing';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
@@ -57,7 +58,7 @@ async function openPoolAs(
   const pool = new WorkerPool({
     workers: workers.map((address) => newWorkerClient(address, credentials)),
     host: { operatorId, privateKey },
-    domain: { verified: domain, refresh: () => Promise.resolve(), noteOther: () => {} },
+    domain: asOfNow(domain),
     clock: systemClock,
     maxInFlight,
     onProblem: () => {},

@@ -10,16 +10,16 @@ export interface TokenSource {
   readonly close: () => void;
 }
 
-export interface TokenFollowerOptions {
-  readonly sources: readonly TokenSource[];
+export interface TokenFollowerOptions<S extends TokenSource = TokenSource> {
+  readonly sources: readonly S[];
   readonly notices: Pick<Notices, 'subscribe'>;
-  /** The newest generation taken; 0 before the first. */
-  readonly generation: () => number;
+  /** The newest generation taken, or taken from this source; 0 before the first. */
+  readonly generation: (from: S) => number;
   /**
    * Verifies tokens that follow on that generation, and keeps them. Throws for one that does not verify; the tokens
    * before it are kept.
    */
-  readonly take: (tokens: readonly Uint8Array[]) => Promise<unknown>;
+  readonly take: (tokens: readonly Uint8Array[], from: S) => Promise<unknown>;
   /** How long after a look the next one follows on its own. */
   readonly pollMs: () => number;
   /** A source did not answer. Repetitions are reported once, here and below. */
@@ -33,13 +33,11 @@ export interface TokenFollowerOptions {
  * Each domain-manager is asked at its own pace, and whatever verifies is taken: one that withholds tokens, returns
  * others or hangs cannot keep anyone from the newest.
  */
-export class TokenFollower implements AsyncDisposable {
-  readonly #generation: () => number;
-  readonly #sources: readonly SourceFollower[];
+export class TokenFollower<S extends TokenSource = TokenSource> implements AsyncDisposable {
+  readonly #sources: readonly SourceFollower<S>[];
   readonly #turns = new Turns();
 
-  constructor(options: TokenFollowerOptions) {
-    this.#generation = options.generation;
+  constructor(options: TokenFollowerOptions<S>) {
     this.#sources = options.sources.map((source) => new SourceFollower(source, options, this.#turns));
     options.notices.subscribe('domainToken', () => this.look());
     this.look();
@@ -61,10 +59,10 @@ export class TokenFollower implements AsyncDisposable {
    * or failed.
    */
   async refresh(): Promise<void> {
-    const before = this.#generation();
+    const before = Math.max(...this.#sources.map(({ generation }) => generation));
     const looks = this.#sources.map(async (source) => {
       await source.lookAfresh();
-      if (this.#generation() === before) throw new Error('nothing newer');
+      if (source.generation <= before) throw new Error('nothing newer');
     });
     await Promise.any(looks).catch(() => {});
   }
@@ -90,9 +88,9 @@ class Turns {
 /** The minimum time between two looks: anyone who reaches the service may be able to trigger one. */
 const REST_MS = 100;
 
-class SourceFollower {
-  readonly #source: TokenSource;
-  readonly #options: TokenFollowerOptions;
+class SourceFollower<S extends TokenSource> {
+  readonly #source: S;
+  readonly #options: TokenFollowerOptions<S>;
   readonly #turns: Turns;
   readonly #stop = new AbortController();
   readonly #said = new SayOnce();
@@ -102,7 +100,7 @@ class SourceFollower {
   /** In terms of `performance.now()`. */
   #lookedAt = -REST_MS;
 
-  constructor(source: TokenSource, options: TokenFollowerOptions, turns: Turns) {
+  constructor(source: S, options: TokenFollowerOptions<S>, turns: Turns) {
     this.#source = source;
     this.#options = options;
     this.#turns = turns;
@@ -110,6 +108,10 @@ class SourceFollower {
 
   get looking(): Promise<void> {
     return this.#looking ?? Promise.resolve();
+  }
+
+  get generation(): number {
+    return this.#options.generation(this.#source);
   }
 
   look(): void {
@@ -141,12 +143,12 @@ class SourceFollower {
 
   async #look(): Promise<void> {
     const { address, fetch } = this.#source;
-    const { generation, onUnreachable } = this.#options;
+    const { onUnreachable } = this.#options;
     try {
       const rest = this.#lookedAt + REST_MS - performance.now();
       if (rest > 0) await delay(rest, undefined, { signal: this.#stop.signal });
       for (;;) {
-        const after = generation();
+        const after = this.generation;
         const tokens = await fetch(after);
         if (tokens.length === 0) return this.#said.over(address);
         if (!(await this.#turns.enter(() => this.#take(tokens, after)))) return;
@@ -158,17 +160,17 @@ class SourceFollower {
 
   /** Returns whether there may be more. */
   async #take(tokens: readonly Uint8Array[], after: number): Promise<boolean> {
-    const { generation, take, onRefused } = this.#options;
+    const { take, onRefused } = this.#options;
     if (this.#stop.signal.aborted) return false;
     // Another source was faster: ask for what follows.
-    if (generation() !== after) return true;
+    if (this.generation !== after) return true;
     try {
-      await take(tokens);
+      await take(tokens, this.#source);
     } catch (error) {
       this.#say(onRefused, error);
       return false;
     }
-    return generation() > after;
+    return this.generation > after;
   }
 
   #say(on: (address: string, error: unknown) => void, error: unknown): void {

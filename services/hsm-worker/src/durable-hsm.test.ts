@@ -3,6 +3,7 @@ import { mkdir, mkdtempDisposable, readFile, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
+import { asOfNow } from '@keyfleet/frontend/hsm/known-domain';
 import { Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { signCall } from '@keyfleet/shared/domain/domain-call';
@@ -117,7 +118,7 @@ test('no session says that a member has a token which its disk refused; one that
     onUnknownDomainKey,
   });
   const generationOfSession = async () => {
-    const known = { verified: verifyChain(domain.anchor, domain.tokens), noteOther() {}, async refresh() {} };
+    const known = asOfNow(verifyChain(domain.anchor, domain.tokens));
     const negotiation = await Negotiation.start({ host, domain: known, clock });
     return (await negotiation.finish(await sessions.negotiate(negotiation.hello))).generation;
   };

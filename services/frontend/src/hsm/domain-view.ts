@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { systemClock } from '@keyfleet/shared/clock';
-import { assertComesBy, assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import {
   type DomainState,
   isMember,
@@ -8,33 +7,40 @@ import {
   newestAfterRemoval,
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
-import { parseToken } from '@keyfleet/shared/domain/token';
-import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
+import { SayOnce } from '@keyfleet/shared/say-once';
 import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower';
 import type { DomainFloor } from './domain-floor.ts';
-import { cannotBeTaken, type Chain, FirstLook } from './first-look.ts';
-import type { DomainProof, KnownDomain } from './known-domain.ts';
+import { FirstLook } from './first-look.ts';
+import { type DomainProof, isProofOf, type KnownDomain } from './known-domain.ts';
+import { cannotBeTaken, ShownChain } from './shown-chain.ts';
 
 const POLL_MS = 3000;
-/** Nothing works until the first state is there. */
+/** Nothing works until there is a state. */
 const AGAIN_MS = 200;
 /** How long it may take to find the token that a member has. */
 const BEHIND_MS = 5000;
+/** How long members may take to prove a token before somebody is told. They have it within seconds. */
+const UNPROVEN_MS = 60_000;
+/** How long a caller waits for that. Streams on which members prove what they have open in much less. */
+const PROOF_MS = 1500;
+const PROOF_LOOK_MS = 20;
 
 export interface DomainViewOptions {
   readonly anchor: TrustAnchor;
   readonly floor: DomainFloor;
-  /** The domain-managers. */
+  /** The domain-managers, and Redis. */
   readonly sources: readonly TokenSource[];
   readonly notices: Pick<Notices, 'subscribe'>;
   /**
-   * A domain-manager could not be reached, or served a token that does not verify. A repeated problem is reported once.
+   * A source could not be reached, served a token that does not verify, or one that no member has. A repeated problem
+   * is reported once.
    */
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
-/** Proof from a member that it has a token which is not in this frontend's chain. */
+/** Proof from a member that it has a token which no source shows. */
 interface Elsewhere extends DomainProof {
   readonly member: Member;
   /** As `performance.now()`. */
@@ -42,56 +48,89 @@ interface Elsewhere extends DomainProof {
 }
 
 /**
- * This frontend's own verified copy of the public domain state: the chain of tokens from the trust anchor, followed as
- * it grows. It relies on nothing older than its floor and the trust anchor's checkpoint, and on no chain that a member
- * has seen continue elsewhere.
+ * This frontend's own verified copy of the public domain state. Whoever shows a token may have had it made and given to
+ * nobody else: a token that verifies is only *heard*. Whom it removes is not used any more. It is *relied on*, and
+ * written into the floor, once a member has proven to have it.
  */
 export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
+  readonly #chains: readonly ShownChain[];
   readonly #first: FirstLook;
-  readonly #begun: Promise<void>;
-  readonly #stop = new AbortController();
-  /** Undefined during the first look. */
-  #follower: TokenFollower | undefined;
-  #verified: VerifiedDomain | undefined;
-  /** Of the tokens of the chain: indexed by generation - 1. */
-  #hashes: readonly Uint8Array[] = [];
+  readonly #follower: TokenFollower<ShownChain>;
+  readonly #timer: NodeJS.Timeout;
+  readonly #said = new SayOnce();
+  /** The newest that a member has proven to have since the start. */
+  #proven: VerifiedDomain | undefined;
+  /** The same, or until then what all sources agree on. */
+  #relied: VerifiedDomain | undefined;
+  /** What follows from that for the safe side: after the removals that were heard. */
+  #current: VerifiedDomain | undefined;
+  /** Why that is not to be relied on. */
+  #trouble: string | undefined;
+  /** The newest generation that is shown after it. */
+  #heard = 0;
+  /** The sources whose chain goes on from the token that is relied on. */
+  #tails: readonly ShownChain[] = [];
   #elsewhere: readonly Elsewhere[] = [];
+  #relying: Promise<unknown> = Promise.resolve();
   readonly #onRemoval: (() => void)[] = [];
-  /** A token that follows and verifies, and that this frontend could not take. */
-  #untaken: { readonly generation: number; readonly why: string } | undefined;
 
   constructor(options: DomainViewOptions) {
     this.#options = options;
-    const { anchor, floor, sources, onProblem } = options;
-    this.#first = new FirstLook({ anchor, lowest: floor.lowest, sources, onProblem });
-    this.#begun = this.#begin().catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) throw error;
+    const { anchor, floor, sources, notices, onProblem } = options;
+    const { lowest } = floor;
+    const verified = new Set<string>();
+    this.#chains = sources.map((source) => new ShownChain(source, { anchor, lowest, verified }));
+    this.#first = new FirstLook(this.#chains, [anchor.checkpoint, lowest]);
+    this.#follower = new TokenFollower({
+      sources: this.#chains,
+      notices,
+      generation: ({ generation }) => generation,
+      take: async (tokens, chain) => this.#take(chain, tokens),
+      pollMs: () => (this.#current === undefined ? AGAIN_MS : POLL_MS),
+      onUnreachable: onProblem,
+      onRefused: onProblem,
     });
+    this.#timer = setInterval(() => this.#tick(), AGAIN_MS).unref();
   }
 
   get name(): string {
     return this.#options.anchor.domain;
   }
 
-  /** The newest verified state and its token's hash. Undefined while `problem` gives the reason. */
+  /** The newest verified state to rely on and its token's hash. Undefined while `problem` gives the reason. */
   get verified(): VerifiedDomain | undefined {
-    return this.problem === undefined ? this.#verified : undefined;
+    return this.problem === undefined ? this.#current : undefined;
+  }
+
+  get state(): DomainState | undefined {
+    return this.verified?.state;
+  }
+
+  /** Of the newest token that a member has proven to have; people may have said so, or it was before a restart. */
+  get provenGeneration(): number {
+    const { anchor, floor } = this.#options;
+    const { generation = 0 } = this.#proven?.state ?? {};
+    return Math.max(generation, floor.lowest?.generation ?? 0, anchor.checkpoint?.generation ?? 0);
   }
 
   /** Why there is no state to rely on; undefined if there is one. */
   get problem(): string | undefined {
-    const verified = this.#verified;
-    if (verified === undefined) return this.#untaken?.why ?? this.#first.problem;
-    const { generation } = verified.state;
-    // It may say who was removed, so nothing before it is relied on any more.
-    if (this.#untaken !== undefined && this.#untaken.generation > generation) return this.#untaken.why;
-    const found = this.#elsewhere.find((one) => this.#isMissing(one));
+    const current = this.#current;
+    if (current === undefined) return this.#first.problem;
+    if (this.#trouble !== undefined) return this.#trouble;
+    const newest = this.#heard;
+    const found = this.#elsewhere.find((one) => this.#isMissing(one, current));
     if (found === undefined) return undefined;
     const { memberId } = found.member;
-    return found.generation > generation
-      ? `${memberId} has domain token ${found.generation}, but none after ${generation} can be found`
+    return found.generation > newest
+      ? `${memberId} has domain token ${found.generation}, but none after ${newest} can be found`
       : `${memberId} has another domain token ${found.generation} than the domain-managers show: the domain is forked`;
+  }
+
+  get unprovenMs(): number | undefined {
+    const heard = this.#unproven.map(({ heardAt }) => heardAt);
+    return heard.length === 0 ? undefined : performance.now() - Math.max(...heard);
   }
 
   /** Called as soon as a member has left: nothing that it sends is taken any more. */
@@ -99,95 +138,169 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#onRemoval.push(listener);
   }
 
-  get state(): DomainState | undefined {
-    return this.verified?.state;
+  /** One after the other: of two tokens of one generation, the first that is proven is relied on. */
+  noteProof(member: Member, proof: DomainProof): Promise<boolean> {
+    const done = this.#relying.then(() => this.#noteProof(member, proof));
+    this.#relying = done.catch(() => {});
+    return done;
+  }
+
+  /** Looks now. If called during a look, looks once more afterwards. */
+  look(): void {
+    this.#follower.look();
+  }
+
+  /** Resolves when newer tokens have been heard, or when every source has answered or failed. */
+  hear(): Promise<void> {
+    return this.#follower.refresh();
+  }
+
+  /** The same, and waits a moment until a member has proven them. */
+  async refresh(): Promise<void> {
+    await this.hear();
+    for (let ms = 0; ms < PROOF_MS && (this.unprovenMs ?? Infinity) < UNPROVEN_MS; ms += PROOF_LOOK_MS) {
+      await delay(PROOF_LOOK_MS);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#follower[Symbol.asyncDispose]();
+    await this.#relying;
+  }
+
+  /** Until a member has proven something, streams are being opened anyway. */
+  get #unproven(): readonly ShownChain[] {
+    const proven = this.#proven;
+    return proven === undefined ? [] : this.#tails.filter(({ generation }) => generation > proven.state.generation);
+  }
+
+  /** Throws for a token that does not verify, and keeps those verified before it. */
+  #take(chain: ShownChain, tokens: readonly Uint8Array[]): void {
+    try {
+      chain.take(tokens);
+    } catch (error) {
+      // The next time it may show the genuine chain.
+      if (this.#relied === undefined && error instanceof DomainError && chain.untaken === undefined) chain.startAnew();
+      throw error;
+    } finally {
+      this.#judge();
+    }
+  }
+
+  #tick(): void {
+    if (this.#current === undefined) this.#judge();
+    for (const { address, generation, heardAt } of this.#unproven) {
+      if (performance.now() - heardAt < UNPROVEN_MS || !this.#said.isNew(address, generation)) continue;
+      const error = new Error(
+        `it shows domain token ${generation}, which no hsm-worker in reach has: it is not relied on`,
+      );
+      this.#options.onProblem(address, error);
+    }
+  }
+
+  #judge(): void {
+    const relied = (this.#relied = this.#proven ?? this.#first.agreed());
+    const isTail = (chain: ShownChain): boolean => relied !== undefined && chain.contains(checkpointOf(relied));
+    this.#tails = this.#chains.filter(isTail);
+    this.#heard = Math.max(0, ...this.#tails.map(({ generation }) => generation));
+    const before = this.#current;
+    this.#current = relied === undefined ? undefined : this.#afterRemovals(relied);
+    this.#trouble = this.#whatTroubles();
+    this.#elsewhere = this.#elsewhere.filter((one) => !this.#isShown(one));
+    if (before === undefined || this.#current === undefined) return;
+    if (lastRemoval(this.#current) > lastRemoval(before)) for (const hear of this.#onRemoval) hear();
+  }
+
+  #whatTroubles(): string | undefined {
+    // It may say who was removed, so nothing before it is relied on any more.
+    const untaken = this.#tails.find((tail) => tail.untaken !== undefined && tail.generation >= this.#heard);
+    if (untaken !== undefined) return untaken.untaken!.why;
+    if (this.#current?.state.members.length !== 0) return undefined;
+    return 'two domain tokens are shown, each of which removes the members that the other leaves';
+  }
+
+  /** The last removal that was heard takes effect at once, and whoever is removed by any is not used. */
+  #afterRemovals(relied: VerifiedDomain): VerifiedDomain {
+    const tails = this.#tails;
+    const newest = tails.reduce((last, { removal }) => (isNewer(removal, last) ? removal! : last), relied);
+    const members = newest.state.members.filter((one) => tails.every((tail) => isMember(tail.newest!.state, one)));
+    if (members.length === newest.state.members.length) return newest;
+    return { ...newest, state: { ...newest.state, members } };
+  }
+
+  async #noteProof(member: Member, proof: DomainProof): Promise<boolean> {
+    // It may have been removed meanwhile.
+    if (this.#current === undefined || !isMember(this.#current.state, member)) return false;
+    const proven = this.#find(proof);
+    if (proven === undefined) {
+      if (!this.#isShown(proof)) this.#noteOther(member, proof);
+      return false;
+    }
+    if (this.#proven === undefined || isNewer(proven, this.#proven)) await this.#rely(proven);
+    return true;
+  }
+
+  /** The state that this proof is of: one that is relied on or may be, and after which nobody was removed. */
+  #find(proof: DomainProof): VerifiedDomain | undefined {
+    const { generation, tokenHash: hash } = proof;
+    const relied = this.#relied;
+    if (relied === undefined || generation < relied.state.generation) return undefined;
+    const tails = this.#tails.filter((tail) => tail.contains({ generation, hash }));
+    if (tails.some(({ removal }) => removal !== undefined && removal.state.generation > generation)) return undefined;
+    return isProofOf(relied, proof)
+      ? relied
+      : tails.map((tail) => tail.at(generation)).find((one) => one !== undefined);
+  }
+
+  async #rely(next: VerifiedDomain): Promise<void> {
+    try {
+      await this.#options.floor.raise(next);
+    } catch (error) {
+      throw new Error(cannotBeTaken(next, error), { cause: error });
+    }
+    this.#proven = next;
+    const { generation, hash } = checkpointOf(next);
+    const whole = this.#chains.find((chain) => chain.contains({ generation, hash }))!;
+    for (const chain of this.#chains) {
+      if (chain.contains({ generation, hash })) continue;
+      if (chain.generation >= generation) {
+        const error = new Error(`it showed another domain token ${generation} than the one that hsm-workers have`);
+        this.#options.onProblem(chain.address, error);
+      }
+      chain.goOnFrom(next, whole);
+    }
+    this.#judge();
   }
 
   /**
    * A frontend that is behind, or on a fork, may not know who was removed, so it stops. A lying member can cause this
    * until it is removed. A member that is behind itself causes nothing.
    */
-  noteOther(member: Member, proof: DomainProof): void {
-    if (this.#hasInChain(proof)) return;
+  #noteOther(member: Member, { generation, tokenHash }: DomainProof): void {
     const others = this.#elsewhere.filter((one) => one.member.memberId !== member.memberId);
     const before = this.#elsewhere.find((one) => one.member.memberId === member.memberId);
-    const { generation, tokenHash } = proof;
     this.#elsewhere = [...others, { member, generation, tokenHash, since: before?.since ?? performance.now() }];
     this.look();
   }
 
-  #hasInChain({ generation, tokenHash }: DomainProof): boolean {
-    const hash = this.#hashes[generation - 1];
-    return hash !== undefined && Buffer.compare(hash, tokenHash) === 0;
+  #isShown({ generation, tokenHash: hash }: DomainProof): boolean {
+    return this.#tails.some((tail) => tail.contains({ generation, hash }));
   }
 
-  #isMissing({ member, since }: Elsewhere): boolean {
-    return isMember(this.#verified!.state, member) && performance.now() - since > BEHIND_MS;
+  #isMissing({ member, since }: Elsewhere, { state }: VerifiedDomain): boolean {
+    return isMember(state, member) && performance.now() - since > BEHIND_MS;
   }
+}
 
-  /** Looks now. If called during a look, looks once more afterwards. */
-  look(): void {
-    this.#follower?.look();
-  }
+function isNewer(one: VerifiedDomain | undefined, other: VerifiedDomain): boolean {
+  return one !== undefined && one.state.generation > other.state.generation;
+}
 
-  /** Resolves when newer tokens have been taken, or when every domain-manager has answered or failed. */
-  refresh(): Promise<void> {
-    return this.#follower?.refresh() ?? Promise.resolve();
-  }
+function lastRemoval({ state }: VerifiedDomain): number {
+  return newestAfterRemoval(state)?.createdGeneration ?? 0;
+}
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#begun;
-    if (this.#follower !== undefined) await this.#follower[Symbol.asyncDispose]();
-    else for (const { close } of this.#options.sources) close();
-  }
-
-  async #begin(): Promise<void> {
-    const { sources, notices, onProblem } = this.#options;
-    const { signal } = this.#stop;
-    for (let found: Chain | undefined; found === undefined;) {
-      found = await this.#first.run(signal);
-      try {
-        await this.#keep(found.newest, found.hashes);
-      } catch {
-        // `problem` says why.
-        found = undefined;
-        await delay(AGAIN_MS, undefined, { signal });
-      }
-    }
-    this.#follower = new TokenFollower({
-      sources,
-      notices,
-      generation: () => this.#hashes.length,
-      take: (tokens) => this.#take(tokens),
-      pollMs: () => POLL_MS,
-      onUnreachable: onProblem,
-      onRefused: onProblem,
-    });
-  }
-
-  /** Throws for a token that does not verify, and keeps those verified before it. */
-  async #take(tokens: readonly Uint8Array[]): Promise<void> {
-    const { anchor, floor } = this.#options;
-    for (const bytes of tokens) {
-      const next = follow(anchor, this.#verified, parseToken(bytes));
-      assertComesBy(floor.lowest, next);
-      await this.#keep(next, [...this.#hashes, next.hash]);
-      const { state } = next;
-      if (newestAfterRemoval(state)?.createdGeneration === state.generation) for (const hear of this.#onRemoval) hear();
-    }
-  }
-
-  async #keep(next: VerifiedDomain, hashes: readonly Uint8Array[]): Promise<void> {
-    try {
-      assertNotFromFuture(next, systemClock.now());
-      await this.#options.floor.raise(next);
-    } catch (error) {
-      this.#untaken = { generation: next.state.generation, why: cannotBeTaken(next, error) };
-      throw error;
-    }
-    this.#verified = next;
-    this.#hashes = hashes;
-    this.#elsewhere = this.#elsewhere.filter((one) => !this.#hasInChain(one));
-  }
+function checkpointOf({ state, hash }: VerifiedDomain): Checkpoint {
+  return { generation: state.generation, hash };
 }

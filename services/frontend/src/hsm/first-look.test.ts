@@ -3,9 +3,9 @@ import { tokenHash } from '@keyfleet/shared/domain/token';
 import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { until } from '@keyfleet/test-support/loopback-worker';
+import { newFloor, proofOf, type Shown, showing, viewOf } from '@keyfleet/test-support/shown-tokens';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
-import { FirstLook } from './first-look.ts';
 
 const YEAR = 365 * 86_400_000;
 
@@ -33,53 +33,11 @@ beforeAll(() => {
 });
 afterEach(() => void vi.useRealTimers());
 
-/** A domain-manager that shows these tokens, one at a time. */
-function showing(address: string, tokens: readonly Buffer[], { fails = Infinity } = {}) {
-  const source = {
-    address,
-    tokens,
-    /** Shows no token of this generation or later, and says nothing. */
-    upTo: Infinity,
-    async fetch(after: number): Promise<readonly Uint8Array[]> {
-      while (after >= source.upTo) await delay(5, undefined, { ref: false });
-      if (after >= fails) throw new Error('unreachable');
-      return source.tokens.slice(after, after + 1);
-    },
-    close() {},
-  };
-  return source;
-}
-
 function look(
-  sources: readonly ReturnType<typeof showing>[],
+  sources: readonly Shown[],
   { checkpoint, lowest }: { checkpoint?: Checkpoint; lowest?: Checkpoint } = {},
 ) {
-  const problems: string[] = [];
-  const stop = new AbortController();
-  const first = new FirstLook({
-    anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
-    lowest,
-    sources,
-    onProblem: (address, error) => problems.push(`${address}: ${(error as Error).message}`),
-  });
-  const found: { generation?: number } = {};
-  const run = first.run(stop.signal).then(
-    ({ newest, hashes }) => {
-      expect(hashes).toHaveLength(newest.state.generation);
-      found.generation = newest.state.generation;
-    },
-    () => {},
-  );
-  return {
-    first,
-    problems,
-    found,
-    run,
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await run;
-    },
-  };
+  return viewOf(domain, sources, { checkpoint, floor: newFloor(lowest) });
 }
 
 test('relies on no state in the middle of the chain, in which members stand that were removed', async () => {
@@ -87,10 +45,10 @@ test('relies on no state in the middle of the chain, in which members stand that
   manager.upTo = 2;
   await using started = look([manager]);
   await delay(500);
-  expect(started.found).toEqual({});
+  expect(started.view.state).toBeUndefined();
   manager.upTo = Infinity;
-  await started.run;
-  expect(started.found.generation).toBe(4);
+  await until(() => started.view.state !== undefined);
+  expect(started.view.state!.generation).toBe(4);
 });
 
 test('one that ends early is not believed while another is still showing its chain', async () => {
@@ -98,10 +56,13 @@ test('one that ends early is not believed while another is still showing its cha
   slow.upTo = 3;
   await using started = look([early, slow]);
   await delay(500);
-  expect(started.found).toEqual({});
+  expect(started.view.state).toBeUndefined();
   slow.upTo = Infinity;
-  await started.run;
-  expect(started.found.generation).toBe(4);
+  await until(() => started.view.state !== undefined);
+  // Nobody but the slow one shows the removal, which counts at once; what follows it waits for a member's proof.
+  expect(started.view.state!.generation).toBe(3);
+  expect(await started.proves(domain.hsms[0]!)).toBe(true);
+  expect(started.view.state!.generation).toBe(4);
 });
 
 test('one that hangs, or shows a token now and then, keeps nobody from starting', async () => {
@@ -110,13 +71,12 @@ test('one that hangs, or shows a token now and then, keeps nobody from starting'
     const hanging = showing('hanging', domain.tokens);
     hanging.upTo = 0;
     await using started = look([showing('one', domain.tokens), hanging]);
-    for (let ms = 0; ms < 36_000 && started.found.generation === undefined; ms += stepMs) {
+    for (let ms = 0; ms < 36_000 && started.view.state === undefined; ms += stepMs) {
       vi.advanceTimersByTime(stepMs);
       await delay(250);
       if (stepMs < 3_000 && hanging.upTo < 3) hanging.upTo++;
     }
-    await started.run;
-    expect(started.found.generation).toBe(4);
+    expect(started.view.state?.generation).toBe(4);
     vi.useRealTimers();
   }
 });
@@ -126,39 +86,53 @@ test('one that fails half-way has not shown its end', async () => {
   await using started = look([failing]);
   await until(() => started.problems.length > 0);
   await delay(500);
-  expect(started.found).toEqual({});
+  expect(started.view.state).toBeUndefined();
   expect(started.problems).toEqual(['failing: unreachable']);
 });
 
 test.each([
   ['', () => forked],
   [', though one is dated ahead', () => ahead],
-])(
-  'of two tokens of one generation none is relied on, unless a floor or a checkpoint says which one%s',
-  async (_, fork) => {
-    const [hostile, honest] = [showing('hostile', fork()), showing('honest', domain.tokens)];
-    {
-      await using started = look([hostile, honest]);
-      await until(() => started.first.problem.startsWith('honest and hostile show two domain tokens 2: '));
-      expect(started.found).toEqual({});
-    }
-    const newest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
-    const next = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
-    for (const known of [{ lowest: newest }, { checkpoint: newest }, { lowest: next }, { checkpoint: next }]) {
-      await using started = look([hostile, honest], known);
-      await started.run;
-      expect(started.found.generation).toBe(4);
-    }
-  },
-);
+])('of two tokens of one generation counts what a floor or a checkpoint says, or else a member%s', async (_, fork) => {
+  const [hostile, honest] = [showing('hostile', fork()), showing('honest', domain.tokens)];
+  const newest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
+  const next = { generation: 2, hash: tokenHash(domain.tokens[1]!) };
+  for (const known of [{ lowest: newest }, { checkpoint: newest }, { lowest: next }, { checkpoint: next }]) {
+    await using started = look([hostile, honest], known);
+    await until(() => started.view.state?.generation === 4);
+  }
+  await using started = look([hostile, honest]);
+  await until(() => started.view.state !== undefined);
+  expect(started.view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
+  const [, token] = forked as [Buffer, Buffer];
+  expect(await started.proves(domain.hsms[2]!, proofOf({ generation: 2, token }))).toBe(false);
+  expect(await started.proves(domain.hsms[0]!)).toBe(true);
+  expect(started.view.state!.generation).toBe(4);
+});
+
+test('of two chains that parted long ago none is relied on, unless a checkpoint says which one', async () => {
+  const long = new TestDomain({ members: 3 });
+  const fork = [long.tokens[0]!, long.prepare(rotation, long.people, long.hsms[1]!)];
+  for (let i = 0; i < 10; i++) long.rotate();
+  const managers = [showing('hostile', fork), showing('honest', long.tokens)];
+  {
+    await using started = viewOf(long, managers);
+    await until(() => started.view.problem!.startsWith('honest and hostile show two domain tokens 2: '));
+    expect(await started.proves(long.hsms[0]!)).toBe(false);
+    expect(started.view.state).toBeUndefined();
+  }
+  const checkpoint = { generation: 2, hash: tokenHash(long.tokens[1]!) };
+  await using started = viewOf(long, managers, { checkpoint });
+  await until(() => started.view.state?.generation === 11);
+});
 
 test('a token after all others that cannot be taken stops it, whoever shows it', async () => {
   const lowest = { generation: 1, hash: tokenHash(domain.tokens[0]!) };
   for (const known of [{}, { lowest }]) {
     await using started = look([showing('one', ahead), showing('other', domain.tokens.slice(0, 1))], known);
-    await until(() => started.first.problem.startsWith('domain token 2 cannot be taken: '));
+    await until(() => started.view.problem!.startsWith('domain token 2 cannot be taken: '));
     await delay(300);
-    expect(started.found).toEqual({});
+    expect(started.view.state).toBeUndefined();
   }
 });
 
@@ -166,8 +140,7 @@ test('a domain-manager that showed another token is believed once it shows what 
   const lowest = { generation: 4, hash: tokenHash(domain.tokens[3]!) };
   const manager = showing('one', forked);
   await using started = look([manager], { lowest });
-  await until(() => started.first.problem.includes('token 4 was known here before'));
+  await until(() => started.view.problem!.includes('token 4 was known here before'));
   manager.tokens = domain.tokens;
-  await started.run;
-  expect(started.found.generation).toBe(4);
+  await until(() => started.view.state?.generation === 4);
 });

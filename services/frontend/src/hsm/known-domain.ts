@@ -5,10 +5,18 @@ import type { Member, VerifiedDomain } from '@keyfleet/shared/domain/state';
 export interface KnownDomain {
   /** Undefined while this frontend knows of no domain or knows that it is behind; no worker is used then. */
   readonly verified: VerifiedDomain | undefined;
-  /** A member of the newest known state proved that the newest token it has is not the newest known here. */
-  noteOther(member: Member, proof: DomainProof): void;
-  /** Looks for newer tokens. Resolves when they have been taken, or when no domain-manager had any. */
-  refresh(): Promise<void>;
+  /**
+   * For how many milliseconds there has been a newer domain token that no member has proven to have; undefined if there
+   * is none.
+   */
+  readonly unprovenMs: number | undefined;
+  /**
+   * A member of the newest known state proved which token is the newest that it has installed. Resolves to whether it
+   * may be used. Rejects if the token cannot be written down.
+   */
+  noteProof(member: Member, proof: DomainProof): Promise<boolean>;
+  /** Looks for newer tokens. Resolves when they have been heard, or when nobody had any. */
+  hear(): Promise<void>;
 }
 
 /** The newest domain token that a member says it has installed. */
@@ -24,24 +32,38 @@ export class OtherDomainTokenError extends Error {
 
 const CATCH_UP_MS = 1000;
 
+/** A domain of which nothing more will be heard. */
+export function asOfNow(verified: VerifiedDomain): KnownDomain {
+  return {
+    verified,
+    unprovenMs: undefined,
+    noteProof: async (_member, proof) => isProofOf(verified, proof),
+    hear: async () => {},
+  };
+}
+
+export function isProofOf({ state, hash }: VerifiedDomain, { generation, tokenHash }: DomainProof): boolean {
+  return generation === state.generation && Buffer.compare(hash, tokenHash) === 0;
+}
+
 /**
  * Looks for the token that a member claims to have, if it is newer than ours. Anyone can make the claim, so this only
  * looks, and only briefly.
  */
 export async function catchUp(domain: KnownDomain, { generation }: DomainProof): Promise<void> {
   if (generation > generationOf(domain))
-    await Promise.race([domain.refresh(), delay(CATCH_UP_MS, undefined, { ref: false })]);
+    await Promise.race([domain.hear(), delay(CATCH_UP_MS, undefined, { ref: false })]);
 }
 
 /**
- * Every proof with a verified signature comes here. Throws `OtherDomainTokenError` unless the member has installed
- * exactly the newest token known here: a party that is behind may not yet know who was removed.
+ * Every proof with a verified signature comes here. Throws `OtherDomainTokenError` unless the member has installed the
+ * newest token that is relied on here, or one after it that is known: a party that is behind may not yet know who was
+ * removed.
  */
-export function assertHasNewest(domain: KnownDomain, member: Member, proof: DomainProof): void {
-  const { generation, tokenHash } = proof;
+export async function assertHasNewest(domain: KnownDomain, member: Member, proof: DomainProof): Promise<void> {
+  if (await domain.noteProof(member, proof)) return;
+  const { generation } = proof;
   const known = generationOf(domain);
-  if (generation === known && Buffer.compare(domain.verified!.hash, tokenHash) === 0) return;
-  domain.noteOther(member, proof);
   if (generation === known) {
     throw new OtherDomainTokenError(`forked: the worker has another domain token ${generation} than this frontend`);
   }

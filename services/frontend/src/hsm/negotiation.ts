@@ -97,7 +97,7 @@ export class Negotiation {
     const answer = Answer.decode(signed.message);
     await catchUp(this.#domain, answer);
     const member = await verifiedMember(this.#domain, answer.memberId, signed);
-    assertHasNewest(this.#domain, member, answer);
+    await assertHasNewest(this.#domain, member, answer);
     const helloHash = sha256(this.hello);
     if (!helloHash.equals(answer.helloHash)) throw new NegotiationError('it answers another hello');
     const expiresAt = this.#expiryOf(answer);

@@ -102,7 +102,7 @@ export class StreamOpening {
     const accept = StreamAccept.decode(signed.message);
     await catchUp(domain, accept);
     const member = await verifiedMember(domain, accept.memberId, signed);
-    assertHasNewest(domain, member, accept);
+    await assertHasNewest(domain, member, accept);
     if (!sha256(this.open).equals(accept.openHash)) throw new NegotiationError('it accepts another stream');
     const { sessionKey, memberId } = this.#session;
     if (member.memberId !== memberId) {

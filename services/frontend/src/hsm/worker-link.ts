@@ -32,6 +32,8 @@ const FIRST_BACKOFF_MS = 50;
 const LAST_BACKOFF_MS = 2000;
 /** After a channel that ended sooner the next one is not opened at once. A removal may end one that is seconds old. */
 const SOON_MS = LAST_BACKOFF_MS;
+/** How long after a member was asked for proof of a new domain token it is asked again, or half the token's age. */
+const PROOF_AGAIN_MS = 500;
 const ENDED_SOON = 'the channel ended soon after it was opened';
 
 /** Keeps one channel to one worker: reopens it when it ends, and under a new session when the old one is half over. */
@@ -54,7 +56,9 @@ export class WorkerLink {
   sweep(now: number, onExpired: (run: CommandRun) => void): void {
     this.#channel?.sweep(now, onExpired);
     for (const channel of this.#draining) channel.sweep(now, onExpired);
-    if (this.#channel === undefined || this.#channel.session !== this.#options.sessions.fresh) this.#connect();
+    if (this.#channel === undefined || this.#channel.session !== this.#options.sessions.fresh || this.#owesProof(now)) {
+      this.#connect();
+    }
   }
 
   async close(): Promise<void> {
@@ -64,6 +68,13 @@ export class WorkerLink {
     this.#opening?.cancel();
     this.#options.worker.close();
     await this.#connecting;
+  }
+
+  /** A member proves which domain token it has when it accepts a stream. */
+  #owesProof(now: number): boolean {
+    const { unprovenMs } = this.#options.domain;
+    if (unprovenMs === undefined) return false;
+    return now - this.#usedSince > Math.min(unprovenMs, Math.max(PROOF_AGAIN_MS, unprovenMs / 2));
   }
 
   #connect(): void {

@@ -136,7 +136,7 @@ function startGuard(
       clients: [connections.client, connections.writer],
       writes,
       clock,
-      generation: () => domain.state?.generation ?? 0,
+      generation: () => domain.provenGeneration,
       operators: () => domain.state?.operators ?? [],
       keepsWrites: config.redis.durability === 'strict',
       onRefused: (problem) => events.storeRefused(problem),

@@ -1,0 +1,180 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { tokenHash } from '@keyfleet/shared/domain/token';
+import { type Change, memberOf, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import { until } from '@keyfleet/test-support/loopback-worker';
+import { newFloor, proofOf, showing, viewOf } from '@keyfleet/test-support/shown-tokens';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { DomainFloor } from './domain-floor.ts';
+
+const HOUR = 3_600_000;
+const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
+
+/** A domain of three that may rotate again, and a frontend that two honest domain-managers and a hostile one serve. */
+async function newWorld({ floor = newFloor() as DomainFloor } = {}) {
+  const domain = new TestDomain({ members: 3 });
+  domain.clock.advance(2 * HOUR);
+  const [one, two, hostile] = [showing('one', []), showing('two', []), showing('hostile', domain.tokens.slice())];
+  const managers = [one, two, hostile];
+  const show = (): void => {
+    for (const manager of [one, two]) manager.tokens = domain.tokens.slice();
+  };
+  show();
+  const started = viewOf(domain, managers, { floor });
+  await until(() => started.view.state?.generation === 1);
+  expect(await started.proves(domain.hsms[0]!)).toBe(true);
+  return {
+    ...started,
+    domain,
+    managers,
+    show,
+    /** The hostile one shows these after all that are stored. */
+    async shows(...hidden: readonly Buffer[]): Promise<void> {
+      hostile.tokens = [...domain.tokens, ...hidden];
+      await started.view.hear();
+    },
+    async heard(): Promise<void> {
+      show();
+      await started.view.hear();
+    },
+    [Symbol.asyncDispose]: started[Symbol.asyncDispose],
+  };
+}
+
+describe('a rotation that one domain-manager shows to frontends alone', () => {
+  test('is not relied on: members are used, before the next rotation and after it, and no floor has it', async () => {
+    const floor = newFloor();
+    await using world = await newWorld({ floor });
+    const { domain, view } = world;
+    const [maker, other, third] = domain.hsms as [(typeof domain.hsms)[0], (typeof domain.hsms)[0], never];
+    await world.shows(domain.prepare(rotation, [domain.scheduler], maker));
+    expect(view.unprovenMs).toBeDefined();
+    for (const hsm of domain.hsms) expect(await world.proves(hsm)).toBe(true);
+    expect(view.state!.generation).toBe(1);
+    expect(floor.lowest!.generation).toBe(1);
+
+    const next = domain.step(rotation, [domain.scheduler], other);
+    await world.heard();
+    expect(await world.proves(third)).toBe(true);
+    expect(view.problem).toBeUndefined();
+    expect(view.verified!.hash).toEqual(tokenHash(next));
+    expect(floor.lowest).toEqual({ generation: 2, hash: tokenHash(next) });
+    expect(world.problems).toEqual(['hostile: it showed another domain token 2 than the one that hsm-workers have']);
+  });
+
+  test('keeps no frontend from starting, with a floor, whatever the others show beside it', async () => {
+    await using world = await newWorld();
+    const { domain } = world;
+    const lowest = { generation: 1, hash: tokenHash(domain.tokens[0]!) };
+    await world.shows(domain.prepare(rotation, [domain.scheduler], domain.hsms[0]!));
+    for (const generation of [1, 2]) {
+      await using restarted = viewOf(domain, world.managers, { floor: newFloor(lowest) });
+      await until(() => restarted.view.state?.generation === 1);
+      expect(await restarted.proves(domain.hsms[1]!)).toBe(true);
+      expect(restarted.view.state!.generation).toBe(generation);
+      if (generation === 2) break;
+      domain.step(rotation, [domain.scheduler], domain.hsms[1]!);
+      world.show();
+    }
+  });
+
+  test('is named after a minute, with who shows it', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    await using world = await newWorld();
+    const { domain } = world;
+    await world.shows(domain.prepare(rotation, [domain.scheduler], domain.hsms[0]!));
+    await delay(300);
+    expect(world.problems).toEqual([]);
+    vi.advanceTimersByTime(60_001);
+    await until(() => world.problems.length > 0);
+    await delay(300);
+    expect(world.problems).toEqual([
+      'hostile: it shows domain token 2, which no hsm-worker in reach has: it is not relied on',
+    ]);
+  });
+});
+afterEach(() => void vi.useRealTimers());
+
+test('an honest rotation costs nothing: whoever does not have it yet is used until a member has proven it', async () => {
+  await using world = await newWorld();
+  const { domain, view } = world;
+  const late = domain.newHsm('hsm-3', domain.identities.get('hsm-3')!.seal(testSealKey));
+  late.install(domain.tokens);
+  domain.rotate();
+  await world.heard();
+  expect(await world.proves(late)).toBe(true);
+  expect(view.state!.generation).toBe(1);
+  const caughtUp = view.refresh();
+  expect(await world.proves(domain.hsms[1]!)).toBe(true);
+  await caughtUp;
+  expect(view.state!.generation).toBe(2);
+  expect(view.unprovenMs).toBeUndefined();
+  expect(await world.proves(late)).toBe(false);
+  expect(view.problem).toBeUndefined();
+});
+
+describe('a removal', () => {
+  test('counts as soon as one domain-manager shows it, and for the floor when a member has proven it', async () => {
+    const floor = newFloor();
+    await using world = await newWorld({ floor });
+    const { domain, view } = world;
+    const before = proofOf(domain.hsms[0]!);
+    const removed = memberOf(domain.hsms[2]!);
+    const heard: number[] = [];
+    view.onRemoval(() => heard.push(view.state!.generation));
+    await world.shows(domain.prepare(removal));
+    expect(view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
+    expect(heard).toEqual([2]);
+    // They may not know of it.
+    for (const hsm of domain.hsms) expect(await world.proves(hsm, before)).toBe(false);
+    expect(floor.lowest!.generation).toBe(1);
+    expect(view.provenGeneration).toBe(1);
+
+    const token = domain.step(removal);
+    expect(await view.noteProof(removed, proofOf({ generation: 2, token }))).toBe(false);
+    expect(floor.lowest!.generation).toBe(1);
+    expect(await world.proves(domain.hsms[1]!)).toBe(true);
+    expect(floor.lowest).toEqual({ generation: 2, hash: tokenHash(token) });
+    expect(heard).toEqual([2]);
+  });
+
+  test('that was made, and then another token in its place, ends with a member’s proof of the other', async () => {
+    await using world = await newWorld();
+    const { domain, view } = world;
+    const hidden = domain.prepare(removal);
+    await world.shows(hidden);
+    expect(view.state!.members).toHaveLength(2);
+    domain.step(rotation, [domain.scheduler], domain.hsms[1]!);
+    await world.heard();
+    expect(view.state!.members).toHaveLength(2);
+    expect(await world.proves(domain.hsms[1]!)).toBe(true);
+    expect(view.state!.members).toHaveLength(3);
+    expect(view.state!.generation).toBe(2);
+  });
+
+  test('of different members in two tokens: nobody is used whom either removes', async () => {
+    await using world = await newWorld();
+    const { domain, view, managers } = world;
+    const other: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } };
+    await world.shows(domain.prepare(removal));
+    managers[0]!.tokens = [...domain.tokens, domain.prepare(other, domain.people, domain.hsms[1]!)];
+    await view.hear();
+    expect(view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-2']);
+  });
+});
+
+test('a member whose token cannot be written down is not used until it can', async () => {
+  const disk = { isFull: false };
+  const floor = {
+    lowest: undefined,
+    raise: async () => (disk.isFull ? Promise.reject(new Error('ENOSPC')) : undefined),
+  };
+  await using world = await newWorld({ floor });
+  const { domain, view } = world;
+  disk.isFull = true;
+  domain.step(removal);
+  await world.heard();
+  expect(view.state!.members).toHaveLength(2);
+  await expect(world.proves(domain.hsms[0]!)).rejects.toThrow('domain token 2 cannot be taken: ENOSPC');
+  disk.isFull = false;
+  expect(await world.proves(domain.hsms[0]!)).toBe(true);
+});

@@ -1,0 +1,144 @@
+import { systemClock } from '@keyfleet/shared/clock';
+import { assertComesBy, assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
+import { newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { TokenSource } from '@keyfleet/shared/token-follower';
+
+/** A member has the newest token, or one of the last before it. States are large: not all of them are kept. */
+const KEPT = 8;
+
+export interface ShownChainDeps {
+  readonly anchor: TrustAnchor;
+  /** The newest token that was relied on here before. */
+  readonly lowest: Checkpoint | undefined;
+  /** The hashes of all tokens that were verified, whoever showed them: a token's hash covers those before it. */
+  readonly verified: Set<string>;
+}
+
+/** The domain's tokens as one source shows them, verified from the founding one on. */
+export class ShownChain implements TokenSource {
+  readonly address: string;
+  readonly close: () => void;
+  readonly #deps: ShownChainDeps;
+  readonly #fetch: TokenSource['fetch'];
+  /** Indexed by generation - 1. */
+  #hashes: Uint8Array[] = [];
+  #kept: VerifiedDomain[] = [];
+  #removal: VerifiedDomain | undefined;
+  /** Whether it shows more, or has not answered yet. */
+  isReading = true;
+  /** Whether it has shown a chain to its end. */
+  hasEnded = false;
+  /** As `performance.now()`: when it last showed a token, or was first asked. */
+  heardAt = performance.now();
+  /** A token that follows and verifies, and is not taken. */
+  untaken: { readonly token: VerifiedDomain; readonly why: string } | undefined;
+
+  constructor({ address, fetch, close }: TokenSource, deps: ShownChainDeps) {
+    this.address = address;
+    this.close = close;
+    this.#fetch = fetch;
+    this.#deps = deps;
+  }
+
+  readonly fetch = async (after: number): Promise<readonly Uint8Array[]> => {
+    try {
+      const page = await this.#fetch(after);
+      this.isReading = page.length > 0;
+      this.hasEnded ||= !this.isReading;
+      return page;
+    } catch (error) {
+      this.isReading = false;
+      throw error;
+    }
+  };
+
+  get newest(): VerifiedDomain | undefined {
+    return this.#kept.at(-1);
+  }
+
+  /** Of the newest token that is taken. */
+  get generation(): number {
+    return this.#hashes.length;
+  }
+
+  /** The newest token, taken or not. */
+  get last(): VerifiedDomain | undefined {
+    return this.untaken?.token ?? this.newest;
+  }
+
+  /** The newest token that removes a member or a service host. */
+  get removal(): VerifiedDomain | undefined {
+    return this.#removal;
+  }
+
+  get allHashes(): readonly Uint8Array[] {
+    return this.untaken === undefined ? this.#hashes : [...this.#hashes, this.untaken.token.hash];
+  }
+
+  contains({ generation, hash }: Checkpoint): boolean {
+    const own = this.#hashes[generation - 1];
+    return own !== undefined && Buffer.compare(own, hash) === 0;
+  }
+
+  /** The state that the token of this generation made, if it is one of the last. */
+  at(generation: number): VerifiedDomain | undefined {
+    return this.#kept.find(({ state }) => state.generation === generation);
+  }
+
+  /** Throws for a token that does not verify or cannot be taken, and keeps those before it. */
+  take(tokens: readonly Uint8Array[]): void {
+    this.untaken = undefined;
+    try {
+      for (const token of tokens) this.#take(token);
+    } catch (error) {
+      this.isReading = false;
+      throw error;
+    }
+  }
+
+  startAnew(): void {
+    this.#hashes = [];
+    this.#kept = [];
+    this.#removal = undefined;
+    this.hasEnded = false;
+  }
+
+  /** Goes on from this token of another chain. */
+  goOnFrom(newest: VerifiedDomain, { allHashes }: ShownChain): void {
+    this.startAnew();
+    this.untaken = undefined;
+    this.#hashes = allHashes.slice(0, newest.state.generation);
+    this.#kept = [newest];
+  }
+
+  #take(bytes: Uint8Array): void {
+    const { anchor, lowest, verified } = this.#deps;
+    const token = parseToken(bytes);
+    const id = token.hash.toString('hex');
+    const { state, hash } = verified.has(id) && this.#isNext(token) ? token : follow(anchor, this.newest, token);
+    const next = { state, hash };
+    assertComesBy(lowest, next);
+    try {
+      assertNotFromFuture(next, systemClock.now());
+    } catch (error) {
+      this.untaken = { token: next, why: cannotBeTaken(next, error) };
+      throw error;
+    }
+    verified.add(id);
+    this.#hashes.push(hash);
+    this.#kept = [...this.#kept.slice(1 - KEPT), next];
+    if (newestAfterRemoval(state)?.createdGeneration === state.generation) this.#removal = next;
+    this.heardAt = performance.now();
+  }
+
+  #isNext({ previousHash }: DomainToken): boolean {
+    if (this.newest === undefined) return previousHash === undefined;
+    return previousHash !== undefined && Buffer.compare(previousHash, this.newest.hash) === 0;
+  }
+}
+
+export function cannotBeTaken({ state }: VerifiedDomain, error: unknown): string {
+  return `domain token ${state.generation} cannot be taken: ${(error as Error).message}`;
+}
