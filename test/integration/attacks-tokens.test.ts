@@ -3,10 +3,25 @@ import { CreateKeyCommand, EncryptCommand, ListKeysCommand } from '@aws-sdk/clie
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
-import { startTestCluster } from '@keyfleet/test-support/cluster';
+import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { rotation, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
+import { type SecondFrontend, startSecondFrontend } from '@keyfleet/test-support/second-frontend';
+import { ShowsTokens } from '@keyfleet/test-support/shows-tokens';
+import { redisOf } from '@keyfleet/test-support/stored-tokens';
+import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { credentials as grpcCredentials } from '@grpc/grpc-js';
+import type { Readiness } from '@keyfleet/frontend/edge/http';
+import { Hsm } from '@keyfleet/proto';
+import { unary } from '@keyfleet/proto/unary';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { signCall } from '@keyfleet/shared/domain/domain-call';
+import { boundTo, type NewDomainChange } from '@keyfleet/shared/domain/proposal';
+import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { tokensAt } from '@keyfleet/shared/stored/names';
+import { identities } from '../../tools/home.ts';
 import { expect, test } from 'vitest';
 
 const KEYS = 60;
@@ -61,4 +76,65 @@ test('a hostile member that finds another secret in access keys shuts nobody out
   // The frontend need not be told: after a minute it reads the access key's record again, which is resealed.
   await eventually('the false secret is nobody’s', isRefused, 20_000);
   await asOwner();
+});
+
+/** Has a member make a rotation as whoever has an operator's and the scheduler's key can, and gives it to nobody. */
+async function hiddenRotation(cluster: TestCluster, current: Buffer): Promise<Buffer> {
+  const { home, ports } = cluster;
+  const [memberId] = home.workerNames as [string];
+  const signerOf = (operatorId: string) => ({
+    operatorId,
+    privateKey: createPrivateKey(readFileSync(home.keyFile(operatorId))),
+  });
+  const anchor = parseTrustAnchor(readFileSync(home.trustAnchorFile, 'utf8'));
+  const command = { ...boundTo(verifyChain(anchor, [current]), memberId), ...rotation } as NewDomainChange;
+  const proposal = signedBy(command, [signerOf(identities.operator) as TestOperator]);
+  const request = { proposal, current };
+  const { domain } = anchor;
+  const said = { domain, method: 'PrepareDomainToken', memberId, request: Object.values(request) } as const;
+  const call = signCall(said, signerOf(identities.domainManager), Date.now());
+  using worker = Object.assign(new Hsm(`127.0.0.1:${ports.workers[0]}`, grpcCredentials.createInsecure()), {
+    [Symbol.dispose]: () => worker.close(),
+  });
+  const { token } = await unary(worker, Hsm.service.PrepareDomainToken, { ...request, call }, 10_000);
+  return token!;
+}
+
+test('one domain-manager stops no frontend with a rotation that it shows to nobody else, nor hides a removal', async () => {
+  await using cluster = await startTestCluster({ workers: 3 });
+  const { domain, signer } = cliOptionsOf(cluster);
+  using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+  const stored = await redis.lrangeBuffer(tokensAt(cluster.home.facts.domain), 0, -1);
+  await using hostile = await ShowsTokens.start();
+  hostile.tokens = [...stored, await hiddenRotation(cluster, stored.at(-1)!)];
+
+  const options = { domainManagers: [hostile.address] };
+  const start = () => startSecondFrontend(cluster, cluster.home.in('log', 'audit-2.log'), options);
+  const servesAt = async ({ endpoint }: SecondFrontend, generation: number, workers: number) => {
+    const kms = kmsClient(cluster, { endpoint });
+    const isKnown = async () => {
+      const { checks } = (await (await fetch(`${endpoint}/readyz`)).json()) as { checks: Readiness };
+      const { domain: known, hsmWorkers } = checks;
+      return known!.detail === `generation ${generation}` && hsmWorkers!.detail === `${workers} in use`;
+    };
+    await eventually(`generation ${generation} is known`, isKnown);
+    await kms.send(new CreateKeyCommand({}));
+    kms.destroy();
+  };
+  const [, other, removed] = cluster.home.workerNames as [string, string, string];
+  {
+    await using frontend = await start();
+    await servesAt(frontend, 1, 3);
+    const rotated = await runKeyfleet('domain', 'rotate', '--preparer', other, ...domain, ...signer);
+    expect(rotated).toMatchObject({ exitCode: 0 });
+    await servesAt(frontend, 2, 3);
+    expect(readFileSync(cluster.home.in('log', 'frontend-2.log'), 'utf8')).toContain(
+      'it showed another domain token 2 than the one that hsm-workers have',
+    );
+  }
+  await using frontend = await start();
+  await servesAt(frontend, 2, 3);
+  const removal = await runKeyfleet('member', 'remove', removed, '--preparer', other, ...domain, ...signer);
+  expect(removal).toMatchObject({ exitCode: 0 });
+  await servesAt(frontend, 3, 2);
 });

@@ -36,7 +36,7 @@ async function run(config: FrontendConfig, { log, signal, stopped }: ServiceCont
   const { nats } = config;
   const onProblem = (problem: unknown): void => assembly.events.noticesProblem(problem);
   const notices = resources.use(startNotices({ nats, name: config.hostKey.operatorId, onProblem }));
-  const domain = await startDomainView(assembly, anchor, notices);
+  const domain = await startDomainView(assembly, anchor, { notices, redis: connections.client });
   const { pool, hsm } = startHsm(assembly, host, domain);
   const stores = await startStore(assembly, connections, { domain, hsm });
   const { administrator, ...background } = startBackground(assembly, {

@@ -1,10 +1,12 @@
 import { newTokenSource } from '@keyfleet/proto/token-source';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import type { Assembly } from '../assembly.ts';
 import { HsmClient } from './client.ts';
 import { openDomainFloor } from './domain-floor.ts';
 import { DomainView } from './domain-view.ts';
+import { newRedisTokenSource } from '../store/redis-tokens.ts';
 import type { HostIdentity } from './negotiation.ts';
 import { WorkerPool } from './pool.ts';
 import { newWorkerClient } from './worker-client.ts';
@@ -12,13 +14,14 @@ import { newWorkerClient } from './worker-client.ts';
 export async function startDomainView(
   { config, peers, events, resources }: Assembly,
   anchor: TrustAnchor,
-  notices: Notices,
+  { notices, redis }: { readonly notices: Notices; readonly redis: RedisClient },
 ): Promise<DomainView> {
+  const managers = config.domainManagers.map(({ text }) => newTokenSource(text, peers.credentials));
   return resources.use(
     new DomainView({
       anchor,
       floor: await openDomainFloor(config.dataDir, anchor.domain),
-      sources: config.domainManagers.map(({ text }) => newTokenSource(text, peers.credentials)),
+      sources: [...managers, newRedisTokenSource(redis, anchor.domain)],
       notices,
       onProblem: (address, error) => events.domainManagerProblem(address, error),
     }),
