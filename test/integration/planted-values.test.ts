@@ -1,3 +1,5 @@
+import { type Restored, restoreBackup } from '@keyfleet/cli/backup/restore';
+import { type Taken, takeBackup } from '@keyfleet/cli/backup/take';
 import type { Progress } from '@keyfleet/cli/progress';
 import { pagesOfRecords } from '@keyfleet/cli/records';
 import { countTokens } from '@keyfleet/cli/sealed-census';
@@ -12,8 +14,12 @@ import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { dueAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
+import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 const redis = useRedis();
@@ -124,6 +130,64 @@ describe.each(Object.entries(planted))('%s, under a name of each kind,', (_, pla
     expect(named).toHaveLength(withRecords.length);
     for (const kind of withRecords) expect(named.join()).toContain(nameOf(kind));
   });
+});
+
+/** Takes a backup of what is there, and restores it into an empty Redis. */
+async function moved(): Promise<{ taken: Taken; restored: Restored }> {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'keyfleet-backup-'));
+  const path = join(dir.path, 'backup');
+  const taken = await takeBackup(client, { path, resume: false, progress: silent });
+  await client.flushall();
+  return { taken, restored: await restoreBackup(client, { path, replicas: 0, progress: silent }) };
+}
+
+describe.each(Object.entries(planted))('%s', (_, plant) => {
+  test('is in no backup, and ends none', async () => {
+    const store = openStore({ client, writes: redis.writes, clock: systemClock });
+    await store.insertKey(key);
+    const kept = kinds.filter((kind) => storedValues[kind].role === 'kept');
+    for (const kind of kept) await plant(nameOf(kind), 'record');
+    const { taken, restored } = await moved();
+    expect(taken.leftOut).toHaveLength(kept.length);
+    for (const kind of kept) expect(taken.leftOut.join()).toContain(nameOf(kind));
+    expect({ ...restored, sha256: '' }).toEqual({ values: 1, sha256: '', dangling: [], leftOut: [] });
+    expect(await store.findKey(key.region, key.keyId)).toMatchObject({ keyId: key.keyId });
+    expect((await client.keys('*')).filter((name) => kept.some((kind) => name === nameOf(kind)))).toEqual([]);
+  });
+});
+
+test('names, types and fields that are none of ours end no backup and no restore', async () => {
+  await client.rpush('kf:domain:{test}:tokens', 'token');
+  const many = Object.fromEntries(Array.from({ length: 1200 }, (_, i) => [`f${i}`, 'x']));
+  await client.hset(`kf:${'n'.repeat(300)}`, many);
+  await client.hset('kf:a"b', many);
+  await client.zadd('kf:other', 0, 'x');
+  await client.xadd('kf:stream', '*', 'a', 'b');
+  await client.set('kf:newer:{x}', 'x');
+  await client.hset('kf:aliases:{1/r}', '__proto__', 'x');
+  const { taken, restored } = await moved();
+  expect(taken.leftOut.map((what) => what.split(' ')[0]!).toSorted()).toEqual(
+    ['kf:a"b', `kf:${'n'.repeat(297)}`, 'kf:other', 'kf:stream'].toSorted(),
+  );
+  expect(restored).toMatchObject({ leftOut: ['kf:newer:{x} (unknown to this release)'] });
+  expect(await client.keys('*')).toEqual(['kf:domain:{test}:tokens']);
+});
+
+test('a restore leaves nothing of what somebody put beside the records, and makes the lists from these', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  const deleted = newKey({ state: 'PendingDeletion', deletionDate: Date.now() + 60_000 });
+  await store.insertKey(deleted);
+  const [name, list] = [keyAt(deleted.region, deleted.keyId), dueAt(dueShardOf(deleted))];
+  await client.hset(name, { due: 'x', revision: 0, usedAt: 9e15 });
+  await client.del(list);
+  await moved();
+  const entries = () => client.zrange(list, '-', '+', 'BYLEX');
+  const [entry, ...others] = await entries();
+  expect(others).toEqual([]);
+  expect(dueKeyOf(entry!)).toMatchObject({ keyId: deleted.keyId });
+  expect((await client.hkeys(name)).toSorted()).toEqual(['due', 'record', 'revision']);
+  await store.updateKey({ ...deleted, state: 'Enabled', deletionDate: undefined });
+  expect(await entries()).toEqual([]);
 });
 
 test('entries of a list that are too long hide none of the others, and are not sent', async () => {

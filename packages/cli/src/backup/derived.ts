@@ -1,5 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { dueDateOf, dueEntryOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
 import {
   type GrantedKey,
@@ -12,81 +12,45 @@ import {
 import { iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import { aliasesAt, dueAt, iamAt, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
-import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { HASH_PIECE } from './format.ts';
+import { AliasRecord, dueEntryIn, KeyRecord } from './sound.ts';
 
 /** List members added by one command: in the tree of a large list each takes a microsecond or two. */
 const AT_ONCE = 250;
 
-/** The members that lists are derived from; only frontends know the rest of a record. */
-const KeyRecord = z.object({
-  keyId: z.string(),
-  accountId: z.string(),
-  region: z.string(),
-  createdAt: z.int(),
-  state: z.string(),
-  deletionDate: z.int().optional(),
-  automaticRotation: z.object({ nextDate: z.int() }).optional(),
-  backingKeys: z.array(z.object({ validTo: z.int().optional() })),
-  imported: z.object({ validTo: z.int().optional() }).optional(),
-  related: z.object({ primary: z.string(), spreading: z.boolean().optional() }).optional(),
-  customKeyStoreId: z.string().optional(),
-  xksKeyId: z.string().optional(),
-});
-const AliasRecord = z.object({ targetKeyId: z.string() });
-
-/** The hash fields of a key's record. */
-interface StoredKey {
-  readonly name: string;
-  readonly record?: string;
-  /** Its entry among the due keys; older releases did not record it. */
-  readonly due?: string;
-}
-
-/** What a restore could not make whole. */
-export interface Flaws {
-  /** Names of unreadable records, which are therefore in no list. */
-  readonly damaged: readonly string[];
-  /**
-   * Names of aliases, and of keys' grants, whose key is not in the backup because it was deleted during the backup.
-   * They are left out.
-   */
-  readonly dangling: readonly string[];
-}
-
 /**
- * Builds the lists derived from key records, aliases and IAM records. A backup is taken while the service runs: lists
- * read at another moment than their contents would name missing keys, forget deletions, and give aliases to other keys.
+ * Builds the lists derived from key records, aliases and IAM records, which are those of `soundPieces`. A backup is
+ * taken while the service runs: lists read at another moment than their contents would name missing keys, forget
+ * deletions, and give aliases to other keys.
  */
 export class DerivedLists {
   readonly #redis: RedisClient;
-  readonly #damaged: string[] = [];
   readonly #dangling: string[] = [];
 
   constructor(redis: RedisClient) {
     this.#redis = redis;
   }
 
-  get flaws(): Flaws {
-    return { damaged: this.#damaged, dangling: this.#dangling };
+  /**
+   * Names of aliases, and of keys' grants, whose key is not in the backup because it was deleted during the backup.
+   * They are left out.
+   */
+  get dangling(): readonly string[] {
+    return this.#dangling;
   }
 
-  /** Adds keys to the lists, given the fields of their records. */
-  async addKeys(keys: readonly StoredKey[]): Promise<void> {
+  /** Adds keys to the lists, given their records. */
+  async addKeys(records: readonly string[]): Promise<void> {
     const members = new ListMembers();
-    for (const { name, record, due } of keys) {
-      const key = parse(KeyRecord, record);
-      if (key === undefined) {
-        this.#damaged.push(name);
-        continue;
-      }
+    for (const record of records) {
+      const key = KeyRecord.parse(JSON.parse(record));
       members.add(keyListAt(key, key.keyId), entryOf(key));
       const { customKeyStoreId, ...rest } = key;
       if (customKeyStoreId !== undefined) {
         members.add(keyStoresAt(key)[1], keyInStoreEntryOf({ ...rest, customKeyStoreId }));
       }
-      const entry = due || newDueEntryOf(key);
+      const entry = dueEntryIn(key);
       if (entry !== undefined) members.add(dueAt(dueShardOf(key)), entry);
     }
     await members.write(this.#redis);
@@ -129,11 +93,7 @@ export class DerivedLists {
       cursor = next;
       const members = new ListMembers();
       for (const text of flat.filter((_, i) => i % 2 === 1)) {
-        const grant = parse(ListedGrant, text);
-        if (grant === undefined) {
-          this.#damaged.push(grants);
-          continue;
-        }
+        const grant = ListedGrant.parse(JSON.parse(text));
         for (const entry of grantIndexOf(grant)) members.add(index, entry);
         if (grant.retiring !== undefined) members.add(retirableAt(key.region, grant.retiring), retirableEntryOf(grant));
       }
@@ -151,10 +111,8 @@ export class DerivedLists {
       const members = new ListMembers();
       for (let i = 0; i < flat.length; i += 2) {
         const [field, text] = [flat[i]!, flat[i + 1]!];
-        const found = iamLinksIn(text);
-        if (found === undefined) this.#damaged.push(`${records} ${field}`);
         members.add(names, field);
-        for (const link of found ?? []) members.add(links, link);
+        for (const link of iamLinksOf(JSON.parse(text))) members.add(links, link);
       }
       await members.write(this.#redis);
     } while (cursor !== '0');
@@ -167,23 +125,8 @@ export class DerivedLists {
   }
 }
 
-function newDueEntryOf(key: z.output<typeof KeyRecord>): string | undefined {
-  const date = dueDateOf(key);
-  return date === undefined ? undefined : dueEntryOf(key, date);
-}
-
-/** An unreadable alias targets no key. */
 function targetOf(text: string): string {
-  return parse(AliasRecord, text)?.targetKeyId ?? '';
-}
-
-/** Undefined for an unreadable record. */
-function iamLinksIn(text: string): readonly string[] | undefined {
-  try {
-    return iamLinksOf(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+  return AliasRecord.parse(JSON.parse(text)).targetKeyId;
 }
 
 /** New members of lists, which are sorted sets without scores. */
@@ -211,12 +154,4 @@ async function addToList(redis: RedisClient, list: string, members: readonly str
   await redis.zadd(list, ...members.flatMap((member) => [0, member]));
   const scores = await redis.zmscore(list, ...members);
   if (scores.includes(null)) throw new CliError(`${list} does not match what was written.`);
-}
-
-function parse<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
-  try {
-    return schema.parse(JSON.parse(text ?? ''));
-  } catch {
-    return undefined;
-  }
 }

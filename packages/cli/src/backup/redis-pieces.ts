@@ -1,43 +1,65 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { CliError } from '../cli-error.ts';
+import {
+  DamagedValueError,
+  pageOfFields,
+  readElements,
+  readString,
+  SHOWN_NAME,
+} from '@keyfleet/shared/redis/stored-values';
+import { storedValueOf } from '@keyfleet/shared/stored/names';
 import { HASH_PIECE, LIST_PIECE, type Piece } from './format.ts';
 
-/** The value of a name, in pieces; none if it is gone by now. A hash of few fields is read in one step. */
-export async function* readPieces(redis: RedisClient, name: string): AsyncGenerator<Piece, undefined> {
-  const type = await redis.type(name);
-  switch (type) {
-    case 'none':
-      return;
-    case 'string': {
-      const value = await redis.getBuffer(name);
-      if (value !== null) yield { name, type, value: base64(value) };
-      return;
-    }
-    case 'hash':
-      yield* hashPieces(redis, name);
-      return;
-    case 'list':
-      yield* listPieces(redis, name);
-      return;
-    default:
-      throw new CliError(`${name} has the Redis type ${type}, which Keyfleet never stores.`);
+/** Called with what is not in a backup, and why. */
+export type LeaveOut = (what: string) => void;
+
+/** Names of ours are short, and lines of a backup begin with the name. */
+const PLAIN_NAME = /^[ !#-[\]-~]{1,250}$/;
+
+/**
+ * The value of a name, in pieces; none if it is gone by now. A hash of few fields is read in one step. What no service
+ * stores there is left out: of another type than its kind's, or too long.
+ */
+export async function* readPieces(redis: RedisClient, name: string, leaveOut: LeaveOut): AsyncGenerator<Piece> {
+  if (!PLAIN_NAME.test(name)) {
+    leaveOut(`${name.slice(0, SHOWN_NAME)} (no name of Keyfleet's)`);
+    return;
+  }
+  try {
+    yield* piecesOf(redis, name, leaveOut);
+  } catch (error) {
+    if (!(error instanceof DamagedValueError)) throw error;
+    leaveOut(error.message);
   }
 }
 
-async function* hashPieces(redis: RedisClient, name: string): AsyncGenerator<Piece> {
-  let [cursor, from] = ['0', 0];
-  do {
-    const [next, flat] = await redis.hscanBuffer(name, cursor, 'COUNT', HASH_PIECE);
-    cursor = next.toString();
-    const fields = flat.flatMap((field, i) => (i % 2 === 0 ? [[field.toString(), base64(flat[i + 1]!)] as const] : []));
+async function* piecesOf(redis: RedisClient, name: string, leaveOut: LeaveOut): AsyncGenerator<Piece> {
+  const type = storedValueOf(name)?.type ?? (await redis.type(name));
+  if (type === 'string') {
+    const value = await readString(redis, name);
+    if (value !== undefined) yield { name, type, value: base64(value) };
+  } else if (type === 'hash') {
+    yield* hashPieces(redis, name, leaveOut);
+  } else if (type === 'list') {
+    yield* listPieces(redis, name);
+  } else if (type !== 'none') {
+    leaveOut(`${name} (of the Redis type ${type}, which no backup has)`);
+  }
+}
+
+async function* hashPieces(redis: RedisClient, name: string, leaveOut: LeaveOut): AsyncGenerator<Piece> {
+  for (let [cursor, from]: [string | undefined, number] = ['0', 0]; cursor !== undefined;) {
+    const page = await pageOfFields(redis, name, { cursor, count: HASH_PIECE });
+    for (const what of page.damaged) leaveOut(what);
+    const fields = page.fields.map(([field, value]) => [field, base64(value)] as const);
     if (fields.length > 0) yield { name, type: 'hash', ...fromOf(from), value: Object.fromEntries(fields) };
     from += fields.length;
-  } while (cursor !== '0');
+    cursor = page.cursor === '0' ? undefined : page.cursor;
+  }
 }
 
 async function* listPieces(redis: RedisClient, name: string): AsyncGenerator<Piece> {
   for (let from = 0; ; from += LIST_PIECE) {
-    const items = await redis.lrangeBuffer(name, from, from + LIST_PIECE - 1);
+    const items = await readElements(redis, name, from, from + LIST_PIECE - 1);
     if (items.length > 0) yield { name, type: 'list', ...fromOf(from), value: items.map(base64) };
     if (items.length < LIST_PIECE) return;
   }

@@ -4,11 +4,12 @@ import { type GrantedKey, keyOfGrants } from '@keyfleet/shared/stored/grants';
 import { isOfKind, type Scope, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
-import { DerivedLists, type Flaws } from './derived.ts';
+import { DerivedLists } from './derived.ts';
 import type { Piece } from './format.ts';
 import { assertEmpty, RestoreMark } from './restore-mark.ts';
-import { readPieces, verifyBackup, type Whole } from './reader.ts';
-import { type Member, readBack, writePiece } from './redis-pieces.ts';
+import { verifyBackup, type Whole } from './reader.ts';
+import { readBack, writePiece } from './redis-pieces.ts';
+import { soundPieces } from './sound.ts';
 
 /** Pieces, and characters in them, that are written or compared at once. */
 const SLICE = 200;
@@ -25,10 +26,14 @@ export interface Restore {
   readonly progress: Progress;
 }
 
-export interface Restored extends Whole, Flaws {}
+export interface Restored extends Whole, Pick<DerivedLists, 'dangling'> {
+  /** What no service wrote there, or what is no record: each with why. */
+  readonly leftOut: readonly string[];
+}
 
 /**
  * Writes a backup into an empty Redis, compares all of it with what is there afterwards, and builds the derived lists.
+ * What somebody put into Redis before the backup is left out, as far as it is not a record (`soundPieces`).
  * If interrupted, it continues where it was when called again with the same backup. It writes nothing of a backup that
  * is not whole.
  */
@@ -36,25 +41,25 @@ export async function restoreBackup(redis: RedisClient, { path, replicas, progre
   const whole = await verifyBackup(path);
   const mark = await RestoreMark.find(redis, whole);
   if (mark.done === undefined) {
-    await assertEmpty(redis, readPieces(path));
+    await assertEmpty(redis, soundPieces(path));
     // Before anything is written, so that an interruption in the first slice can be resumed too.
     await mark.put(0);
   }
   await write(redis, mark, { path, replicas, progress });
   const lists = new DerivedLists(redis);
-  const { scopes, granted, accounts } = await compare(redis, { path, progress }, lists);
+  const { scopes, granted, accounts, leftOut } = await compare(redis, { path, progress }, lists);
   for (const scope of scopes) await lists.addAliases(scope);
   for (const key of granted) await lists.addGrants(key);
   for (const accountId of accounts) await lists.addIamRecords(accountId);
   await replicated(redis, replicas);
   await mark.remove();
-  return { ...whole, ...lists.flaws };
+  return { ...whole, dangling: lists.dangling, leftOut };
 }
 
 async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, progress }: Restore): Promise<void> {
   let done = 0;
   const before = mark.done ?? 0;
-  for await (const slice of readAhead(slicesOf(readPieces(path)))) {
+  for await (const slice of readAhead(slicesOf(soundPieces(path)))) {
     done += slice.length;
     if (done <= before) continue;
     await Promise.all(slice.map((piece) => writePiece(redis, piece)));
@@ -62,6 +67,12 @@ async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, pr
     await mark.put(done);
     progress.tell(() => `${done} values written`);
   }
+}
+
+interface Compared extends Pick<Restored, 'leftOut'> {
+  readonly scopes: Iterable<Scope>;
+  readonly granted: Iterable<GrantedKey>;
+  readonly accounts: Iterable<string>;
 }
 
 /**
@@ -72,13 +83,15 @@ async function compare(
   redis: RedisClient,
   { path, progress }: Pick<Restore, 'path' | 'progress'>,
   lists: DerivedLists,
-): Promise<{ scopes: Iterable<Scope>; granted: Iterable<GrantedKey>; accounts: Iterable<string> }> {
+): Promise<Compared> {
   const scopes = new Map<string, Scope>();
   const granted = new Map<string, GrantedKey>();
   const accounts = new Set<string>();
   const wrong = new Set<string>();
+  const leftOut: string[] = [];
+  const sound = soundPieces(path, (what) => leftOut.push(what));
   let done = 0;
-  for await (const slice of readAhead(slicesOf(readPieces(path)))) {
+  for await (const slice of readAhead(slicesOf(sound))) {
     const there = await Promise.all(slice.map(async (piece) => [piece.name, await readBack(redis, piece)] as const));
     for (const [name, members] of there) {
       for (const { member, isSame } of members) {
@@ -92,20 +105,14 @@ async function compare(
       if (isOfKind(name, 'iam')) accounts.add(storedNameOf(name)!.tag);
     }
     if (wrong.size > MAX_CHANGED) break;
-    await lists.addKeys(
-      there.filter(([name]) => isOfKind(name, 'key')).map(([name, members]) => ({ name, ...fieldsOf(members) })),
-    );
+    const keys = there.filter(([name]) => isOfKind(name, 'key')).flatMap(([, members]) => members);
+    await lists.addKeys(keys.flatMap(({ member, found }) => (member === 'record' && found ? [found.toString()] : [])));
     done += slice.length;
     progress.tell(() => `${done} values compared`);
   }
   const [first] = wrong;
   if (first !== undefined) throw new CliError(`${first} differs from the backup.`);
-  return { scopes: scopes.values(), granted: granted.values(), accounts };
-}
-
-/** The fields of a key's record from which lists are built. */
-function fieldsOf(members: readonly Member[]): { record?: string; due?: string } {
-  return Object.fromEntries(members.map(({ member, found }) => [member, found?.toString()]));
+  return { scopes: scopes.values(), granted: granted.values(), accounts, leftOut };
 }
 
 async function* slicesOf(pieces: AsyncIterable<Piece>): AsyncGenerator<Piece[]> {

@@ -8,7 +8,7 @@ import type { Progress } from '../progress.ts';
 import type { Piece, Position } from './format.ts';
 import { assertSameRun, pagesOfNames } from './names.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
-import { readPieces } from './redis-pieces.ts';
+import { type LeaveOut, readPieces } from './redis-pieces.ts';
 import { BackupWriter } from './writer.ts';
 
 /** After this many pages of names, what was read is flushed to disk. */
@@ -23,18 +23,25 @@ export interface Backup {
   readonly progress: Progress;
 }
 
+export interface Taken extends Whole {
+  /** What no service stores there, with why. */
+  readonly leftOut: readonly string[];
+}
+
 /**
  * Writes everything kept in Redis to a file and reads it back. Until it is whole its name ends in `.unfinished`, so
  * that nobody takes it for a backup. Each value is as it was at one moment; in a large hash, each field is.
  */
-export async function takeBackup(redis: RedisClient, { path, resume, progress }: Backup): Promise<Whole> {
+export async function takeBackup(redis: RedisClient, { path, resume, progress }: Backup): Promise<Taken> {
   if (existsSync(path)) throw new CliError(`cannot write ${path}: the file already exists.`);
   const unfinished = `${path}.unfinished`;
+  const leftOut: string[] = [];
+  const leaveOut = (what: string): unknown => leftOut.push(what);
   const { writer, runIds, position } = await (resume ? goOn(redis, unfinished) : begin(redis, unfinished));
   {
     await using file = writer;
     let pages = 0;
-    for await (const { pieces, next } of readAhead(readPages(redis, position))) {
+    for await (const { pieces, next } of readAhead(readPages(redis, leaveOut, position))) {
       await file.write(pieces);
       if (next !== undefined && ++pages % CHECKPOINT_PAGES === 0) await file.checkpoint(next);
       progress.tell(() => `${file.values} values written`);
@@ -44,7 +51,7 @@ export async function takeBackup(redis: RedisClient, { path, resume, progress }:
   }
   const whole = await verifyBackup(unfinished);
   await rename(unfinished, path);
-  return whole;
+  return { ...whole, leftOut };
 }
 
 interface Begun {
@@ -74,16 +81,23 @@ async function goOn(redis: RedisClient, path: string): Promise<Begun> {
   return { writer: await BackupWriter.goOn(path, unfinished), runIds: head.runIds, position };
 }
 
-async function* readPages(redis: RedisClient, begin?: Position): AsyncGenerator<{ pieces: Piece[]; next?: Position }> {
+async function* readPages(
+  redis: RedisClient,
+  leaveOut: LeaveOut,
+  begin?: Position,
+): AsyncGenerator<{ pieces: Piece[]; next?: Position }> {
   for await (const { names, ...next } of pagesOfNames(redis, begin)) {
-    for (let from = 0; from < names.length; from += AT_ONCE) yield* readAll(redis, names.slice(from, from + AT_ONCE));
+    for (let from = 0; from < names.length; from += AT_ONCE) {
+      const some = names.slice(from, from + AT_ONCE);
+      yield* readAll(some.map((name) => readPieces(redis, name, leaveOut)));
+    }
     yield { pieces: [], ...next };
   }
 }
 
 /** The first piece of each, then the second of those that have one, and so on. */
-async function* readAll(redis: RedisClient, names: readonly string[]): AsyncGenerator<{ pieces: Piece[] }> {
-  let values = names.map((name) => readPieces(redis, name));
+async function* readAll(all: readonly AsyncIterator<Piece>[]): AsyncGenerator<{ pieces: Piece[] }> {
+  let values = all;
   while (values.length > 0) {
     const read = await Promise.all(values.map((value) => value.next()));
     yield { pieces: read.flatMap(({ done, value }) => (done === true ? [] : [value])) };

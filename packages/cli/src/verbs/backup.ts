@@ -2,6 +2,7 @@ import { takeBackup } from '../backup/take.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
+import { leftOutText } from '../backup/sound.ts';
 
 export const backup = verb({
   description: 'Back up Redis to a file while the service runs, then verify the file.',
@@ -13,8 +14,10 @@ export const backup = verb({
   async run(args, terminal) {
     await using redis = await openRedis(args);
     const { out, resume } = args;
-    const { values } = await takeBackup(redis, { path: out, resume, progress: new Progress(terminal) });
-    return { file: out, values };
+    const { values, leftOut } = await takeBackup(redis, { path: out, resume, progress: new Progress(terminal) });
+    return { file: out, values, leftOut };
   },
-  text: ({ file, values }) => `${values} values are in ${file}. It was read back and is whole.`,
+  text: ({ file, values, leftOut }) =>
+    [`${values} values are in ${file}. It was read back and is whole.`, ...leftOutText(leftOut)].join('\n'),
+  isWell: ({ leftOut }) => leftOut.length === 0,
 });

@@ -5,6 +5,7 @@ import { restoreBackup } from '../backup/restore.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
+import { leftOutText } from '../backup/sound.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const restore = verb({
@@ -16,20 +17,20 @@ export const restore = verb({
   async run(args, terminal) {
     await using redis = await openRedis(args);
     const replicas = await replicasOf(redis, terminal);
-    const { values, damaged, dangling } = await restoreBackup(redis, {
+    const { values, leftOut, dangling } = await restoreBackup(redis, {
       path: args.from,
       replicas,
       progress: new Progress(terminal),
     });
-    return { values, damaged, dangling };
+    return { values, leftOut, dangling };
   },
-  text: ({ values, damaged, dangling }) =>
+  text: ({ values, leftOut, dangling }) =>
     [
       `${values} values were restored and compared.`,
       ...(dangling.length > 0 ? [`${dangling.length} aliases were left out: their keys had been deleted.`] : []),
-      ...(damaged.length > 0 ? [`${damaged.length} key records are damaged, in the backup too: ${some(damaged)}`] : []),
+      ...leftOutText(leftOut),
     ].join('\n'),
-  isWell: ({ damaged }) => damaged.length === 0,
+  isWell: ({ leftOut }) => leftOut.length === 0,
 });
 
 /** Warns the operator if this Redis may lose it again; services that require more will refuse it. */
@@ -41,8 +42,4 @@ async function replicasOf(redis: RedisClient, terminal: Terminal): Promise<numbe
     terminal.note(error.message);
     return 0;
   }
-}
-
-function some(names: readonly string[]): string {
-  return names.length > 3 ? `${names.slice(0, 3).join(', ')} and others` : names.join(', ');
 }

@@ -62,7 +62,8 @@ export class DamagedValueError extends Error {
 
 /** The greatest length of what this release does not know: a newer one may have put it there. */
 const UNKNOWN_BYTES = 1024 * 1024;
-const SHOWN_NAME = 300;
+/** How much of a name that somebody made is shown. */
+export const SHOWN_NAME = 300;
 
 // Whatever somebody put in a value's place, these read no other type than its kind's, and nothing that is longer than
 // it may be. They throw DamagedValueError for that.

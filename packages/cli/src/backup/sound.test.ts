@@ -1,0 +1,122 @@
+import { grantsAt } from '@keyfleet/shared/stored/grants';
+import { type StoredKind, storedValues } from '@keyfleet/shared/stored/names';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import type { Piece } from './format.ts';
+import { soundPieces } from './sound.ts';
+import { BackupWriter } from './writer.ts';
+
+const key = { region: 'r', keyId: 'k' };
+const record = { revision: 7, accountId: '1', createdAt: 5, state: 'PendingDeletion', deletionDate: 9, ...key };
+const text = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64');
+const keyRecord = text({ ...record, backingKeys: [] });
+const grant = { grantId: 'g', ...key, grantee: 'p', issuingAccount: '1', operations: ['Decrypt'], constraints: {} };
+const user = { kind: 'user', name: 'Alice', groups: ['staff'] };
+const hash = (name: string, value: Record<string, string>): Piece => ({ name, type: 'hash', value });
+
+let path: string;
+beforeEach(() => {
+  const dir = mkdtempSync(join(tmpdir(), 'keyfleet-backup-'));
+  path = join(dir, 'backup');
+  return () => rmSync(dir, { recursive: true });
+});
+
+async function soundOf(...pieces: Piece[]): Promise<{ sound: Piece[]; leftOut: string[] }> {
+  rmSync(path, { force: true });
+  {
+    await using writer = await BackupWriter.begin(path, { keyfleet: 'backup', version: 2, begunAt: '2026-11-26T00:00:00Z', runIds: [] }); // prettier-ignore
+    await writer.write(pieces);
+    await writer.finish();
+  }
+  const leftOut: string[] = [];
+  const sound = await Array.fromAsync(soundPieces(path, (what) => leftOut.push(what)));
+  return { sound: sound.map((piece) => ({ ...piece, from: undefined })), leftOut };
+}
+
+/** What stood there, decoded. */
+const fieldsOf = (piece: Piece | undefined) =>
+  Object.fromEntries(
+    Object.entries(piece!.value).map(([field, value]) => [field, Buffer.from(value, 'base64').toString()]),
+  );
+
+test('what stands beside the record of a key is made again from it', async () => {
+  const name = 'kf:key:{r/k}';
+  const lastUsage = text({ usedAt: 3 });
+  const planted = { revision: '0', due: 'x', usedAt: '9000000000000000' };
+  const beside = Object.fromEntries(Object.entries(planted).map(([field, value]) => [field, btoa(value)]));
+  const { sound, leftOut } = await soundOf(hash(name, { record: keyRecord, lastUsage, ...beside, junk: btoa('x') }));
+  expect(fieldsOf(sound[0])).toEqual({
+    record: atob(keyRecord),
+    lastUsage: '{"usedAt":3}',
+    revision: '7',
+    due: '000000000009/r/1/k',
+    usedAt: '3',
+  });
+  expect(leftOut).toEqual([`${name} junk (not a record of this place)`]);
+});
+
+test('what is a record of its place stays, byte for byte', async () => {
+  const pieces: Piece[] = [
+    hash('kf:aliases:{1/r}', { 'alias/a': text({ targetKeyId: 'k' }) }),
+    hash('kf:iam:{1}', { 'user/alice': text(user) }),
+    hash(grantsAt(key)[0], { g: text(grant) }),
+    hash('kf:fleet-keys:{session-keys}', { ['ab'.repeat(16)]: 'AP8=' }),
+    hash('kf:domain:{d}:store', { id: btoa('x'), mark: btoa('3') }),
+    { name: 'kf:secret:{record-key-1}', type: 'string', value: 'AP8=' },
+    { name: 'kf:record-keys', type: 'string', value: btoa('12') },
+    { name: 'kf:access-key:{A}', type: 'string', value: text({}) },
+    { name: 'kf:first-access-key:{1}', type: 'string', value: btoa('A') },
+    { name: 'kf:domain:{d}:tokens', type: 'list', value: ['AQ==', 'Ag=='] },
+  ];
+  expect(await soundOf(...pieces)).toEqual({ sound: pieces, leftOut: [] });
+});
+
+test('what is no record of its place is left out and named', async () => {
+  const wrong: [Piece, string][] = [
+    [hash('kf:key:{r/other}', { record: keyRecord }), 'kf:key:{r/other} record'],
+    [hash('kf:key:{r/k}', { record: text({}) }), 'kf:key:{r/k} record'],
+    [hash('kf:aliases:{1/r}', { 'alias/a': btoa('x') }), 'kf:aliases:{1/r} alias/a'],
+    [hash('kf:iam:{1}', { 'user/bob': text(user) }), 'kf:iam:{1} user/bob'],
+    [hash('kf:iam:{1}', { x: btoa('x') }), 'kf:iam:{1} x'],
+    [hash(grantsAt(key)[0], { other: text(grant) }), 'kf:grants:{r/k} other'],
+    [hash('kf:grants:{r/other}', { g: text(grant) }), 'kf:grants:{r/other} g'],
+    [hash('kf:fleet-keys:{session-keys}', { x: 'AP8=' }), 'kf:fleet-keys:{session-keys} x'],
+    [hash('kf:domain:{d}:store', { x: 'AP8=' }), 'kf:domain:{d}:store x'],
+    [{ name: 'kf:record-keys', type: 'string', value: btoa('x') }, 'kf:record-keys'],
+    [{ name: 'kf:access-key:{A}', type: 'string', value: btoa('x') }, 'kf:access-key:{A}'],
+    [{ name: 'kf:new-kind:{A}', type: 'string', value: btoa('x') }, 'kf:new-kind:{A} (unknown to this release)'],
+  ];
+  for (const [piece, named] of wrong) {
+    const { sound, leftOut } = await soundOf(piece);
+    expect({ piece, sound, leftOut: leftOut.map((what) => what.startsWith(named)) }).toEqual({ piece, sound: [], leftOut: [true] }); // prettier-ignore
+  }
+});
+
+/** Values that are derived are in no backup. */
+const kinds = (Object.keys(storedValues) as StoredKind[]).filter((kind) => storedValues[kind].role !== 'derived');
+
+test.each(kinds)('a value of another type or too long is no %s', async (kind) => {
+  const { type, role, maxBytes } = storedValues[kind];
+  const name = storedValues[kind].name.replaceAll(/<[^>]+>/g, 'x');
+  const other: Piece = type === 'string' ? hash(name, { record: 'AQ==' }) : { name, type: 'string', value: 'AQ==' };
+  const long = Buffer.alloc(maxBytes + 1).toString('base64');
+  const longer: Piece[] = [
+    ...(type === 'string' ? [{ name, type: 'string', value: long } as const] : []),
+    ...(type === 'hash' ? [hash(name, { record: long })] : []),
+    ...(type === 'list' ? [{ name, type: 'list' as const, value: [long, 'AQ=='] }] : []),
+  ];
+  const { sound, leftOut } = await soundOf(other, ...longer);
+  expect(sound).toEqual([]);
+  expect(leftOut.length).toBe(role === 'kept' ? 2 : 0);
+});
+
+test('of domain tokens the rest goes with one that is too long: another would come into its place', async () => {
+  const name = 'kf:domain:{d}:tokens';
+  const long = Buffer.alloc(storedValues.tokens.maxBytes + 1).toString('base64');
+  const first = { name, type: 'list' as const, value: ['AQ==', long, 'Ag=='] };
+  const { sound, leftOut } = await soundOf(first, { name, type: 'list', from: 3, value: ['Aw=='] });
+  expect(sound).toEqual([{ ...first, value: ['AQ=='] }]);
+  expect(leftOut).toEqual([`${name} (from element 1 on: it is too long)`]);
+});

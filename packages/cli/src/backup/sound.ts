@@ -1,0 +1,204 @@
+import { dueDateOf, dueEntryOf } from '@keyfleet/shared/stored/due-entries';
+import { keyOfGrants, ListedGrant } from '@keyfleet/shared/stored/grants';
+import { iamFieldOf, type IamKind, iamLinksOf } from '@keyfleet/shared/stored/iam';
+import { keyAt, type StoredKind, storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
+import { z } from 'zod';
+import type { Piece } from './format.ts';
+import { readPieces } from './reader.ts';
+
+/** The members that lists are derived from; only frontends know the rest of a record. */
+export const KeyRecord = z.object({
+  revision: z.int().min(1),
+  keyId: z.string(),
+  accountId: z.string(),
+  region: z.string(),
+  createdAt: z.int(),
+  state: z.string(),
+  deletionDate: z.int().optional(),
+  automaticRotation: z.object({ nextDate: z.int() }).optional(),
+  backingKeys: z.array(z.object({ validTo: z.int().optional() })),
+  imported: z.object({ validTo: z.int().optional() }).optional(),
+  related: z.object({ primary: z.string(), spreading: z.boolean().optional() }).optional(),
+  customKeyStoreId: z.string().optional(),
+  xksKeyId: z.string().optional(),
+});
+export const AliasRecord = z.object({ targetKeyId: z.string() });
+const Usage = z.object({ usedAt: z.int() });
+const SomeRecord = z.record(z.string(), z.unknown());
+
+const STORE_FIELDS = new Set(['id', 'follows', 'mark', 'acceptedAt', 'acceptedBy', 'signature', 'check']);
+
+/** Undefined for anything else. */
+export function parseRecord<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
+  try {
+    return schema.parse(JSON.parse(text ?? ''));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Its entry among the keys that are due. */
+export function dueEntryIn(key: z.output<typeof KeyRecord>): string | undefined {
+  const date = dueDateOf(key);
+  return date === undefined ? undefined : dueEntryOf(key, date);
+}
+
+/**
+ * The pieces of a backup that are restored, without anything that has no place there, whoever put it into Redis before
+ * the backup: what is unknown, of another type or too long, and what is no record of its place. What stands beside a
+ * record without a MAC is made again from it. `leftOut` is told of the others.
+ */
+export async function* soundPieces(path: string, leftOut: (what: string) => void = () => {}): AsyncGenerator<Piece> {
+  const cutOff = new Set<string>();
+  for await (const piece of readPieces(path)) {
+    const kind = storedNameOf(piece.name)?.kind;
+    // Short-lived, and in backups of earlier releases only.
+    if (kind !== undefined && storedValues[kind].role !== 'kept') continue;
+    const problem = problemOf(piece, kind);
+    if (problem !== undefined) leftOut(`${piece.name} (${problem})`);
+    else if (piece.type === 'string') yield piece;
+    else if (piece.type === 'list') yield* soundElements(piece, cutOff, leftOut);
+    else yield* soundFields(piece, kind!, leftOut);
+  }
+}
+
+function problemOf(piece: Piece, kind: StoredKind | undefined): string | undefined {
+  if (kind === undefined) return 'unknown to this release';
+  const { type, maxBytes } = storedValues[kind];
+  if (piece.type !== type) return `a ${piece.type}, and not a ${type}`;
+  if (piece.type !== 'string') return undefined;
+  const bytes = bytesOf(piece.value);
+  if (bytes.length > maxBytes) return tooLong(bytes);
+  return isString(kind, bytes.toString()) ? undefined : NOT_ITS_RECORD;
+}
+
+const NOT_ITS_RECORD = 'not a record of this place';
+
+function isString(kind: StoredKind, text: string): boolean {
+  if (kind === 'recordKeys') return /^[1-9]\d{0,8}$/.test(text);
+  const isRecord = kind === 'accessKey' || kind === 'accessKeyUse' || kind === 'keyStores';
+  return !isRecord || parseRecord(SomeRecord, text) !== undefined;
+}
+
+/** Of a list the rest goes with an element: another would come into its place. */
+function* soundElements(
+  piece: Extract<Piece, { type: 'list' }>,
+  cutOff: Set<string>,
+  leftOut: (what: string) => void,
+): Generator<Piece> {
+  const { name, value, from = 0 } = piece;
+  if (cutOff.has(name)) return;
+  const { maxBytes } = storedValues.tokens;
+  const end = value.findIndex((element) => bytesOf(element).length > maxBytes);
+  if (end >= 0) {
+    cutOff.add(name);
+    leftOut(`${name} (from element ${from + end} on: it is too long)`);
+  }
+  const sound = end < 0 ? value : value.slice(0, end);
+  if (sound.length > 0) yield { ...piece, value: sound };
+}
+
+function* soundFields(
+  piece: Extract<Piece, { type: 'hash' }>,
+  kind: StoredKind,
+  leftOut: (what: string) => void,
+): Generator<Piece> {
+  const { name } = piece;
+  const { maxBytes } = storedValues[kind];
+  const sound = new Map<string, Buffer | string>();
+  for (const [field, text] of Object.entries(piece.value)) {
+    const bytes = bytesOf(text);
+    const isLong = bytes.length > maxBytes || Buffer.byteLength(field) > maxBytes;
+    const made = isLong ? undefined : madeOf(kind, { name, field, bytes });
+    if (made === undefined) leftOut(`${name} ${field.slice(0, 300)} (${isLong ? tooLong(bytes) : NOT_ITS_RECORD})`);
+    for (const [one, value] of Object.entries(made ?? {})) sound.set(one, value);
+  }
+  if (sound.size === 0) return;
+  const value = Object.fromEntries([...sound].map(([field, bytes]) => [field, Buffer.from(bytes).toString('base64')]));
+  yield { ...piece, value };
+}
+
+interface StoredField {
+  readonly name: string;
+  readonly field: string;
+  readonly bytes: Buffer;
+}
+
+/** The field, with what is made from it; undefined for one that has no place there. */
+function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<string, Buffer | string> | undefined {
+  const text = bytes.toString();
+  const itself = { [field]: bytes };
+  switch (kind) {
+    case 'key':
+      return madeOfKey(name, field, text);
+    case 'aliases':
+      return parseRecord(AliasRecord, text) && itself;
+    case 'iam':
+      return isIamRecord(field, text) ? itself : undefined;
+    case 'grants':
+      return isGrant(name, field, text) ? itself : undefined;
+    case 'fleetKeys':
+      return /^[0-9a-f]{32}$/.test(field) ? itself : undefined;
+    case 'store':
+      return STORE_FIELDS.has(field) ? itself : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Of what stands beside a record without a MAC, a number or a date of somebody's choice would outlive him. */
+function madeOfKey(name: string, field: string, text: string): Record<string, Buffer | string> | undefined {
+  switch (field) {
+    case 'record': {
+      const key = parseRecord(KeyRecord, text);
+      if (key === undefined || keyAt(key.region, key.keyId) !== name) return undefined;
+      return { record: text, revision: String(key.revision), due: dueEntryIn(key) ?? '' };
+    }
+    case 'lastUsage': {
+      const usage = parseRecord(Usage, text);
+      return usage && { lastUsage: text, usedAt: String(usage.usedAt) };
+    }
+    default:
+      return ['revision', 'due', 'usedAt'].includes(field) ? {} : undefined;
+  }
+}
+
+function isIamRecord(field: string, text: string): boolean {
+  const record = parseRecord(z.object({ kind: z.string(), name: z.string() }), text);
+  return record !== undefined && iamFieldOf(record.kind as IamKind, record.name) === field && hasIamLinks(text);
+}
+
+function hasIamLinks(text: string): boolean {
+  try {
+    return iamLinksOf(JSON.parse(text)) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function isGrant(name: string, field: string, text: string): boolean {
+  const grant = parseRecord(ListedGrant, text);
+  const key = keyOfGrants(name);
+  return grant?.grantId === field && grant.keyId === key?.keyId && grant.region === key.region;
+}
+
+function tooLong({ length }: Buffer): string {
+  return `${length} bytes, too long`;
+}
+
+function bytesOf(base64: string): Buffer {
+  return Buffer.from(base64, 'base64');
+}
+
+const MOST_NAMED = 20;
+
+/** Lines for people; none if nothing was. */
+export function leftOutText(leftOut: readonly string[]): string[] {
+  if (leftOut.length === 0) return [];
+  const more = leftOut.length > MOST_NAMED ? [`${leftOut.length - MOST_NAMED} more`] : [];
+  return [
+    `${leftOut.length} were left out, because no service wrote them so:`,
+    ...leftOut.slice(0, MOST_NAMED),
+    ...more,
+  ];
+}
