@@ -5,7 +5,7 @@ import type { WorkerView } from './worker-survey.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
 import { HeldTokenError } from '@keyfleet/shared/domain/token-check';
 import type { Decided } from './proposals.ts';
-import { assertOthersOpen } from './witness.ts';
+import { assertOthersOpen, inTwoChanges, newestMembers } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 export interface ExecuteDeps {
@@ -45,6 +45,8 @@ class OtherChangeError extends TokenLogError {}
  */
 export async function executeProposal(change: DomainChange, proposal: Proposal, deps: ExecuteDeps): Promise<void> {
   const { views, tokens, events } = deps;
+  // Whoever made the token would be bound to it.
+  if (uncompared(change, deps) !== undefined) return;
   // What a worker says of itself is not signed: one that lies must not be asked in place of the member that it names.
   const asked = views.filter((view) => mayPrepare(view, change, tokens));
   const refusals = new Map<Error, string>();
@@ -90,8 +92,23 @@ export function waitsFor(
 ): string | undefined {
   const { preparer } = change;
   if (change.name === 'LeaveDomain') return undefined;
+  const problem = uncompared(change, { views, tokens });
+  if (problem !== undefined) return problem;
   if (views.length === 0 || views.some((view) => mayPrepare(view, change, tokens))) return undefined;
   return `${preparer}, which must make the domain token, is not reachable with the newest one: start it, or, if it is an offline member, run keyfleet recover. ${ANOTHER}`;
+}
+
+/** Why nobody could compare the domain keys of the token that a change of members makes; undefined if somebody can. */
+function uncompared(
+  change: DomainChange,
+  { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
+): string | undefined {
+  const before = tokens.head?.state;
+  if (change.name !== 'ModifyMembers' || change.body.admit.length === 0 || before === undefined) return undefined;
+  const { remove } = change.body;
+  const comparing = newestMembers(views, before).filter(({ memberId }) => memberId !== change.preparer);
+  const leaving = comparing.filter(({ memberId }) => remove.includes(memberId));
+  return leaving.length > 0 && leaving.length === comparing.length ? inTwoChanges(leaving) : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type DomainChange, newProposal, parseDomainChange, signProposal } from '@keyfleet/shared/domain/proposal';
-import { rotation, testRules } from '@keyfleet/test-support/domain';
+import { memberOf, rotation, testRules } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -36,6 +36,36 @@ describe('the member that a proposal names', () => {
       standing: 'done',
       generation: 2,
     });
+  });
+
+  test('is not asked for a change that nobody could compare: it would be bound to that token', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const change = (admit: readonly LocalWorker[], remove: readonly string[]) =>
+      command(replica, {
+        name: 'ModifyMembers',
+        body: { admit: admit.map(({ hsm }) => memberOf(hsm)), remove: [...remove] },
+      });
+    const inOne = change([world.workers[2]!], ['hsm-2']);
+    await proposals.propose(signed(inOne, [alice, bob]));
+    await round.run();
+    expect(tokens.generation).toBe(1);
+    expect(waitsFor(inOne as DomainChange, { views: round.views, tokens })).toContain(
+      'admit the new members first, and remove hsm-2 by another change',
+    );
+    await proposals.propose(signed(change([], ['hsm-2']), [alice, bob]));
+    await round.run();
+    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1']);
+  });
+
+  test('makes one change of it where those who leave are lost', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: ['hsm-2'] };
+    world.workers[1]!.down = true;
+    await proposals.propose(signed(command(replica, { name: 'ModifyMembers', body }), [alice, bob]));
+    await round.run();
+    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-3']);
   });
 
   test('that refuses is asked again a minute later; until then the proposal has failed, with advice', async () => {

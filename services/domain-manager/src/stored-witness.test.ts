@@ -1,7 +1,7 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { proposalId } from '@keyfleet/shared/domain/proposal';
 import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
-import { signCheck } from '@keyfleet/shared/domain/token-check';
+import { signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import {
   type Change,
@@ -205,6 +205,27 @@ describe('a token that somebody put into the store', () => {
     grown.clock.advance(5_000);
     await expect(tokens.refresh()).rejects.toThrow('a domain token 3 that hsm-1 made');
     expect(tokens.generation).toBe(2);
+  });
+
+  test('that others have built on is believed, whatever an older token a member in reach confirms', async () => {
+    const grown = new TestDomain({ members: 3 });
+    const [token] = [grown.rotate(), grown.step(rotation, grown.people, grown.hsms[1]), grown.rotate()];
+    const [, , third] = grown.hsms as [Hsm, Hsm, Hsm];
+    const liar = workerOf(third, { describe: async () => ({ ...third.describe(), generation: 1 }) });
+    const { store, start } = await finding(token!, [liar], { of: grown });
+    for (const [i, later] of grown.tokens.slice(2).entries()) await store.appendToken(3 + i, later);
+    const tokens = start();
+    await tokens.refresh();
+    expect(tokens.generation).toBe(3);
+  });
+
+  test('is not denied by its maker alone, which may say that it holds any other', async () => {
+    const forking = new TestDomain({ members: 3 });
+    const [first] = forking.hsms as [Hsm];
+    const token = forking.prepare(rotation, forking.people, first);
+    const held = { domain: 'test', memberId: 'hsm-1', generation: 2, tokenHash: Buffer.alloc(32, 7) };
+    const check = async () => signHeld(held, (message) => forking.identities.get('hsm-1')!.sign(message));
+    expect(await found(token, [workerOf(first, { check })], { of: forking })).toBe('believed');
   });
 
   test('is denied if two members sign that they hold another, its maker one of them, whoever confirms it', async () => {

@@ -53,11 +53,12 @@ export async function confirmStored(
     return { upTo: tokens.length, isConfirmed: true };
   const believed = Math.max(known, (isForked ? undefined : best?.generation) ?? 0);
   const denials = counted.filter(
-    (one) => one.denial !== undefined && one.generation > believed && !isBuiltOn(one, tokens),
+    (one) => !one.isMaker && one.denial !== undefined && one.generation > believed && !isBuiltOn(one, tokens),
   );
   for (const { worker, signerId, denial } of denials) events.tokenNotConfirmed(worker, signerId, denial);
-  // Who confirms one before the newest can say more once it has the next.
-  if (denials.length === 0 && best !== undefined) return { upTo: believed, isConfirmed: true };
+  // Who confirms one before the newest can say more once it has the next. What nobody can deny is not in doubt.
+  if (denials.length === 0 && best !== undefined)
+    return { upTo: Math.max(believed, lastBuiltOn(tokens)), isConfirmed: true };
   if (denials.length === 0) return { upTo: tokens.length, isConfirmed: false };
   const lowest = denials.toSorted((one, other) => one.generation - other.generation)[0]!;
   const said = denials
@@ -76,6 +77,8 @@ interface Opinion {
   readonly generation: number;
   readonly signerId: string;
   readonly isVeteran: boolean;
+  /** It may hold another than the one that it made, but is no witness against that. */
+  readonly isMaker: boolean;
   readonly check?: Buffer;
   readonly denial?: Error;
 }
@@ -103,11 +106,10 @@ async function opinionOf({ worker, description }: WorkerView, tokens: readonly B
   const generation = Math.min(description.generation + 1, tokens.length);
   const { signerId, state, token, others, veterans } = witnessesOf(tokens, generation);
   const { memberId } = description;
-  // It witnesses no token of its own, but may hold another.
   const isMaker = memberId === signerId && isMember(state, description);
   const isVeteran = isMaker || isMember({ members: veterans }, description);
   if (!isVeteran && !isMember({ members: others }, description)) return undefined;
-  const about = { worker, memberId, generation, signerId, isVeteran };
+  const about = { worker, memberId, generation, signerId, isVeteran, isMaker };
   try {
     const check = Buffer.from(await worker.check(tokens[generation - 1]!));
     verifyCheck(check, [description], token);
@@ -139,6 +141,12 @@ async function doesMakerHold(
 /** Whether another than its maker has made a later token: whoever makes one holds those before it. */
 function isBuiltOn({ generation, signerId }: Opinion, tokens: readonly Buffer[]): boolean {
   return tokens.slice(generation).some((later) => parseToken(later).signerId !== signerId);
+}
+
+/** The generation of the last token that another than its maker has built on. */
+function lastBuiltOn(tokens: readonly Buffer[]): number {
+  const makers = tokens.map((token) => parseToken(token).signerId);
+  return makers.findLastIndex((maker) => maker !== makers.at(-1)) + 1;
 }
 
 function isCheckedBy(members: readonly Member[], check: Buffer | undefined, token: CheckedToken): boolean {

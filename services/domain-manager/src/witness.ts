@@ -50,7 +50,7 @@ export async function assertOthersOpen(
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const comparing = members === veterans && asked.length + late.length > 0;
   if (before !== undefined && others.length > veterans.length && !comparing)
-    assertNobodyLeaves(views.filter((view) => leaves(view, before, parsed)));
+    assertNobodyLeaves(newestMembers(views, before), parsed);
   const holders = before === undefined ? [] : veterans.filter(stays);
   const refusals: string[] = [];
   const leaving: string[] = [];
@@ -98,22 +98,27 @@ export async function assertOthersOpen(
   return undefined;
 }
 
-/** Who has the newest keys and is to leave; not the token's maker. */
-function leaves({ description }: WorkerView, before: DomainState, { signerId, state }: DomainToken): boolean {
-  if (description === undefined || description.memberId === signerId) return false;
-  return isMember(before, description) && !isMember(state, description) && description.generation >= before.generation;
+/** The members in reach that say that they have the newest keys. */
+export function newestMembers(views: readonly WorkerView[], state: DomainState): HsmDescription[] {
+  return views
+    .map(({ description }) => description)
+    .filter((one) => one !== undefined)
+    .filter((one) => isMember(state, one) && one.generation >= state.generation);
+}
+
+/** What operators are to do who would admit members and remove all that could compare the keys. */
+export function inTwoChanges(leaving: readonly HsmDescription[]): string {
+  const names = leaving.map(({ memberId }) => memberId).join(', ');
+  return `nobody in reach who stays could compare the domain keys of the token: admit the new members first, and remove ${names} by another change. If you do not trust ${names}, remove first, or stop it`;
 }
 
 /**
  * Nothing in a token is sealed for those who leave, so they cannot compare their keys with it; whom it admits has none
  * to compare. Its maker could replace all keys, where those who leave would see to it in two changes.
  */
-function assertNobodyLeaves(leaving: readonly WorkerView[]): void {
-  if (leaving.length === 0) return;
-  const names = leaving.map(({ description }) => description!.memberId).join(', ');
-  throw new TokenLogError(
-    `nobody in reach who stays could compare the domain keys of the token: admit the new members first, and remove ${names} by another change. If you do not trust ${names}, remove first, or stop it`,
-  );
+function assertNobodyLeaves(newest: readonly HsmDescription[], { signerId, state }: DomainToken): void {
+  const leaving = newest.filter((one) => one.memberId !== signerId && !isMember(state, one));
+  if (leaving.length > 0) throw new TokenLogError(inTwoChanges(leaving));
 }
 
 /** Who may witness the token, and those of them that were members before. */
