@@ -184,7 +184,7 @@ async function openFrontend(world: World, index: number, dataDir: string) {
       return (await world.read(place)) ?? Buffer.from(token);
     },
     findOldestRecordKey: async () => world.oldest,
-    async noteFirstRecordKey() {},
+    async noteOldestRecordKey() {},
   };
   const floor = await openRecordKeyFloor({ dataDir, domain: 'test', storeId: () => 'store' });
   const { clock } = world.domain;

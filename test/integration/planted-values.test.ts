@@ -5,6 +5,7 @@ import { pagesOfRecords } from '@keyfleet/cli/records';
 import { countTokens } from '@keyfleet/cli/sealed-census';
 import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
+import { newAccessKey } from '@keyfleet/frontend/store/store.contract';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
@@ -188,6 +189,68 @@ test('a restore leaves nothing of what somebody put beside the records, and make
   expect((await client.hkeys(name)).toSorted()).toEqual(['due', 'record', 'revision']);
   await store.updateKey({ ...deleted, state: 'Enabled', deletionDate: undefined });
   expect(await entries()).toEqual([]);
+});
+
+test.each(['x', 'nan', '-1', '9999999999', '1e99', 'inf'])(
+  '%j is no fence: what is written under a record key is written',
+  async (fence) => {
+    const store = openStore({ client, writes: redis.writes, clock: systemClock });
+    await client.set('kf:record-fence:{0}', fence);
+    await store.insertKey(key);
+    const secrets = new RedisFleetSecrets(redis.calls);
+    await secrets.fenceRecordKeys(2);
+    expect(await client.get('kf:record-fence:{0}')).toBe('2');
+    await expect(store.insertKey(newKey())).rejects.toThrow('FENCED');
+  },
+);
+
+test.each(['x', '0', '-3', '9999999999', '1e9'])(
+  '%j notes no record key, and the older ones are dropped all the same',
+  async (noted) => {
+    const secrets = new RedisFleetSecrets(redis.calls);
+    for (const number of [1, 2]) await secrets.insertSecret(`record-key-${number}`, Buffer.from('a token'));
+    await client.set('kf:record-keys', noted);
+    expect(await secrets.findOldestRecordKey()).toBeUndefined();
+    await secrets.dropOlderRecordKeys({ oldest: 1, newest: 2 });
+    expect(await secrets.findOldestRecordKey()).toBe(2);
+    expect(await client.keys('kf:secret:*')).toEqual(['kf:secret:{record-key-2}']);
+    await secrets.noteOldestRecordKey(1);
+    expect(await secrets.findOldestRecordKey()).toBe(2);
+  },
+);
+
+describe.each(['x', '9000000000000000', 'nan'])('a date that no frontend wrote, %j,', (date) => {
+  test('ends no last use, neither of its key nor of another', async () => {
+    const store = openStore({ client, writes: redis.writes, clock: systemClock });
+    const [other, strange] = [newKey(), newKey()];
+    for (const one of [key, other]) await store.insertKey(one);
+    await client.hset(keyAt(key.region, key.keyId), 'usedAt', date);
+    await client.set(keyAt(strange.region, strange.keyId), 'x');
+    const usage = { operation: 'Encrypt', usedAt: Date.now(), requestId: 'r', eventId: 'e' } as const;
+    await store.keepLastUsages([strange, key, other].map(({ region, keyId }) => ({ region, keyId, usage })));
+    for (const { region, keyId } of [key, other]) expect(await store.findLastUsage(region, keyId)).toEqual(usage);
+  });
+
+  test('ends no last use of an access key', async () => {
+    const store = openStore({ client, writes: redis.writes, clock: systemClock });
+    await store.insertAccessKey(newAccessKey('AKIA1', '1'));
+    const use = { usedAt: Date.now(), service: 'kms', region: 'us-east-1' };
+    for (const kept of [`{"usedAt":${date}}`, `{"usedAt":"${date}"}`, '[]', '{"usedAt":{}}']) {
+      await client.set('kf:access-key-use:{AKIA1}', kept);
+      await store.keepAccessKeyUse('AKIA1', use);
+      expect(await store.findAccessKeyUse('AKIA1')).toEqual(use);
+    }
+  });
+
+  test('keeps nobody from recording what was done to a key', async () => {
+    const store = openStore({ client, writes: redis.writes, clock: systemClock });
+    await store.insertKey(key);
+    await store.deleteKey(key, { id: 'event', text: '{"a":1}' });
+    await client.hset(`kf:deletion:{${key.region}/${key.keyId}}`, 'claimedUntil', date);
+    const now = Date.now();
+    expect(await store.claimEvents(key, { now, until: now + 60_000 })).toEqual([{ id: 'event', text: '{"a":1}' }]);
+    await expect(store.claimEvents(key, { now, until: now + 60_000 })).rejects.toThrow('is being recorded');
+  });
 });
 
 test('entries of a list that are too long hide none of the others, and are not sent', async () => {

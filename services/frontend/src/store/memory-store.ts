@@ -247,8 +247,8 @@ export class MemoryStore
     return this.oldestRecordKey;
   }
 
-  async noteFirstRecordKey(): Promise<void> {
-    this.oldestRecordKey ??= 1;
+  async noteOldestRecordKey(number: number): Promise<void> {
+    this.oldestRecordKey = Math.max(this.oldestRecordKey ?? 0, number);
   }
 
   async findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined> {

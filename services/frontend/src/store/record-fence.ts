@@ -11,8 +11,12 @@ export type ScriptPart = string | number | Buffer;
  * now. A fence that is no number is none.
  */
 export const FENCE = `
+local function numberAt(name)
+  local text = redis.pcall('GETRANGE', name, 0, 9)
+  return tonumber(type(text) == 'string' and #text < 10 and string.match(text, '^[1-9]%d*$') or 0)
+end
 local under = table.remove(ARGV)
-if under ~= '' and (tonumber(redis.pcall('GET', KEYS[#KEYS])) or 0) > tonumber(under) then
+if under ~= '' and numberAt(KEYS[#KEYS]) > tonumber(under) then
   return redis.error_reply('FENCED record key ' .. under .. ' is being dropped')
 end
 `;

@@ -85,7 +85,7 @@ test('a frontend that was away during two rotations continues with a record key 
     findSecret: async (name: string) => (isDropped(name) ? undefined : secrets.findSecret(name)),
     insertSecret: async (name: string, token: Uint8Array) => secrets.insertSecret(name, token),
     findOldestRecordKey: async () => secrets.findOldestRecordKey(),
-    noteFirstRecordKey: async () => secrets.noteFirstRecordKey(),
+    noteOldestRecordKey: async (number: number) => secrets.noteOldestRecordKey(number),
   };
   const clock = { now: () => time.ms };
   const away = new FleetRecordKeys({ secrets: dropping, hsm, domain, clock, monotonicClock: clock });

@@ -21,6 +21,8 @@ import {
 const COMMAND_TIMEOUT_MS = 5_000;
 /** Nobody replaces the record key more often between two looks; whoever left may have put thousands there. */
 const AT_ONCE = 16;
+/** One a month for eight years. */
+const MOST_MADE = 100;
 
 export interface RecordKeyFollowerDeps {
   readonly secrets: RecordKeyStore;
@@ -37,6 +39,8 @@ export interface Seen extends RecordKeyRange {
    * known to be of the first releases, which did not say.
    */
   readonly madeIn: number | undefined;
+  /** Whether the store says that the oldest is the oldest. */
+  readonly isNoted?: boolean;
   /**
    * Why what stands under the next number, or under this one at a start, cannot be used. It may be the record key that
    * all others write under by now, so nothing may be written until it is solved; what is under the others can be read.
@@ -72,7 +76,7 @@ export class RecordKeyFollower {
     if (oldest > seen.newest && seen.problem !== undefined) throw seen.problem;
     if (oldest > seen.newest) seen = await this.#followed(await this.#leapTo(oldest, seen));
     for (const number of this.#keys.keys()) if (number < oldest) this.#keys.delete(number);
-    return { ...seen, oldest };
+    return { ...seen, oldest, isNoted: noted === oldest };
   }
 
   /**
@@ -90,8 +94,14 @@ export class RecordKeyFollower {
     return this.#seenFrom(oldest, number, key.opened!.token);
   }
 
-  /** If nobody else has made it meanwhile. */
+  /**
+   * If nobody else has made it meanwhile. Where there is a later one, the first was dropped, and what said so was taken
+   * away.
+   */
   async makeFirst(): Promise<Seen> {
+    for (let number = 2; number < MOST_MADE; number++) {
+      if ((await this.#findAny(number)) !== undefined) throw isMissing(1);
+    }
     const key = this.#keyOf(1);
     await key.loadOrMake(this.#deadline());
     return this.#seenFrom(1, 1, key.opened!.token);

@@ -20,8 +20,8 @@ export interface MadeRecordKey {
 export interface RecordKeyStore extends FleetSecretStore {
   /** The oldest key number that records may be under; undefined while nobody has noted one. */
   findOldestRecordKey(): Promise<number | undefined>;
-  /** That there is the first one, unless an oldest is noted: should it be lost, nobody makes another in its place. */
-  noteFirstRecordKey(): Promise<void>;
+  /** That this is the oldest, unless a later one is noted: should it be lost, nobody makes a first one in its place. */
+  noteOldestRecordKey(number: number): Promise<void>;
 }
 
 export function recordKeyName(number: number): FleetKeyName {

@@ -67,6 +67,26 @@ test('if older record keys are dropped and the newest is gone, no other is made 
   expect(await secrets.findSecret('record-key-3')).toBeUndefined();
 });
 
+test('where it is no longer noted which record key is the oldest, whoever writes notes it again, and nobody makes a first one', async () => {
+  const { secrets, hsm, domain, macs: running, time, rotating } = await twoFrontends();
+  for (let made = 0; made < 2; made++) await rotating.makeNext();
+  secrets.oldestRecordKey = 3;
+  time.ms += LOOK_AGAIN_MS;
+  expect((await running.withMac(place, record)).keyNumber).toBe(3);
+  secrets.oldestRecordKey = undefined;
+  const dropped = {
+    findSecret: async (name: string) => (name === 'record-key-3' ? secrets.findSecret(name) : undefined),
+  };
+  const shown = Object.assign(Object.create(secrets) as typeof secrets, dropped);
+  const starting = new RecordMacs(new FleetRecordKeys({ secrets: shown, hsm, domain, clock: { now: Date.now } }));
+  await expect(starting.withMac(place, record)).rejects.toThrow('record key 1 is missing');
+  expect(secrets.oldestRecordKey).toBeUndefined();
+  time.ms += LOOK_AGAIN_MS;
+  await running.withMac(place, record);
+  expect(secrets.oldestRecordKey).toBe(3);
+  expect((await starting.withMac(place, record)).keyNumber).toBe(3);
+});
+
 test('an acceptance of another store holds though it comes while a frontend looks', async () => {
   await using disk = await newDisk();
   const fleet = await twoFrontends();

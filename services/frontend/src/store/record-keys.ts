@@ -42,8 +42,6 @@ export class FleetRecordKeys implements RecordKeys {
   readonly #onDropped: (oldest: number) => void;
   readonly #looking = new SingleFlight<Seen>();
   #follower: RecordKeyFollower;
-  /** It is noted in its store that there is a first record key. */
-  #noted: RecordKeyFollower | undefined;
   #seen: Seen | undefined;
   #lookedAt = -Infinity;
   /** An acceptance of which the floor has not heard. */
@@ -145,10 +143,7 @@ export class FleetRecordKeys implements RecordKeys {
       if (this.#follower === follower && this.#seen === NONE) this.#seen = made;
       seen = await this.look();
     }
-    if (seen.oldest === 1 && this.#noted !== follower) {
-      await this.#deps.secrets.noteFirstRecordKey();
-      this.#noted = follower;
-    }
+    if (seen.isNoted !== true) await this.#deps.secrets.noteOldestRecordKey(seen.oldest);
     return this.#load(seen.newest);
   }
 

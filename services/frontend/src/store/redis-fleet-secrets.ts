@@ -48,8 +48,8 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
     return text !== undefined && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
   }
 
-  async noteFirstRecordKey(): Promise<void> {
-    await this.#redis.write('set', RECORD_KEYS, 1, 'NX');
+  async noteOldestRecordKey(number: number): Promise<void> {
+    await this.#redis.script('kfNoteRecordKey', RECORD_KEYS, number);
   }
 
   /** From then on no record is written under an older key than this, whatever is still on its way. */
@@ -69,7 +69,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
    * faster.
    */
   async dropOlderRecordKeys({ oldest, newest }: RecordKeyRange): Promise<void> {
-    await this.#redis.write('set', RECORD_KEYS, oldest, 'NX');
+    await this.noteOldestRecordKey(oldest);
     if ((await this.#redis.script('kfReplaceValue', RECORD_KEYS, String(oldest), String(newest))) !== 1) {
       throw new ConflictError('somebody else dropped record keys meanwhile');
     }

@@ -14,6 +14,17 @@ local function revision()
 end`;
 
 /**
+ * A date, in milliseconds since the epoch, that a frontend may have written, whose clock is within ten minutes; else 0.
+ * What is dated ahead would count for ever.
+ */
+const dateOf = `
+local latest = redis.call('TIME')[1] * 1000 + 600000
+local function dateOf(value)
+  local date = tonumber(string.match(tostring(value), '^%d+$') or 0)
+  return date <= latest and date or 0
+end`;
+
+/**
  * Each runs in Redis as one step. A script names its keys, all under one hash tag, so that it works on a Redis Cluster.
  * Every change to something that a frontend may have cached publishes its name on the channel in the same step.
  */
@@ -57,7 +68,7 @@ return 1`,
   ],
   /**
    * KEYS: events. ARGV: now and the claim's end, in milliseconds since the epoch. Returns ids and texts in turn. 0:
-   * they are claimed.
+   * they are claimed, for no longer than anybody claims them.
    */
   kfClaimEvents: [
     1,
@@ -68,7 +79,10 @@ for i = 1, #all, 2 do
   if all[i] ~= 'claimedUntil' then
     table.insert(events, all[i])
     table.insert(events, all[i + 1])
-  elseif tonumber(all[i + 1]) > tonumber(ARGV[1]) then return 0 end
+  else
+    local till = tonumber(string.match(all[i + 1], '^%d+$') or 0)
+    if till > tonumber(ARGV[1]) and till <= ARGV[2] + 600000 then return 0 end
+  end
 end
 if #events > 0 then redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2]) end
 return events`,
@@ -87,10 +101,11 @@ return 1`,
    */
   kfKeepAccessKeyUse: [
     2,
-    `
+    `${dateOf}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-local kept = redis.call('GET', KEYS[2])
-if kept and cjson.decode(kept)['usedAt'] > tonumber(ARGV[1]) then return 0 end
+local kept = redis.pcall('GETRANGE', KEYS[2], 0, 8191)
+local isRecord, use = pcall(cjson.decode, type(kept) == 'string' and kept or '')
+if isRecord and type(use) == 'table' and dateOf(use['usedAt']) > tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], ARGV[2])
 return 1`,
   ],
@@ -227,13 +242,23 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1`,
   ],
   /**
+   * KEYS: number of the oldest record key. ARGV: the number that it is at least. Replaces what is none: whoever once
+   * wrote Redis may have left that there, or removed it.
+   */
+  kfNoteRecordKey: [
+    1,
+    `
+if numberAt(KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1`,
+  ],
+  /**
    * KEYS: fence. ARGV: number of the oldest record key that is let through from now on, and of the newest that there
    * is: whoever writes Redis can put up a fence before a higher one, which would keep everyone from writing.
    */
   kfRaiseFence: [
     1,
     `
-local stands = tonumber(redis.pcall('GET', KEYS[1])) or 0
+local stands = numberAt(KEYS[1])
 if stands < tonumber(ARGV[1]) or stands > tonumber(ARGV[2]) then redis.call('SET', KEYS[1], ARGV[1]) end
 return 1`,
   ],
@@ -243,16 +268,13 @@ return 1`,
 const scriptsForMany = {
   /**
    * KEYS: records. ARGV: for each, milliseconds since the epoch and JSON. Passes over a record that is gone, or has a
-   * later use. Caches do not hold it.
+   * later use, and over what is none. Caches do not hold it.
    */
-  kfKeepLastUsages: `
+  kfKeepLastUsages: `${dateOf}
 for i = 1, #KEYS - 1 do
   local at, text = ARGV[2 * i - 1], ARGV[2 * i]
-  if redis.call('EXISTS', KEYS[i]) == 1 then
-    local usedAt = redis.call('HGET', KEYS[i], 'usedAt')
-    if not usedAt or tonumber(usedAt) <= tonumber(at) then
-      redis.call('HSET', KEYS[i], 'usedAt', at, 'lastUsage', text)
-    end
+  if redis.call('TYPE', KEYS[i]).ok == 'hash' and dateOf(redis.call('HGET', KEYS[i], 'usedAt')) <= tonumber(at) then
+    redis.call('HSET', KEYS[i], 'usedAt', at, 'lastUsage', text)
   end
 end
 return 1`,
