@@ -1,5 +1,6 @@
 import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
+import { awaitedWitnesses, type Signed } from './awaited-witness.ts';
 import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
@@ -47,6 +48,8 @@ export async function executeProposal(change: DomainChange, proposal: Proposal, 
   const { views, tokens, events } = deps;
   // Whoever made the token would be bound to it.
   if (uncompared(change, deps) !== undefined) return;
+  const silent = awaitedWitnesses(proposal, { before: tokens.head?.state, maker: change.preparer, views });
+  if (silent.length > 0) return events.changeWaits(change.name, silent);
   // What a worker says of itself is not signed: one that lies must not be asked in place of the member that it names.
   const asked = views.filter((view) => mayPrepare(view, change, tokens));
   const refusals = new Map<Error, string>();
@@ -71,7 +74,7 @@ async function haveMade(worker: Worker, proposal: Proposal, deps: ExecuteDeps): 
     const isWanted = [proposalId(proposal), ...decided.proposals].includes(next.proposalId);
     if (!isWanted && takesAny !== true)
       throw new OtherChangeError('it has made the token of another change for this generation');
-    return assertOthersOpen(next, { before: tokens.head?.state, removed: decided.removed, views, events });
+    return assertOthersOpen(next, { before: tokens.head?.state, removed: decided.removed, views, proposal, events });
   };
   if (!(await tokens.append(token, confirm))) return;
   // A member that already made a token of this generation from another proposal returns that one.
@@ -88,12 +91,16 @@ const ANOTHER = 'Or propose the change again, with another --preparer';
 /** Why a fully signed proposal is not being carried out; undefined if it is about to be. */
 export function waitsFor(
   change: DomainChange,
+  proposal: Signed,
   { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
 ): string | undefined {
   const { preparer } = change;
   if (change.name === 'LeaveDomain') return undefined;
   const problem = uncompared(change, { views, tokens });
   if (problem !== undefined) return problem;
+  const silent = awaitedWitnesses(proposal, { before: tokens.head?.state, maker: preparer, views });
+  if (silent.length > 0)
+    return `nobody in reach could check what ${preparer} makes, and no person signed: start ${silent.join(', ')}, or take it out of hsmWorkers`;
   if (views.length === 0 || views.some((view) => mayPrepare(view, change, tokens))) return undefined;
   return `${preparer}, which must make the domain token, is not reachable with the newest one: start it, or, if it is an offline member, run keyfleet recover. ${ANOTHER}`;
 }

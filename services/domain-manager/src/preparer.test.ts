@@ -8,6 +8,7 @@ import {
   LocalWorker,
   type Replica,
   resetWorld,
+  scheduler,
   signed,
   world,
 } from '@keyfleet/test-support/replicas';
@@ -15,6 +16,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { waitsFor } from './execute.ts';
 
 beforeEach(resetWorld);
+
+const byPeople = { signatures: [alice, bob] };
+const byMachines = { signatures: [scheduler] };
 
 describe('the member that a proposal names', () => {
   test('alone makes its token; while it is away the proposal says so, and waits', async () => {
@@ -25,10 +29,13 @@ describe('the member that a proposal names', () => {
     await round.run();
     const { standing } = proposals.standingOf((await world.store.findProposal(proposalId))!);
     expect([standing, tokens.generation]).toEqual(['ready', 1]);
-    expect(waitsFor(parseChangeOf(replica, 'hsm-2'), { views: round.views, tokens })).toMatch(
+    expect(waitsFor(parseChangeOf(replica, 'hsm-2'), byPeople, { views: round.views, tokens })).toMatch(
       /^hsm-2, .*with another --preparer$/,
     );
-    expect(waitsFor(parseChangeOf(replica, 'hsm-1'), { views: round.views, tokens })).toBeUndefined();
+    expect(waitsFor(parseChangeOf(replica, 'hsm-1'), byPeople, { views: round.views, tokens })).toBeUndefined();
+    expect(waitsFor(parseChangeOf(replica, 'hsm-1'), byMachines, { views: round.views, tokens })).toMatch(
+      /no person signed: start hsm-2:1, or take it out of hsmWorkers$/,
+    );
 
     world.workers[1]!.down = false;
     await round.run();
@@ -50,7 +57,7 @@ describe('the member that a proposal names', () => {
     await proposals.propose(signed(inOne, [alice, bob]));
     await round.run();
     expect(tokens.generation).toBe(1);
-    expect(waitsFor(inOne as DomainChange, { views: round.views, tokens })).toContain(
+    expect(waitsFor(inOne as DomainChange, byPeople, { views: round.views, tokens })).toContain(
       'admit the new members first, and remove hsm-2 by another change',
     );
     await proposals.propose(signed(change([], ['hsm-2']), [alice, bob]));

@@ -1,6 +1,7 @@
 import { encodeDomainChange, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
+import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import {
   type Change,
   inFirstForm,
@@ -10,6 +11,7 @@ import {
   rotation,
   sealedForNobody,
   testRules,
+  testSealKey,
 } from '@keyfleet/test-support/domain';
 import {
   alice,
@@ -21,6 +23,7 @@ import {
   generations,
   newReplica,
   resetWorld,
+  scheduler,
   signed,
   world,
 } from '@keyfleet/test-support/replicas';
@@ -308,12 +311,64 @@ describe('proposals', () => {
     expect(parseToken(tokens.head!.token).signerId).toBe('hsm-1');
   });
 
-  test('a token is stored when no other member is in reach', async () => {
-    const { round, tokens } = await foundedReplica();
-    world.workers[1]!.down = true;
+  test('what people signed is stored when no other member is in reach; what machines sign waits for one', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const [first, second] = world.workers;
+    second!.down = true;
+    let made = 0;
+    const prepare = first!.prepare.bind(first);
+    first!.prepare = async (...about) => (made++, prepare(...about));
     world.clock.advance(DAY);
+    await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [scheduler]));
+    await round.run();
+    expect([tokens.generation, made]).toEqual([1, 0]);
+    await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [alice]));
     await round.run();
     expect(tokens.generation).toBe(2);
+  });
+
+  test('a member that had made what machines signed before the others went away brings it for what people sign', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const [first, second] = world.workers;
+    world.clock.advance(DAY / 2);
+    first!.hsm.prepare(signed(command(replica, rotation, 'hsm-1'), [scheduler]), tokens.head!.token);
+    second!.down = true;
+    const change: Change = { name: 'ModifyOperators', body: { admit: [newOperator('carla')], remove: [] } };
+    await proposals.propose(signed(command(replica, change, 'hsm-1'), [alice, bob]));
+    await round.run();
+    expect(tokens.generation).toBe(2);
+    await proposals.propose(signed(command(replica, change, 'hsm-1'), [alice, bob]));
+    await round.run();
+    expect(tokens.head!.state.operators.map(({ operatorId }) => operatorId)).toContain('carla');
+  });
+
+  test('after a power failure the first member that answers makes no rotation that nobody checks', async () => {
+    const replica = await foundedReplica();
+    const admission: Change = { name: 'ModifyMembers', body: { admit: [memberOf(world.workers[2]!.hsm)], remove: [] } };
+    await replica.proposals.propose(signed(command(replica, admission), [alice, bob]));
+    for (let i = 0; i < 3; i++) await replica.round.run();
+    const [first, second, hostile] = world.workers;
+    const { identity } = openIdentity(hostile!.hsm.sealedIdentity(), testSealKey);
+    const prepare = hostile!.prepare.bind(hostile);
+    hostile!.prepare = async (...about) => sealedForNobody(await prepare(...about), (body) => identity.sign(body));
+    for (const worker of [first!, second!]) worker.down = true;
+    world.clock.advance(DAY);
+    const { round, tokens } = newReplica();
+    for (let i = 0; i < 3; i++) await round.run();
+    expect(tokens.generation).toBe(2);
+    // It has had one made before, and says that it holds it.
+    const ahead = hostile!.hsm.prepare(signed(command(replica, rotation, 'hsm-3'), [scheduler]), tokens.head!.token);
+    hostile!.claims = { generation: 3, tokenHash: tokenHash(ahead) };
+    hostile!.gives = await sealedForNobody(ahead, (body) => identity.sign(body));
+    await round.run();
+    expect([tokens.generation, hostile!.given]).toEqual([2, 1]);
+    Object.assign(hostile!, { claims: {}, gives: undefined });
+    for (const worker of [first!, second!]) worker.down = false;
+    for (let i = 0; i < 3; i++) await round.run();
+    expect(generations()).toEqual([3, 3]);
+    expect(parseToken(tokens.head!.token).signerId).not.toBe('hsm-3');
   });
 
   test('a token that does not verify is not stored, whoever made it, and another member is asked', async () => {

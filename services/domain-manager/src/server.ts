@@ -9,6 +9,7 @@ import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
 import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import { monotonicClock } from '@keyfleet/shared/clock';
+import type { Signed } from './awaited-witness.ts';
 import type { DomainManagerEvents } from './events.ts';
 import type { DomainManagerConfig } from './config.ts';
 import type { StoredProposal } from './store/store.ts';
@@ -42,7 +43,7 @@ export interface ServerDeps {
   /** Called before a token is stored. A member's check of it, if there is one. Throws TokenLogError. */
   readonly confirm: (next: Head) => Promise<Buffer | undefined>;
   /** What a fully signed proposal waits for; undefined: nothing known here. */
-  readonly waitsFor: (change: DomainChange) => string | undefined;
+  readonly waitsFor: (change: DomainChange, proposal: Signed) => string | undefined;
   /** Whether queries here can be answered. */
   readonly isServing: () => boolean;
   /** A proposal or a token was stored, or a proposal was signed. */
@@ -200,7 +201,11 @@ function proposalMessage(
     proposal: Proposal.encode({ command, signatures: [...signatures] }),
     standing: standing.standing,
     reason:
-      standing.standing === 'ready' ? (waitsFor(standing.change) ?? '') : 'reason' in standing ? standing.reason : '',
+      standing.standing === 'ready'
+        ? (waitsFor(standing.change, stored) ?? '')
+        : 'reason' in standing
+          ? standing.reason
+          : '',
     expires_at: expiresAt,
     generation: 'generation' in standing ? standing.generation : 0,
   };

@@ -21,7 +21,7 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
     events,
     status: () => loadStatus(assembly, { ...deps, survey }, rounds),
     confirm: (next) => assertOthersConfirm(next, { tokens, proposals, workers, events, clock }),
-    waitsFor: (command) => waitsFor(command, { views: round.views, tokens }),
+    waitsFor: (change, proposal) => waitsFor(change, proposal, { views: round.views, tokens }),
     isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
     onChange() {
       leader.wake();

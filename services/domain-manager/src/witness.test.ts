@@ -61,6 +61,24 @@ test('a token is stored when one other member opens it, or when no other is in r
   expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), workerOf(third)])).toBe('TokenLogError');
 });
 
+test('what a scheduler alone signed is not stored while nobody can check it, and a worker does not answer', async () => {
+  const world = new TestDomain({ members: 3 });
+  const [first, ...others] = world.hsms.map((hsm) => workerOf(hsm)) as [Worker, Worker, Worker];
+  world.clock.advance(7_200_000);
+  const byMachine = world.prepare(rotation, [world.scheduler]);
+  const gone = workerOf(world.hsms[1]!, { describe: async () => Promise.reject(new Error('unreachable')) });
+  expect(await storing(byMachine, [first, gone], world)).toBe('UnconfirmedError');
+  expect(await storing(byMachine, [gone], world)).toBe('UnconfirmedError');
+  expect(await storing(byMachine, [first, gone, others[1]], world)).toBe('true');
+  // One address, as of a worker alone or of several behind it.
+  expect(await storing(byMachine, [first], world)).toBe('true');
+  expect(await storing(good, [workerOf(maker), gone])).toBe('true');
+  const alone = new TestDomain({ members: 1 });
+  alone.clock.advance(7_200_000);
+  const own = alone.prepare(rotation, [alone.scheduler]);
+  expect(await storing(own, [workerOf(alone.hsms[0]!), gone], alone)).toBe('true');
+});
+
 test('a hostile maker that says it is another member is no witness of its own token', async () => {
   const says = (check: Worker['check']) => workerOf(maker, { describe: async () => second.describe(), check });
   const nothing = says(async () => Buffer.alloc(0));

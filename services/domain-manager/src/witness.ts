@@ -2,6 +2,7 @@ import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { HeldTokenError, isOffChain, type Place, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
+import { awaitedWitnesses, type Signed } from './awaited-witness.ts';
 import type { DomainManagerEvents } from './events.ts';
 import type { Decided, Proposals } from './proposals.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
@@ -23,6 +24,11 @@ export interface WitnessDeps {
    */
   readonly removed: Decided['removed'];
   readonly views: readonly WorkerView[];
+  /**
+   * What it would be stored for: its own proposal, or one that people signed, whose preparer has made this token
+   * before.
+   */
+  readonly proposal: Signed;
   readonly events: DomainManagerEvents;
 }
 
@@ -35,11 +41,11 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * opened it; an empty one if there is one other, which is to leave; undefined if nobody is in reach. Throws
  * TokenLogError if all that answer refuse it, or if one signs that it holds a token which the store lost, and
  * UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and nobody else in reach can
- * tell. If none is in reach, as when every worker is lost, it does not wait.
+ * tell. If none is in reach, as when every worker is lost, it does not wait, unless machines alone signed the change.
  */
 export async function assertOthersOpen(
   { state, token }: Head,
-  { before, removed, views, events }: WitnessDeps,
+  { before, removed, views, proposal, events }: WitnessDeps,
 ): Promise<Buffer | undefined> {
   const parsed = parseToken(token);
   const { signerId } = parsed;
@@ -89,13 +95,22 @@ export async function assertOthersOpen(
       `${leaving.join(', ')}, about to leave, denies the token: nobody else in reach can tell`,
     );
   }
+  assertNobodyIsAwaited(late, awaitedWitnesses(proposal, { before, maker: signerId, views }));
+  return undefined;
+}
+
+function assertNobodyIsAwaited(late: readonly Described[], silent: readonly string[]): void {
   if (late.length > 0) {
     const names = late.map(({ description }) => description.memberId).join(', ');
     throw new UnconfirmedError(
       `${names} must take the newest domain token first: nobody else in reach can confirm one`,
     );
   }
-  return undefined;
+  if (silent.length > 0) {
+    throw new UnconfirmedError(
+      `nobody in reach can confirm the token, and ${silent.join(', ')} does not answer: start it, or take it out of hsmWorkers`,
+    );
+  }
 }
 
 /** The members in reach that say that they have the newest keys. */
@@ -188,5 +203,6 @@ export async function assertOthersConfirm(
   const { head } = tokens;
   const views = await distributeTokens(await surveyWorkers(workers, head), deps);
   const { removed } = proposals.decided(await proposals.list());
-  return assertOthersOpen(next, { before: head?.state, removed, views, events });
+  const { proposal } = parseToken(next.token);
+  return assertOthersOpen(next, { before: head?.state, removed, views, proposal, events });
 }
