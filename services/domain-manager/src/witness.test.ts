@@ -208,6 +208,19 @@ describe('one member that holds what the store lost', () => {
     expect(await storing(lost, [...others, workerOf(restarted)], of)).toBe('true');
   });
 
+  test('suffices where it has made the other token itself, before', async () => {
+    const of = new TestDomain({ members: 4 });
+    const [first, second, , last] = of.hsms as [Hsm, Hsm, Hsm, Hsm];
+    const hidden = of.prepare(rotation, of.people, second);
+    expect(await storing(hidden, [workerOf(second), workerOf(last)], of)).toBe('true');
+    second.install([of.prepare(rotation, of.people, first)]);
+    expect(await storing(hidden, [workerOf(second), workerOf(last)], of)).toBe('TokenLogError');
+    const restarted = of.newHsm('hsm-2', second.sealedIdentity());
+    expect(await storing(hidden, [workerOf(last), workerOf(restarted)], of)).toBe('TokenLogError');
+    const silent = workerOf(second, { check: async () => Promise.reject(new Error('no')) });
+    expect(await storing(hidden, [silent, workerOf(last)], of)).toBe('true');
+  });
+
   test('is asked, although a liar in another’s name was asked first and passed on what one that missed it signed', async () => {
     const { of, fork, last, first, missedIt, others } = withLost();
     const described = async () => ({ ...first.describe(), generation: 9 });

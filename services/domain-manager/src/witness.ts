@@ -58,6 +58,7 @@ export async function assertOthersOpen(
   if (before !== undefined && others.length > veterans.length && !comparing)
     assertNobodyLeaves(newestMembers(views, before), parsed);
   const holders = before === undefined ? [] : veterans.filter(stays);
+  await assertMakerHoldsIt({ state, token }, { place, signerId, views });
   const refusals: string[] = [];
   const leaving: string[] = [];
   let unanswered: unknown;
@@ -110,6 +111,22 @@ function assertNobodyIsAwaited(late: readonly Described[], silent: readonly stri
     throw new UnconfirmedError(
       `nobody in reach can confirm the token, and ${silent.join(', ')} does not answer: start it, or take it out of hsmWorkers`,
     );
+  }
+}
+
+/** It witnesses no token of its own, but may have installed another since it made this one. */
+async function assertMakerHoldsIt(
+  { state, token }: Pick<Head, 'state' | 'token'>,
+  { place, signerId, views }: { place: Place; signerId: string; views: readonly WorkerView[] },
+): Promise<void> {
+  const members = state.members.filter(({ memberId }) => memberId === signerId);
+  for (const { worker, description } of views) {
+    if (description === undefined || !isMember({ members }, description) || !saysOther(description, place)) continue;
+    try {
+      verifyCheck(await worker.check(token), members, { domain: state.domain, ...place });
+    } catch (error) {
+      if (error instanceof HeldTokenError) throw new TokenLogError(error.message, { cause: error });
+    }
   }
 }
 
