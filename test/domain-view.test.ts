@@ -26,6 +26,7 @@ function startView(
     anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
     floor,
     sources: managers.map(({ address }) => newTokenSource(address, plaintextPeers.credentials)),
+    workers: 1,
     notices: noNotices,
     onProblem: (_address, error) => problems.push(error),
   });

@@ -66,6 +66,7 @@ async function newFrontend() {
     anchor: cluster.anchor,
     floor: { lowest: undefined, raise: async () => {} },
     sources: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
+    workers: cluster.workers.length,
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),
   });

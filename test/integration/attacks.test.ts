@@ -265,6 +265,7 @@ test('a frontend follows no token that a worker would refuse, says so, and goes 
     anchor: cluster.anchor,
     floor: { lowest: undefined, raise: async () => {} },
     sources: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
+    workers: cluster.workers.length,
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),
   });

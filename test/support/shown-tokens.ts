@@ -41,15 +41,19 @@ export function newFloor(lowest?: Checkpoint): DomainFloor & { lowest: Checkpoin
 interface LookOptions {
   readonly checkpoint?: Checkpoint | undefined;
   readonly floor?: DomainFloor;
+  /** Addresses of workers; as many as members if it is not said. */
+  readonly workers?: number;
 }
 
 /** A frontend's view of the domain that these domain-managers show. */
-export function viewOf(domain: TestDomain, sources: readonly Shown[], { checkpoint, floor }: LookOptions = {}) {
+export function viewOf(domain: TestDomain, sources: readonly Shown[], options: LookOptions = {}) {
+  const { checkpoint, floor, workers = domain.hsms.length } = options;
   const problems: string[] = [];
   const view = new DomainView({
     anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
     floor: floor ?? newFloor(),
     sources,
+    workers,
     notices: noNotices,
     onProblem: (address, error) => problems.push(`${address}: ${(error as Error).message}`),
   });

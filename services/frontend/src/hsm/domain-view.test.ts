@@ -1,8 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { tokenHash } from '@keyfleet/shared/domain/token';
-import { type Change, memberOf, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import {
+  type Change,
+  memberOf,
+  rotation,
+  sealedForNobody,
+  TestDomain,
+  testSealKey,
+} from '@keyfleet/test-support/domain';
 import { until } from '@keyfleet/test-support/loopback-worker';
 import { newFloor, proofOf, showing, viewOf } from '@keyfleet/test-support/shown-tokens';
+import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { DomainFloor } from './domain-floor.ts';
 
@@ -21,7 +29,7 @@ async function newWorld({ floor = newFloor() as DomainFloor } = {}) {
   show();
   const started = viewOf(domain, managers, { floor });
   await until(() => started.view.state?.generation === 1);
-  expect(await started.proves(domain.hsms[0]!)).toBe(true);
+  for (const hsm of domain.hsms.slice(0, 2)) expect(await started.proves(hsm)).toBe(true);
   return {
     ...started,
     domain,
@@ -45,7 +53,7 @@ describe('a rotation that one domain-manager shows to frontends alone', () => {
     const floor = newFloor();
     await using world = await newWorld({ floor });
     const { domain, view } = world;
-    const [maker, other, third] = domain.hsms as [(typeof domain.hsms)[0], (typeof domain.hsms)[0], never];
+    const [maker, other, third] = domain.hsms as [Hsm, Hsm, Hsm];
     await world.shows(domain.prepare(rotation, [domain.scheduler], maker));
     expect(view.unprovenMs).toBeDefined();
     for (const hsm of domain.hsms) expect(await world.proves(hsm)).toBe(true);
@@ -56,6 +64,9 @@ describe('a rotation that one domain-manager shows to frontends alone', () => {
     await world.heard();
     expect(await world.proves(third)).toBe(true);
     expect(view.problem).toBeUndefined();
+    expect(view.verified!.hash).toEqual(tokenHash(next));
+    expect(floor.lowest!.generation).toBe(1);
+    expect(await world.proves(other)).toBe(true);
     expect(view.verified!.hash).toEqual(tokenHash(next));
     expect(floor.lowest).toEqual({ generation: 2, hash: tokenHash(next) });
     expect(world.problems).toEqual(['hostile: it showed another domain token 2 than the one that hsm-workers have']);
@@ -94,7 +105,7 @@ describe('a rotation that one domain-manager shows to frontends alone', () => {
 });
 afterEach(() => void vi.useRealTimers());
 
-test('an honest rotation costs nothing: whoever does not have it yet is used until a member has proven it', async () => {
+test('an honest rotation costs nothing: whoever does not have it yet is used until two have proven it', async () => {
   await using world = await newWorld();
   const { domain, view } = world;
   const late = domain.newHsm('hsm-3', domain.identities.get('hsm-3')!.seal(testSealKey));
@@ -107,13 +118,70 @@ test('an honest rotation costs nothing: whoever does not have it yet is used unt
   expect(await world.proves(domain.hsms[1]!)).toBe(true);
   await caughtUp;
   expect(view.state!.generation).toBe(2);
+  expect(await world.proves(late)).toBe(true);
+  expect(view.state!.generation).toBe(2);
+  expect(await world.proves(domain.hsms[0]!)).toBe(true);
   expect(view.unprovenMs).toBeUndefined();
   expect(await world.proves(late)).toBe(false);
   expect(view.problem).toBeUndefined();
 });
 
+describe('a token that one member made for itself, and proves', () => {
+  /** hsm-1 of three, and the domain-manager that shows it. */
+  async function lying(floor: DomainFloor) {
+    const world = await newWorld({ floor });
+    const { domain } = world;
+    const made = domain.prepare(rotation, [domain.scheduler], domain.hsms[0]!);
+    const token = await sealedForNobody(made, (body) => domain.identities.get('hsm-1')!.sign(body));
+    await world.shows(token);
+    return { ...world, proof: proofOf({ generation: 2, token }) };
+  }
+
+  test('stops nobody but its maker, and is in no floor, so that all is well again once that is removed', async () => {
+    const floor = newFloor();
+    await using world = await lying(floor);
+    const { domain, view, proof } = world;
+    const [liar, ...others] = domain.hsms as [Hsm, Hsm, Hsm];
+    expect(await world.proves(liar, proof)).toBe(true);
+    for (const hsm of others) expect(await world.proves(hsm)).toBe(true);
+    expect(floor.lowest!.generation).toBe(1);
+
+    const token = domain.step(
+      { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } },
+      domain.people,
+      others[0],
+    );
+    await world.heard();
+    expect(view.verified!.hash).toEqual(tokenHash(token));
+    expect(await world.proves(liar, proof)).toBe(false);
+    for (const hsm of others) expect(await world.proves(hsm)).toBe(true);
+    expect(floor.lowest).toEqual({ generation: 2, hash: tokenHash(token) });
+    expect(view.problem).toBeUndefined();
+  });
+
+  test('is named after a minute, with the member', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    await using world = await lying(newFloor());
+    await world.proves(world.domain.hsms[0]!, world.proof);
+    vi.advanceTimersByTime(60_001);
+    await until(() => world.problems.length > 0);
+    expect(world.problems).toEqual([
+      'hostile: it shows domain token 2, which of the hsm-workers hsm-1 alone has shown: it is not relied on',
+    ]);
+  });
+});
+
+test('the word of one member counts where there is one to ask', async () => {
+  const domain = new TestDomain({ members: 3 });
+  const floor = newFloor();
+  await using started = viewOf(domain, [showing('one', domain.tokens)], { floor, workers: 1 });
+  await until(() => started.view.state !== undefined);
+  expect(await started.proves(domain.hsms[0]!)).toBe(true);
+  expect(floor.lowest!.generation).toBe(1);
+});
+
 describe('a removal', () => {
-  test('counts as soon as one domain-manager shows it, and for the floor when a member has proven it', async () => {
+  test('counts as soon as one domain-manager shows it, and for the floor once two members have proven it', async () => {
     const floor = newFloor();
     await using world = await newWorld({ floor });
     const { domain, view } = world;
@@ -133,11 +201,13 @@ describe('a removal', () => {
     expect(await view.noteProof(removed, proofOf({ generation: 2, token }))).toBe(false);
     expect(floor.lowest!.generation).toBe(1);
     expect(await world.proves(domain.hsms[1]!)).toBe(true);
+    expect(floor.lowest!.generation).toBe(1);
+    expect(await world.proves(domain.hsms[0]!)).toBe(true);
     expect(floor.lowest).toEqual({ generation: 2, hash: tokenHash(token) });
     expect(heard).toEqual([2]);
   });
 
-  test('that was made, and then another token in its place, ends with a member’s proof of the other', async () => {
+  test('that was made, and then another token in its place, ends when two have proven the other', async () => {
     await using world = await newWorld();
     const { domain, view } = world;
     const hidden = domain.prepare(removal);
@@ -147,6 +217,8 @@ describe('a removal', () => {
     await world.heard();
     expect(view.state!.members).toHaveLength(2);
     expect(await world.proves(domain.hsms[1]!)).toBe(true);
+    expect(view.state!.members).toHaveLength(2);
+    expect(await world.proves(domain.hsms[0]!)).toBe(true);
     expect(view.state!.members).toHaveLength(3);
     expect(view.state!.generation).toBe(2);
   });
@@ -174,6 +246,7 @@ test('a member whose token cannot be written down is not used until it can', asy
   domain.step(removal);
   await world.heard();
   expect(view.state!.members).toHaveLength(2);
+  expect(await world.proves(domain.hsms[1]!)).toBe(true);
   await expect(world.proves(domain.hsms[0]!)).rejects.toThrow('domain token 2 cannot be taken: ENOSPC');
   disk.isFull = false;
   expect(await world.proves(domain.hsms[0]!)).toBe(true);

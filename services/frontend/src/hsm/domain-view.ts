@@ -14,6 +14,7 @@ import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower
 import type { DomainFloor } from './domain-floor.ts';
 import { FirstLook } from './first-look.ts';
 import { type DomainProof, isProofOf, type KnownDomain } from './known-domain.ts';
+import { isNewer, Proofs } from './proofs.ts';
 import { cannotBeTaken, ShownChain } from './shown-chain.ts';
 
 const POLL_MS = 3000;
@@ -32,6 +33,8 @@ export interface DomainViewOptions {
   readonly floor: DomainFloor;
   /** The domain-managers, and Redis. */
   readonly sources: readonly TokenSource[];
+  /** How many addresses of workers there are. */
+  readonly workers: number;
   readonly notices: Pick<Notices, 'subscribe'>;
   /**
    * A source could not be reached, served a token that does not verify, or one that no member has. A repeated problem
@@ -49,8 +52,8 @@ interface Elsewhere extends DomainProof {
 
 /**
  * This frontend's own verified copy of the public domain state. Whoever shows a token may have had it made and given to
- * nobody else: a token that verifies is only *heard*. Whom it removes is not used any more. It is *relied on*, and
- * written into the floor, once a member has proven to have it.
+ * nobody else: a token that verifies is only *heard*. Whom it removes is not used any more. Once a member has proven to
+ * have it, it counts, and once a second one has, it is *relied on*: written into the floor, and no other is taken.
  */
 export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
@@ -59,11 +62,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #follower: TokenFollower<ShownChain>;
   readonly #timer: NodeJS.Timeout;
   readonly #said = new SayOnce();
-  /** The newest that a member has proven to have since the start. */
+  readonly #proofs = new Proofs((one, other) => this.#follows(one, other));
+  /** The newest that two members have proven to have since the start. */
   #proven: VerifiedDomain | undefined;
   /** The same, or until then what all sources agree on. */
   #relied: VerifiedDomain | undefined;
-  /** What follows from that for the safe side: after the removals that were heard. */
+  /** The newest after that which a member has proven, or which removes somebody. */
   #current: VerifiedDomain | undefined;
   /** Why that is not to be relied on. */
   #trouble: string | undefined;
@@ -107,7 +111,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return this.verified?.state;
   }
 
-  /** Of the newest token that a member has proven to have; people may have said so, or it was before a restart. */
+  /** Of the newest token that members have proven to have; people may have said so, or it was before a restart. */
   get provenGeneration(): number {
     const { anchor, floor } = this.#options;
     const { generation = 0 } = this.#proven?.state ?? {};
@@ -138,7 +142,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#onRemoval.push(listener);
   }
 
-  /** One after the other: of two tokens of one generation, the first that is proven is relied on. */
+  /** One after the other: of two tokens of one generation, the first that two prove is relied on. */
   noteProof(member: Member, proof: DomainProof): Promise<boolean> {
     const done = this.#relying.then(() => this.#noteProof(member, proof));
     this.#relying = done.catch(() => {});
@@ -158,9 +162,11 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   /** The same, and waits a moment until a member has proven them. */
   async refresh(): Promise<void> {
     await this.hear();
-    for (let ms = 0; ms < PROOF_MS && (this.unprovenMs ?? Infinity) < UNPROVEN_MS; ms += PROOF_LOOK_MS) {
-      await delay(PROOF_LOOK_MS);
-    }
+    const isHeardOnly = (): boolean => {
+      const { generation = Infinity } = this.#current?.state ?? {};
+      return generation < this.#heard && (this.unprovenMs ?? Infinity) < UNPROVEN_MS;
+    };
+    for (let ms = 0; ms < PROOF_MS && isHeardOnly(); ms += PROOF_LOOK_MS) await delay(PROOF_LOOK_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,7 +175,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     await this.#relying;
   }
 
-  /** Until a member has proven something, streams are being opened anyway. */
+  /** Until two members have proven something, streams are being opened anyway. */
   get #unproven(): readonly ShownChain[] {
     const proven = this.#proven;
     return proven === undefined ? [] : this.#tails.filter(({ generation }) => generation > proven.state.generation);
@@ -190,12 +196,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   #tick(): void {
     if (this.#current === undefined) this.#judge();
-    for (const { address, generation, heardAt } of this.#unproven) {
-      if (performance.now() - heardAt < UNPROVEN_MS || !this.#said.isNew(address, generation)) continue;
-      const error = new Error(
-        `it shows domain token ${generation}, which no hsm-worker in reach has: it is not relied on`,
-      );
-      this.#options.onProblem(address, error);
+    for (const { address, generation, newest, heardAt } of this.#unproven) {
+      if (performance.now() - heardAt < UNPROVEN_MS) continue;
+      const holder = this.#proofs.holderOf(newest!);
+      const who = holder === undefined ? 'no hsm-worker in reach has' : `of the hsm-workers ${holder} alone has shown`;
+      const error = new Error(`it shows domain token ${generation}, which ${who}: it is not relied on`);
+      if (this.#said.isNew(address, error)) this.#options.onProblem(address, error);
     }
   }
 
@@ -205,7 +211,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#tails = this.#chains.filter(isTail);
     this.#heard = Math.max(0, ...this.#tails.map(({ generation }) => generation));
     const before = this.#current;
-    this.#current = relied === undefined ? undefined : this.#afterRemovals(relied);
+    this.#current = relied === undefined ? undefined : this.#newestAfter(relied);
     this.#trouble = this.#whatTroubles();
     this.#elsewhere = this.#elsewhere.filter((one) => !this.#isShown(one));
     if (before === undefined || this.#current === undefined) return;
@@ -221,23 +227,35 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   /** The last removal that was heard takes effect at once, and whoever is removed by any is not used. */
-  #afterRemovals(relied: VerifiedDomain): VerifiedDomain {
-    const tails = this.#tails;
-    const newest = tails.reduce((last, { removal }) => (isNewer(removal, last) ? removal! : last), relied);
-    const members = newest.state.members.filter((one) => tails.every((tail) => isMember(tail.newest!.state, one)));
+  #newestAfter(relied: VerifiedDomain): VerifiedDomain {
+    const removed = this.#tails.reduce((last, { removal }) => (isNewer(removal, last) ? removal! : last), relied);
+    const isUsed = (one: Member): boolean => this.#tails.every((tail) => isMember(tail.newest!.state, one));
+    const newest = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
+    const members = newest.state.members.filter(isUsed);
     if (members.length === newest.state.members.length) return newest;
     return { ...newest, state: { ...newest.state, members } };
+  }
+
+  /** Whether somebody shows a chain in which `one` is the other token, or comes after it. */
+  #follows(one: VerifiedDomain, other: VerifiedDomain): boolean {
+    const both = [one, other].map(checkpointOf);
+    return !isNewer(other, one) && this.#tails.some((tail) => both.every((token) => tail.contains(token)));
   }
 
   async #noteProof(member: Member, proof: DomainProof): Promise<boolean> {
     // It may have been removed meanwhile.
     if (this.#current === undefined || !isMember(this.#current.state, member)) return false;
-    const proven = this.#find(proof);
-    if (proven === undefined) {
+    const token = this.#find(proof);
+    if (token === undefined) {
       if (!this.#isShown(proof)) this.#noteOther(member, proof);
       return false;
     }
-    if (this.#proven === undefined || isNewer(proven, this.#proven)) await this.#rely(proven);
+    this.#proofs.note(member, token);
+    this.#judge();
+    // A hostile member may have made a token for itself. Where there is only one to ask, its word counts.
+    const { members } = this.#current.state;
+    const proven = this.#proofs.newestOf(members, Math.min(2, members.length, this.#options.workers));
+    if (proven !== undefined && (this.#proven === undefined || isNewer(proven, this.#proven))) await this.#rely(proven);
     return true;
   }
 
@@ -291,10 +309,6 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #isMissing({ member, since }: Elsewhere, { state }: VerifiedDomain): boolean {
     return isMember(state, member) && performance.now() - since > BEHIND_MS;
   }
-}
-
-function isNewer(one: VerifiedDomain | undefined, other: VerifiedDomain): boolean {
-  return one !== undefined && one.state.generation > other.state.generation;
 }
 
 function lastRemoval({ state }: VerifiedDomain): number {

@@ -22,6 +22,7 @@ export async function startDomainView(
       anchor,
       floor: await openDomainFloor(config.dataDir, anchor.domain),
       sources: [...managers, newRedisTokenSource(redis, anchor.domain)],
+      workers: config.hsmWorkers.length,
       notices,
       onProblem: (address, error) => events.domainManagerProblem(address, error),
     }),

@@ -1,0 +1,50 @@
+import { isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+
+/** What a member has proven to have: the newest that it has shown since the start. */
+interface Proven {
+  readonly member: Member;
+  readonly token: VerifiedDomain;
+}
+
+/** Which domain tokens members have proven to have. What somebody proves who was removed since counts for nothing. */
+export class Proofs {
+  readonly #follows: (one: VerifiedDomain, other: VerifiedDomain) => boolean;
+  #all: readonly Proven[] = [];
+
+  /** `follows`: whether one token is the other, or comes after it in a chain. */
+  constructor(follows: (one: VerifiedDomain, other: VerifiedDomain) => boolean) {
+    this.#follows = follows;
+  }
+
+  note(member: Member, token: VerifiedDomain): void {
+    this.#all = [...this.#all.filter((one) => one.member.memberId !== member.memberId), { member, token }];
+  }
+
+  /** A member that has this token. */
+  holderOf(token: VerifiedDomain): string | undefined {
+    return this.#all.find((one) => this.#follows(one.token, token))?.member.memberId;
+  }
+
+  /** The newest that follows `from`, or that one. */
+  newestAfter(from: VerifiedDomain, members: readonly Member[]): VerifiedDomain {
+    const after = this.#of(members).filter(({ token }) => this.#follows(token, from));
+    return after.reduce((last, { token }) => (isNewer(token, last) ? token : last), from);
+  }
+
+  /** The newest that so many have proven. */
+  newestOf(members: readonly Member[], needed: number): VerifiedDomain | undefined {
+    const proofs = this.#of(members);
+    return proofs
+      .map(({ token }) => token)
+      .filter((token) => proofs.filter((one) => this.#follows(one.token, token)).length >= needed)
+      .toSorted((one, other) => other.state.generation - one.state.generation)[0];
+  }
+
+  #of(members: readonly Member[]): readonly Proven[] {
+    return this.#all.filter(({ member }) => isMember({ members }, member));
+  }
+}
+
+export function isNewer(one: VerifiedDomain | undefined, other: VerifiedDomain): boolean {
+  return one !== undefined && one.state.generation > other.state.generation;
+}
