@@ -74,7 +74,7 @@ async function haveMade(worker: Worker, proposal: Proposal, deps: ExecuteDeps): 
     const isWanted = [proposalId(proposal), ...decided.proposals].includes(next.proposalId);
     if (!isWanted && takesAny !== true)
       throw new OtherChangeError('it has made the token of another change for this generation');
-    return assertOthersOpen(next, { before: tokens.head?.state, removed: decided.removed, views, proposal, events });
+    return assertOthersOpen(next, { before: tokens.head?.state, ...decided, views, proposal, events });
   };
   if (!(await tokens.append(token, confirm))) return;
   // A member that already made a token of this generation from another proposal returns that one.

@@ -46,6 +46,11 @@ export interface Decided {
   readonly proposals: ReadonlySet<string>;
   /** Members that are to leave, with those that are named to prepare that. */
   readonly removed: ReadonlyMap<string, ReadonlySet<string>>;
+  /**
+   * Members that one change leaves alone in the domain, and who are named to prepare it: nobody could compare its token
+   * either. One that also admits others is none: it is not made while those who leave are in reach.
+   */
+  readonly alone: ReadonlySet<string>;
 }
 
 export interface ProposalsDeps {
@@ -186,13 +191,17 @@ export class Proposals {
       const standing = this.provenStandingOf(stored);
       return standing.standing === 'ready' ? [{ id: stored.proposalId, change: standing.change }] : [];
     });
+    const members = this.#deps.tokens.head?.state.members ?? [];
     const removed = new Map<string, Set<string>>();
+    const alone = new Set<string>();
     for (const { change } of ready) {
       if (change.name !== 'ModifyMembers') continue;
-      for (const memberId of change.body.remove)
-        removed.getOrInsertComputed(memberId, () => new Set<string>()).add(change.preparer);
+      const { preparer, body } = change;
+      for (const memberId of body.remove) removed.getOrInsertComputed(memberId, () => new Set<string>()).add(preparer);
+      const staying = members.filter(({ memberId }) => !body.remove.includes(memberId));
+      if (body.admit.length === 0 && staying.every(({ memberId }) => memberId === preparer)) alone.add(preparer);
     }
-    return { proposals: new Set(ready.map(({ id }) => id)), removed };
+    return { proposals: new Set(ready.map(({ id }) => id)), removed, alone };
   }
 
   #verifiedOnce(proposal: Proposal): ProposalStanding {

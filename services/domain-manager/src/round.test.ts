@@ -1,7 +1,15 @@
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
+import { createLog } from '@keyfleet/shared/log';
 import { signHeld } from '@keyfleet/shared/domain/token-check';
-import { type Change, memberOf, TestClock, testSealKey } from '@keyfleet/test-support/domain';
+import {
+  type Change,
+  memberOf,
+  rotation,
+  sealedForNobody,
+  TestClock,
+  testSealKey,
+} from '@keyfleet/test-support/domain';
 import {
   alice,
   anchor,
@@ -12,7 +20,9 @@ import {
   foundedReplica,
   generations,
   newReplica,
+  type Replica,
   resetWorld,
+  scheduler,
   sealing,
   signed,
   world,
@@ -21,6 +31,11 @@ import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
+import { DomainManagerEvents } from './events.ts';
+import { assertOthersConfirm } from './witness.ts';
+import { WorkerRefusedError } from './workers.ts';
+
+const silentEvents = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
 
 beforeEach(resetWorld);
 
@@ -146,6 +161,61 @@ describe('a member that lies, so that the scheduled rotation is held up', () => 
     await replica.round.run();
     expect(replica.tokens.generation).toBe(3);
     expect(replica.tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
+  });
+});
+
+describe('removals that leave one member alone', () => {
+  const deny = async () => Promise.reject(new WorkerRefusedError('no'));
+  const remaining = ({ tokens }: Replica) => tokens.head!.state.members.map(({ memberId }) => memberId);
+  const removalOf = (replica: Replica, ...remove: string[]) =>
+    replica.proposals.propose(
+      signed(command(replica, { name: 'ModifyMembers', body: { admit: [], remove } }, 'hsm-1'), [alice, bob]),
+    );
+
+  test.each(['lies', 'is lost'])(
+    'of one that lies, and one that %s, are made by a member that a rotation binds',
+    async (how) => {
+      const replica = await foundedReplica();
+      const [first, second, third] = world.workers;
+      const admission: Change = { name: 'ModifyMembers', body: { admit: [memberOf(third!.hsm)], remove: [] } };
+      await replica.proposals.propose(signed(command(replica, admission), [alice, bob]));
+      for (let i = 0; i < 3; i++) await replica.round.run();
+      for (const liar of [second!, third!]) Object.assign(liar, { check: deny, prepare: deny });
+      if (how === 'is lost') third!.down = true;
+      world.clock.advance(DAY);
+      await replica.round.run();
+      expect(replica.tokens.generation).toBe(2);
+      // One of them is not enough: the other may be honest.
+      await removalOf(replica, 'hsm-2');
+      await replica.round.run();
+      expect(replica.tokens.generation).toBe(2);
+      for (let signings = 0; signings < 2; signings++) {
+        await removalOf(replica, 'hsm-2', 'hsm-3');
+        await replica.round.run();
+      }
+      expect(remaining(replica)).toEqual([first!.hsm.memberId]);
+    },
+  );
+
+  test('do not let it bring what those who leave deny, if it is to admit others as well', async () => {
+    const replica = await foundedReplica();
+    const [hostile, honest, fresh] = world.workers;
+    world.clock.advance(DAY / 2);
+    const rotated = signed(command(replica, rotation, 'hsm-1'), [scheduler]);
+    const made = hostile!.hsm.prepare(rotated, replica.tokens.head!.token);
+    const { identity } = openIdentity(hostile!.hsm.sealedIdentity(), testSealKey);
+    hostile!.forged = await sealedForNobody(made, (body) => identity.sign(body));
+    const body = { admit: [memberOf(fresh!.hsm)], remove: ['hsm-2'] };
+    await replica.proposals.propose(signed(command(replica, { name: 'ModifyMembers', body }), [alice, bob]));
+    for (let i = 0; i < 3; i++) await replica.round.run();
+    // Whoever is in reach of the honest one could have it compared: it is not asked for.
+    expect(replica.tokens.generation).toBe(1);
+    await replica.tokens
+      .append(hostile!.forged, (next) =>
+        assertOthersConfirm(next, { ...replica, workers: world.workers, events: silentEvents, clock: world.clock }),
+      )
+      .catch(() => {});
+    expect([replica.tokens.generation, honest!.hsm.describe().generation]).toEqual([1, 1]);
   });
 });
 

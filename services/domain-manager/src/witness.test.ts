@@ -33,6 +33,7 @@ async function storing(
   workers: readonly Worker[],
   of = domain,
   removed: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
+  alone: ReadonlySet<string> = new Set(),
 ): Promise<string> {
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
@@ -46,7 +47,7 @@ async function storing(
   });
   await tokens.refresh();
   try {
-    const decided = () => ({ proposals: new Set<string>(), removed });
+    const decided = () => ({ proposals: new Set<string>(), removed, alone });
     const proposals = { list: async () => [], decided };
     const deps = { tokens, proposals, workers, events, clock: of.clock };
     return String(await tokens.append(token, (next) => assertOthersConfirm(next, deps)));
@@ -256,10 +257,17 @@ describe('one member that holds what the store lost', () => {
     expect(await storing(forNobody, [workerOf(leaver), workerOf(away)], of, all)).toBe('UnconfirmedError');
     const byAnother = new Map([['hsm-1', new Set(['hsm-2'])]]);
     expect(await storing(forNobody, [workerOf(leaver), workerOf(hostile)], of, byAnother)).toBe('TokenLogError');
-    // Of two, neither waits for one that is to leave.
-    const two = new TestDomain({ members: 2 });
-    const denies = workerOf(two.hsms[1]!, { check: async () => Promise.reject(new WorkerRefusedError('no')) });
-    expect(await storing(two.prepare(rotation), [denies], two, new Map([['hsm-2', new Set(['hsm-1'])]]))).toBe('true');
+  });
+
+  test.each([2, 3])('holds nothing up where one change leaves the maker alone, of %i members', async (members) => {
+    const of = new TestDomain({ members });
+    const check = async () => Promise.reject(new WorkerRefusedError('no'));
+    const deny = of.hsms.slice(1).map((hsm) => workerOf(hsm, { check }));
+    const token = of.prepare(rotation);
+    const leaving = new Map(of.hsms.slice(1).map(({ memberId }) => [memberId, new Set(['hsm-1'])]));
+    expect(await storing(token, deny, of, leaving)).toBe('UnconfirmedError');
+    expect(await storing(token, deny, of, leaving, new Set(['hsm-2']))).toBe('UnconfirmedError');
+    expect(await storing(token, deny, of, leaving, new Set(['hsm-1']))).toBe('true');
   });
 
   test('was a member before: who is only being admitted holds nothing', async () => {

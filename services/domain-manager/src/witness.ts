@@ -23,6 +23,7 @@ export interface WitnessDeps {
    * those hold nothing up where others can tell.
    */
   readonly removed: Decided['removed'];
+  readonly alone: Decided['alone'];
   readonly views: readonly WorkerView[];
   /**
    * What it would be stored for: its own proposal, or one that people signed, whose preparer has made this token
@@ -38,21 +39,21 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * Asks other members than the token's maker until one opens it. Anyone can verify a token, whatever is sealed in it;
  * once it is stored, no other token of its generation can be, and a domain whose members cannot open it is finished. A
  * worker's own description only decides who is asked; what counts is a member's signature. Returns that of one who
- * opened it; an empty one if there is one other, which is to leave; undefined if nobody is in reach. Throws
+ * opened it; an empty one if all others are to leave by one change; undefined if nobody is in reach. Throws
  * TokenLogError if all that answer refuse it, or if one signs that it holds a token which the store lost, and
  * UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and nobody else in reach can
  * tell. If none is in reach, as when every worker is lost, it does not wait, unless machines alone signed the change.
  */
 export async function assertOthersOpen(
   { state, token }: Head,
-  { before, removed, views, proposal, events }: WitnessDeps,
+  { before, removed, alone, views, proposal, events }: WitnessDeps,
 ): Promise<Buffer | undefined> {
   const parsed = parseToken(token);
   const { signerId } = parsed;
   const place = placeOf(parsed);
   const { others, veterans } = mayWitness(parsed, before);
   const stays = ({ memberId }: Pick<Member, 'memberId'>): boolean => !removed.get(memberId)?.has(signerId);
-  if (others.length === 1 && !others.some(stays)) return NOBODY_TO_ASK;
+  if (others.length > 0 && alone.has(signerId)) return NOBODY_TO_ASK;
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const comparing = members === veterans && asked.length + late.length > 0;
   if (before !== undefined && others.length > veterans.length && !comparing)
@@ -93,7 +94,7 @@ export async function assertOthersOpen(
   // It may be honest, and the maker not.
   if (leaving.length > 0) {
     throw new UnconfirmedError(
-      `${leaving.join(', ')}, about to leave, denies the token: nobody else in reach can tell`,
+      `${leaving.join(', ')}, about to leave, denies the token that ${signerId} made, and nobody else in reach can tell. If you trust ${signerId}, stop the other, or take it out of hsmWorkers`,
     );
   }
   assertNobodyIsAwaited(late, awaitedWitnesses(proposal, { before, maker: signerId, views }));
@@ -200,7 +201,7 @@ function witnessesFor(newest: Place, { others, veterans, views }: Candidates): W
   return { asked: ready, members: others, late };
 }
 
-/** Of two members, the operators have judged the one that could deny the token. */
+/** The operators have judged all that could deny the token. */
 const NOBODY_TO_ASK = Buffer.of();
 
 export interface ConfirmDeps extends DistributionDeps {
@@ -219,7 +220,7 @@ export async function assertOthersConfirm(
   const { tokens, events } = deps;
   const { head } = tokens;
   const views = await distributeTokens(await surveyWorkers(workers, head), deps);
-  const { removed } = proposals.decided(await proposals.list());
+  const { removed, alone } = proposals.decided(await proposals.list());
   const { proposal } = parseToken(next.token);
-  return assertOthersOpen(next, { before: head?.state, removed, views, proposal, events });
+  return assertOthersOpen(next, { before: head?.state, removed, alone, views, proposal, events });
 }
