@@ -4,7 +4,8 @@ import { FEW } from '@keyfleet/frontend/grants/grant-store';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
-import { grantsAt } from '@keyfleet/shared/stored/grants';
+import { permissionsFor } from '@keyfleet/frontend/grants/constraints';
+import { grantsAt, ListedGrant, namedEntriesOf } from '@keyfleet/shared/stored/grants';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { describe, expect, test } from 'vitest';
 
@@ -37,6 +38,42 @@ describe('records of grants', () => {
     const reading = grants.find(key, grant.grantId);
     await expect(reading).rejects.toThrow(DamagedRecordError);
     await expect(reading).rejects.toThrow(grant.grantId);
+  });
+
+  test('a name that the index has for no such grant keeps none from being made', async () => {
+    const { keys, grants } = open();
+    const key = newKey();
+    await keys.insertKey(key);
+    const [at, index] = grantsAt(key);
+    const named = newGrant(key, { name: 'volume' });
+    const other = newGrant(key);
+    await grants.insert(named, 9);
+    await grants.insert(other, 9);
+    const again = () => newGrant(key, { name: 'volume' });
+    expect(await grants.insert(again(), 9)).toEqual({ existing: named.grantId });
+    await redis.client.hdel(at, named.grantId);
+    const second = again();
+    expect(await grants.insert(second, 9)).toBe('done');
+    expect((await redis.client.zrange(index, '-', '+', 'BYLEX')).join()).not.toContain(`name ${named.grantId}`);
+    await redis.client.hset(at, second.grantId, '{}');
+    const third = again();
+    expect(await grants.insert(third, 9)).toBe('done');
+    await grants.remove(third);
+    await redis.client.zadd(index, 0, namedEntriesOf(ListedGrant.parse(third))! + other.grantId);
+    expect(await grants.insert(again(), 9)).toBe('done');
+  });
+
+  test('an entry of the index that has no form, or too long a one, hides no grant', async () => {
+    const { keys, grants } = open();
+    const key = newKey();
+    await keys.insertKey(key);
+    const grant = newGrant(key, { constraints: { encryptionContextEquals: [['a', '1']] } });
+    await grants.insert(grant, 9);
+    const [, index] = grantsAt(key);
+    const { to } = permissionsFor(grant.grantee, { operation: 'Encrypt', encryptionContext: { a: '1' } });
+    for (const form of ['', 'x'.repeat(9_000)]) await redis.client.zadd(index, 0, to + form);
+    const looked = grants.candidates(key, grant.grantee, { operation: 'Encrypt', encryptionContext: { a: '1' } });
+    expect((await Array.fromAsync(looked)).flat()).toEqual([grant]);
   });
 
   test('those of an older release are found all the same, and from then on by what they allow', async () => {

@@ -1,5 +1,11 @@
 import { testMacs } from '@keyfleet/test-support/redis-store';
-import { iamStoreContract, newPolicy, newRole, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
+import {
+  iamStoreContract,
+  newGroup,
+  newPolicy,
+  newRole,
+  newUser,
+} from '@keyfleet/frontend/identities/iam-store.contract';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import type { IamRecord } from '@keyfleet/frontend/identities/iam-records';
 import { DamagedRecordError, type Page } from '@keyfleet/frontend/store/store';
@@ -25,6 +31,38 @@ describe('the Redis store', () => {
     const reading = open().find('111122223333', 'user', 'alice');
     await expect(reading).rejects.toThrow(DamagedRecordError);
     await expect(reading).rejects.toThrow('kf:iam:{111122223333} user/alice');
+  });
+
+  const links = 'kf:iam-links:{111122223333}';
+  const long = 'x'.repeat(9_000);
+  const member = (who: string) => `member/group/g/${who}`;
+
+  test('links that no record confirms keep nothing from being removed or renamed', async () => {
+    const store = open();
+    const group = newGroup('g');
+    await store.insert(group, 9);
+    await store.insert(newUser('alice', { groups: [] }), 9);
+    await store.insert(newUser('forged', { groups: ['g'] }), 9);
+    await redis.client.hset('kf:iam:{111122223333}', 'user/forged', '{"kind":"user"}');
+    const planted = ['user/ghost', 'user/alice', 'user/forged', 'user/', 'x', long].map(member);
+    for (const link of planted) await redis.client.zadd(links, 0, link);
+    await store.update({ before: group, record: { ...group, name: 'h' } });
+    expect(await redis.client.zrange(links, '-', '+', 'BYLEX')).toEqual([]);
+    const renamed = (await store.find('111122223333', 'group', 'h'))!;
+    for (const link of planted) await redis.client.zadd(links, 0, link.replace('/g/', '/h/'));
+    expect(await store.remove(renamed)).toBe('done');
+  });
+
+  test('a link that somebody took away is there again after the next change of its record', async () => {
+    const store = open();
+    await store.insert(newGroup('g'), 9);
+    const alice = newUser('alice', { groups: ['g'] });
+    await store.insert(alice, 9);
+    await redis.client.zadd(links, 0, member('user/ghost'));
+    expect(await store.remove((await store.find('111122223333', 'group', 'g'))!)).toBe('linked');
+    await redis.client.del(links);
+    await store.update({ before: alice, record: { ...alice, path: '/other/' } });
+    expect(await store.listLinks('111122223333', 'member/group/g/', 9)).toEqual({ items: ['user/alice'] });
   });
 
   // Whoever shows a role's trust policy looks for each principal that it names.

@@ -21,7 +21,7 @@ import { Orphans } from '../store/orphans.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { grantPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
-import type { Page } from '../store/store.ts';
+import { DamagedRecordError, type Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
 import { type GrantQuestion, permissionsFor } from './constraints.ts';
 import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
@@ -60,6 +60,7 @@ export class RedisGrantStore implements GrantStore {
   async insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {
     const json = encodeGrant(grant);
     const listed = listedOf(grant);
+    const named = namedEntriesOf(listed) ?? '';
     // Written before the record: listing skips a surplus entry, but a missing one would never be noticed.
     await this.#addRetirable(grant);
     const outcome = await this.#redis.script(
@@ -69,14 +70,30 @@ export class RedisGrantStore implements GrantStore {
       grant.grantId,
       await this.#macs.withMac(grantPlace(grant, grant.grantId), json),
       quota,
-      namedEntriesOf(listed) ?? '',
+      named,
       CHANGES,
       grantsName(grant, grant.grantee),
       JSON.stringify(grantIndexOf(listed)),
     );
     if (outcome === 'done') return outcome;
     await this.#removeRetirable(grant);
-    return outcome === 'full' || outcome === 'gone' ? outcome : { existing: String(outcome) };
+    if (outcome === 'full' || outcome === 'gone') return outcome;
+    const existing = String(outcome);
+    if (await this.#isNamed(grant, existing, named)) return { existing };
+    // The index has no MAC.
+    await this.#redis.write('zrem', grantsAt(grant)[1], named + existing);
+    return this.insert(grant, quota);
+  }
+
+  /** Whether there is such a grant, and it is the one that is asked for. */
+  async #isNamed(key: GrantedKey, grantId: string, named: string): Promise<boolean> {
+    try {
+      const found = await this.find(key, grantId);
+      return found !== undefined && namedEntriesOf(listedOf(found)) === named;
+    } catch (error) {
+      if (error instanceof DamagedRecordError) return false;
+      throw error;
+    }
   }
 
   async find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {

@@ -1,7 +1,8 @@
+import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
 import type { AccessKeyRecord, IdentityStore } from '../store/store.ts';
 import type { IamStore } from './iam-store.ts';
 import { IAM_QUOTAS } from './quotas.ts';
-import type { UserRecord } from './iam-records.ts';
+import type { RoleRecord, UserRecord } from './iam-records.ts';
 
 /** The policy of an account's first administrator. */
 export const ADMINISTRATOR_POLICY = JSON.stringify({
@@ -39,11 +40,36 @@ export async function adoptFirstUser(
   return user.name;
 }
 
+const MOST_LINKS = 16;
+
+/**
+ * Of users that may have the access key; their records decide. The links that say so have no MAC: among the first there
+ * may be others, or none. The access key's own record names the user as it was called when it was made.
+ */
+export async function* namesOfOwner(
+  store: Pick<IamStore, 'listLinks'>,
+  { accountId, accessKeyId, principal }: Pick<AccessKeyRecord, 'accountId' | 'accessKeyId'> & { principal?: string },
+): AsyncGenerator<string> {
+  const { items } = await store.listLinks(accountId, accessKeyLinkOf(accessKeyId), MOST_LINKS);
+  for (const field of items) yield field.slice('user/'.length);
+  const [, , name] = userIn(principal ?? '');
+  if (name !== undefined) yield name;
+}
+
+export function hasAccessKey(record: UserRecord | RoleRecord, accessKeyId: string): boolean {
+  return record.kind === 'user' && record.accessKeys.some((key) => key.accessKeyId === accessKeyId);
+}
+
+/** Its path and name. */
+function userIn(principal: string): readonly (string | undefined)[] {
+  return /:user(\/(?:.+\/)?)([^/]+)$/.exec(principal) ?? [];
+}
+
 function firstUserOf(
   { accessKeyId, accountId, principal, userId, policies }: AccessKeyRecord,
   createdAt: number,
 ): UserRecord | undefined {
-  const [, path, name] = /:user(\/(?:.+\/)?)([^/]+)$/.exec(principal) ?? [];
+  const [, path, name] = userIn(principal);
   if (policies.length === 0 || path === undefined || name === undefined) return undefined;
   return {
     kind: 'user',

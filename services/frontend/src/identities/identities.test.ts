@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { MemoryStore } from '../store/memory-store.ts';
 import { StoreUnavailableError } from '../store/store.ts';
+import { newAccessKey } from '../store/store.contract.ts';
 import { newUser } from './iam-store.contract.ts';
 import type { Recall } from '../store/last-known.ts';
 import { AccountVersions } from './account-versions.ts';
@@ -58,6 +59,27 @@ test('while changes are not heard, only a request that may recall is served from
   store.isAway = true;
   expect(await find(recall)).toBe('alice');
   await expect(find(undefined)).rejects.toThrow(StoreUnavailableError);
+});
+
+test('the record says whose an access key is, whatever links there are', async () => {
+  const accessKeyId = 'AKIA1';
+  const bob = newUser('bob', { accessKeys: [{ accessKeyId, status: 'Active', createdAt: 5 }] });
+  await store.insert(bob, 9);
+  const accessKey = { ...newAccessKey(accessKeyId, accountId), userId: bob.id, policies: [] };
+  const principal = `arn:aws:iam::${accountId}:user/bob`;
+  const owner = async (of: object) => {
+    identities.clear();
+    return (await identities.ownerOf({ ...accessKey, ...of }, undefined))?.record.name;
+  };
+  const linked = (...items: string[]) => Object.assign(store, { listLinks: async () => ({ items }) });
+  expect(await owner({})).toBe('bob');
+  linked('user/!', 'user/alice', 'user/bob');
+  expect(await owner({})).toBe('bob');
+  linked();
+  expect(await owner({ principal })).toBe('bob');
+  linked('user/alice');
+  expect(await owner({ principal })).toBe('bob');
+  expect(await owner({})).toBeUndefined();
 });
 
 test('once changes are heard again, who is gone is gone for everyone', async () => {

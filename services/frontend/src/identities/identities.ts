@@ -1,11 +1,10 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
 import type { Changes } from '../store/change-feed.ts';
 import type { Recall } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
 import type { AccessKeyRecord } from '../store/store.ts';
 import type { AccountVersions } from './account-versions.ts';
-import { adoptFirstUser, type FirstUserStores } from './first-user.ts';
+import { adoptFirstUser, type FirstUserStores, hasAccessKey, namesOfOwner } from './first-user.ts';
 import type { IamStore } from './iam-store.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
@@ -87,12 +86,15 @@ export class Identities {
 
   async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
     const { accountId, accessKeyId, policies } = accessKey;
-    const { items } = await this.#store.listLinks(accountId, accessKeyLinkOf(accessKeyId), 1);
-    // The user was recorded by a release whose access keys kept their policies.
-    if (items.length > 0 && policies.length > 0) await this.#accessKeys.forgetPolicies(accessKeyId);
-    const first = () =>
-      adoptFirstUser({ store: this.#store, accessKeys: this.#accessKeys }, accessKeyId, this.#clock.now());
-    const name = items[0]?.slice('user/'.length) ?? (await first());
+    for await (const name of namesOfOwner(this.#store, accessKey)) {
+      const identity = await loadIdentity(this.#store, { accountId, kind: 'user', name });
+      if (identity === undefined || !hasAccessKey(identity.record, accessKeyId)) continue;
+      // The user was recorded by a release whose access keys kept their policies.
+      if (policies.length > 0) await this.#accessKeys.forgetPolicies(accessKeyId);
+      return identity;
+    }
+    const stores = { store: this.#store, accessKeys: this.#accessKeys };
+    const name = await adoptFirstUser(stores, accessKeyId, this.#clock.now());
     return name === undefined ? undefined : loadIdentity(this.#store, { accountId, kind: 'user', name });
   }
 

@@ -1,5 +1,5 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { CHANGES, iamAt } from '@keyfleet/shared/stored/names';
+import { CHANGES, iamAt, storedValues } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
 import { iamChangeOf, iamRecordName } from '../store/change-feed.ts';
 import type { AuthenticRecord } from '../store/record-mac.ts';
@@ -7,7 +7,7 @@ import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import { iamVersionOf } from '../store/iam-scripts.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
-import { ConflictError, type Page } from '../store/store.ts';
+import { ConflictError, DamagedRecordError, type Page } from '../store/store.ts';
 import type { IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './iam-records.ts';
 
@@ -66,7 +66,13 @@ export class RedisIamStore implements IamStore {
     const { accountId } = changes[0]!.before;
     const parts = await Promise.all(changes.map((change) => this.#partsOf(change)));
     const at = iamAt(accountId);
-    const outcome = await this.#redis.script('kfUpdateIam', ...at, CHANGES, iamChangeOf(accountId), ...parts.flat());
+    const update = () => this.#redis.script('kfUpdateIam', ...at, CHANGES, iamChangeOf(accountId), ...parts.flat());
+    let outcome = await update();
+    const renamed = changes.filter(({ before, record }) => fieldOf(before) !== fieldOf(record));
+    if (outcome === 'changed') {
+      const forgotten = await Promise.all(renamed.map(({ before }) => this.#forgetLinks(before, () => true)));
+      if (forgotten.includes(true)) outcome = await update();
+    }
     if (outcome === 'changed')
       throw new ConflictError(`${changes.map(({ before }) => fieldOf(before)).join()}: changed`);
     if (outcome === 'done') {
@@ -79,11 +85,21 @@ export class RedisIamStore implements IamStore {
     const [had, has] = [new Set(iamLinksOf(before)), new Set(iamLinksOf(record))];
     const text = await this.#textOf({ ...record, revision: before.revision + 1 });
     const changed = [[...had.difference(has)], [...has.difference(had)]].map((links) => JSON.stringify(links));
-    return [fieldOf(before), iamVersionOf(before), text, ...changed, fieldOf(record)];
+    // All of them too: somebody who wrote Redis may have taken some away.
+    return [fieldOf(before), iamVersionOf(before), text, ...changed, fieldOf(record), JSON.stringify([...has])];
   }
 
   async remove(record: IamRecord): Promise<'done' | 'linked'> {
-    const outcome = await this.#redis.script(
+    let outcome = await this.#remove(record);
+    if (outcome === 'linked' && (await this.#forgetLinks(record, (isConfirmed) => !isConfirmed)))
+      outcome = await this.#remove(record);
+    if (outcome === 'changed') throw new ConflictError(`${fieldOf(record)} has changed`);
+    if (outcome === 'done') this.#acknowledged.removed(iamRecordName(record));
+    return outcome as 'done' | 'linked';
+  }
+
+  #remove(record: IamRecord): Promise<unknown> {
+    return this.#redis.script(
       'kfRemoveIam',
       ...iamAt(record.accountId),
       fieldOf(record),
@@ -92,9 +108,41 @@ export class RedisIamStore implements IamStore {
       iamChangeOf(record.accountId),
       JSON.stringify(iamLinksOf(record)),
     );
-    if (outcome === 'changed') throw new ConflictError(`${fieldOf(record)} has changed`);
-    if (outcome === 'done') this.#acknowledged.removed(iamRecordName(record));
-    return outcome as 'done' | 'linked';
+  }
+
+  /**
+   * Links have no MAC. Removes those to this record that the record in which they begin does not confirm, and says
+   * whether there were any. `goesOn`: told of each link whether it is confirmed.
+   */
+  async #forgetLinks(to: IamRecord, goesOn: (isConfirmed: boolean) => boolean): Promise<boolean> {
+    const { accountId } = to;
+    let forgotten = 0;
+    for (const how of ['attached', 'boundary', 'member']) {
+      const prefix = `${how}/${fieldOf(to)}/`;
+      const long = [...rangeOf(prefix), storedValues.iamLinks.maxBytes] as const;
+      forgotten += Number(await this.#redis.script('kfForgetLongIamLinks', ...iamAt(accountId), ...long));
+      let after: string | undefined = '';
+      do {
+        const { items, next }: Page<string> = await this.listLinks(accountId, prefix, READ_AT_ONCE, after);
+        for (const from of items) {
+          const text = await this.#unlessConfirmed(accountId, from, prefix + from);
+          if (!goesOn(text === undefined)) return forgotten > 0;
+          if (text === undefined) continue;
+          const read = [from, text, storedValues.iam.maxBytes, prefix + from] as const;
+          forgotten += Number(await this.#redis.script('kfForgetIamLink', ...iamAt(accountId), ...read));
+        }
+        after = next;
+      } while (after !== undefined);
+    }
+    return forgotten > 0;
+  }
+
+  /** The text under the field, or '', unless it is a record that has the link. */
+  async #unlessConfirmed(accountId: string, field: string, link: string): Promise<string | undefined> {
+    const [name] = iamAt(accountId);
+    const text = (await this.#redis.field(name, field).catch(unlessDamaged)) ?? '';
+    const record = text === '' ? undefined : await this.#macs.verified({ name, field }, text).catch(unlessDamaged);
+    return record !== undefined && iamLinksOf(JSON.parse(record)).includes(link) ? undefined : text;
   }
 
   async list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>> {
@@ -188,6 +236,10 @@ export class RedisIamStore implements IamStore {
     const last = items.at(-1);
     return members.length > limit && last !== undefined ? { items, next: last } : { items };
   }
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 function fieldOf({ kind, name }: IamRecord): string {

@@ -2,7 +2,8 @@
 export const grantScripts = {
   /**
    * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, the prefix of an entry with the same name or
-   * '', channel, message, its entries (JSON). If a grant with that name exists, returns its id.
+   * '', channel, message, its entries (JSON). If a grant with that name exists, returns its id: an entry without one is
+   * of somebody else.
    */
   kfInsertGrant: [
     3,
@@ -10,8 +11,12 @@ export const grantScripts = {
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 local named = ARGV[4]
 if named ~= '' then
-  local found = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. named, '(' .. string.sub(named, 1, -2) .. '!', 'LIMIT', 0, 1)
-  if found[1] then return string.sub(found[1], #named + 1) end
+  local to = '(' .. string.sub(named, 1, -2) .. '!'
+  for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '[' .. named, to)) do
+    local id = string.sub(entry, #named + 1)
+    if redis.call('HEXISTS', KEYS[2], id) == 1 then return id end
+    redis.call('ZREM', KEYS[3], entry)
+  end
 end
 if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then return 'full' end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
@@ -51,8 +56,8 @@ while #forms < tonumber(ARGV[3]) do
   local entry = redis.call('ZRANGEBYLEX', KEYS[1], from, to, 'LIMIT', 0, 1)[1]
   if not entry then break end
   local form = string.match(entry, '^[^ ]+', #ARGV[1] + 1)
-  table.insert(forms, form)
-  from = '(' .. ARGV[1] .. form .. '!'
+  if form and #form <= 8192 then table.insert(forms, form) end
+  from = '(' .. (form and ARGV[1] .. form .. '!' or entry)
 end
 return forms`,
   ],

@@ -59,13 +59,13 @@ return 'done'`,
   ],
   /**
    * KEYS as before. ARGV: channel, message; for each record its field, version that was read, JSON, links to remove,
-   * links to add, its new field. No link may remain to a field that is no more.
+   * links to add, its new field, all its links. No link may remain to a field that is no more.
    */
   kfUpdateIam: [
     3,
     `${iamTargets}
 local moved, come, gone, linked, left = {}, {}, {}, 0, 0
-for i = 3, #ARGV, 6 do
+for i = 3, #ARGV, 7 do
   local field, to = ARGV[i], ARGV[i + 5]
   local old = redis.call('HGET', KEYS[1], field)
   if not old or versionOf(old) ~= ARGV[i + 1] then return 'changed' end
@@ -80,7 +80,7 @@ end
 for _, link in ipairs(gone) do if moved[targetOf(link)] == false then left = left + 1 end end
 if left ~= linked then return 'changed' end
 if not hasAll(come, moved) then return 'missing' end
-for i = 3, #ARGV, 6 do
+for i = 3, #ARGV, 7 do
   local field, to = ARGV[i], ARGV[i + 5]
   if to ~= field then
     redis.call('HDEL', KEYS[1], field)
@@ -90,9 +90,37 @@ for i = 3, #ARGV, 6 do
   redis.call('HSET', KEYS[1], to, ARGV[i + 2])
 end
 for _, link in ipairs(gone) do redis.call('ZREM', KEYS[3], link) end
-for _, link in ipairs(come) do redis.call('ZADD', KEYS[3], 0, link) end
+for i = 9, #ARGV, 7 do
+  for _, link in ipairs(cjson.decode(ARGV[i])) do redis.call('ZADD', KEYS[3], 0, link) end
+end
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 'done'`,
+  ],
+  /**
+   * KEYS as before. ARGV: the field that a link comes from, its text as it was read or '' if it is not there or too
+   * long, the most bytes, the link. 0: the record has changed.
+   */
+  kfForgetIamLink: [
+    3,
+    `
+local text = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if #text > tonumber(ARGV[3]) then text = '' end
+if text ~= ARGV[2] then return 0 end
+return redis.call('ZREM', KEYS[3], ARGV[4])`,
+  ],
+  /** KEYS as before. ARGV: a range, the most bytes of a link. Returns how many were longer: none of ours. */
+  kfForgetLongIamLinks: [
+    3,
+    `
+local from, count, page = ARGV[1], 0
+repeat
+  page = redis.call('ZRANGEBYLEX', KEYS[3], from, ARGV[2], 'LIMIT', 0, 1000)
+  for _, link in ipairs(page) do
+    if #link > tonumber(ARGV[3]) then count = count + redis.call('ZREM', KEYS[3], link) end
+  end
+  from = '(' .. (page[#page] or '')
+until #page < 1000
+return count`,
   ],
   /** KEYS as before. ARGV: field, version that was read, channel, message, its links. */
   kfRemoveIam: [

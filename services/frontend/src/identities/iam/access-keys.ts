@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
+import { hasAccessKey, namesOfOwner } from '../first-user.ts';
 import type { Call } from '../../operations/handler.ts';
 import { evaluate } from '../../policy/evaluate.ts';
 import { accessRequestOf, type Asking, resourceTagsOf } from '../access.ts';
@@ -133,9 +133,11 @@ const getAccessKeyLastUsed: QueryOperation = {
 };
 
 async function ownerOf(accessKeyId: string, accountId: string, { iam }: IamDeps): Promise<UserRecord | undefined> {
-  const { items } = await iam.listLinks(accountId, accessKeyLinkOf(accessKeyId), 1);
-  const name = items[0]?.slice('user/'.length);
-  return name === undefined ? undefined : iam.find(accountId, 'user', name);
+  for await (const name of namesOfOwner(iam, { accountId, accessKeyId })) {
+    const user = await iam.find(accountId, 'user', name);
+    if (user !== undefined && hasAccessKey(user, accessKeyId)) return user;
+  }
+  return undefined;
 }
 
 function mayAsk(
