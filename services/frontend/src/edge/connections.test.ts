@@ -112,6 +112,77 @@ describe('who connects again and again', () => {
   });
 });
 
+describe('a connection on which somebody has proven an identity', () => {
+  const newPort = () => {
+    const clock = new TestClock();
+    const connections = new Connections(limits, new TrustedProxies([]), clock);
+    let port = 1_024;
+    const connect = (address: string, isKnown = true) => {
+      const socket = socketFrom(address, port++);
+      connections.admit(socket, () => undefined);
+      const connection = connections.of(socket)!;
+      if (isKnown) connection.prove();
+      return connection;
+    };
+    return { clock, connect };
+  };
+  const gone = (connections: readonly { socket: Socket }[]) => connections.map(({ socket }) => socket.destroyed);
+
+  test('keeps its place for five minutes after the last genuine signature, and then gives way', () => {
+    const { clock, connect } = newPort();
+    const all = Array.from({ length: 10 }, () => connect('192.0.2.1'));
+    const [first, second] = all;
+    clock.advance(240_000);
+    first!.prove();
+    const early = connect('192.0.2.2', false);
+    expect(gone([...all, early])).toEqual([...all.map(() => false), true]);
+    early.socket.emit('close');
+    clock.advance(60_000);
+    expect(connect('192.0.2.2').socket.destroyed).toBe(false);
+    expect(gone(all)).toEqual(all.map((one) => one === second));
+    expect(all.map(({ isStrange }) => isStrange)).toEqual(all.map((one) => one !== first));
+  });
+
+  test('is a stranger again when it brings none, until the next; and then is answered as often as strangers are', () => {
+    const { connect } = newPort();
+    const known = connect('192.0.2.1');
+    for (let i = 0; i < 200; i++) expect(known.delay()).toBe(0);
+    known.doubt();
+    const delays = Array.from({ length: 101 }, () => known.delay());
+    expect(delays.findIndex((delay) => delay > 0)).toBe(100);
+    known.prove();
+    expect(known.delay()).toBe(0);
+  });
+
+  test('has others of its address read in its place once, however often it is known again', () => {
+    const connections = new Connections({ ...limits, connections: 10_000 }, new TrustedProxies([]), new TestClock());
+    const served: number[] = [];
+    const sockets = Array.from({ length: 2_002 }, (_, index) => {
+      const socket = socketFrom('192.0.2.1', 1_024 + index);
+      connections.admit(socket, () => served.push(index));
+      return socket;
+    });
+    const connection = connections.of(sockets[0]!)!;
+    for (let i = 0; i < 3; i++) {
+      connection.prove();
+      connection.doubt();
+    }
+    expect(served.slice(2_000)).toEqual([2_000]);
+  });
+
+  test('is not known again once it has closed', () => {
+    const { connect } = newPort();
+    const all = Array.from({ length: 5 }, () => connect('192.0.2.1'));
+    for (const connection of all) {
+      connection.socket.emit('close');
+      connection.doubt();
+      connection.prove();
+      connection.doubt();
+      expect(connection.isStrange).toBe(false);
+    }
+  });
+});
+
 test('the answer that is unread longest gives way, of the peer that leaves too much unread', () => {
   const connections = new Connections(limits, new TrustedProxies([]));
   const gone: string[] = [];

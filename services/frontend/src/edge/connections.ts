@@ -25,6 +25,10 @@ const STRANGERS_RATE = { perSecond: 50, burst: 100 };
 const CONNECT_RATE = { perSecond: 100, burst: 2_000 };
 /** A connection this old may give way to a younger one of the same peer; an honest burst is over by then. */
 const GRACE_MS = 1_000;
+/** How long a connection is known after a genuine signature: such a signature is good for as long. */
+const KNOWN_MS = 300_000;
+/** How exactly that is counted. */
+const PROVEN_WITHIN_MS = 10_000;
 /** How long the answer to a probe is delayed when its peer probes without end. */
 const PROBE_DELAY_MS = 250;
 
@@ -51,13 +55,17 @@ export class Connections {
   readonly #unread: FairRoom<() => void>;
   readonly #peers = new Map<string, Peer>();
   readonly #connections = new Map<string, Connection>();
-  /** The oldest first. */
+  /** Who became one first is first. */
   readonly #strangers = new Set<Connection>();
+  /** Neither strangers nor proxies: whose last genuine signature is the oldest is first. */
+  readonly #known = new Set<Connection>();
+  readonly #clock: Clock;
   #isClosed = false;
 
   constructor(limits: ConnectionLimits, proxies: TrustedProxies, clock: Clock = monotonicClock) {
     this.#limits = limits;
     this.#proxies = proxies;
+    this.#clock = clock;
     this.#answers = new PeerLimit(clock, STRANGERS_RATE);
     this.#probes = new PeerLimit(clock, STRANGERS_RATE);
     this.#connects = new PeerLimit(clock, CONNECT_RATE);
@@ -101,6 +109,7 @@ export class Connections {
     peer.uses++;
     socket.once('close', () => this.#remove(name, connection));
     if (connection.isProxy) return 0;
+    this.#forgetKnown();
     this.#strangers.add(connection);
     peer.strangers.add(connection);
     const heed = this.#answers.owes(peer.network) ? this.#limits.heedMs : 0;
@@ -122,17 +131,39 @@ export class Connections {
     return new ProxiedSender(source, this.#peerOf(source), this);
   }
 
-  /** It brought its first genuine signature: another of its peer is read in its place. */
+  /** It brought a genuine signature. At its first one another of its peer is read in its place. */
   welcome(connection: Connection): void {
-    this.#connects.giveBack(connection.peer.network);
-    const [next] = connection.peer.waiting.values();
-    next?.();
+    const { peer, provenAt } = connection;
+    const now = this.#clock.now();
+    if (this.#known.has(connection) ? now - provenAt! < PROVEN_WITHIN_MS : !connection.isStrange) return;
     this.#acquaint(connection);
+    connection.provenAt = now;
+    this.#known.add(connection);
+    if (provenAt !== undefined) return;
+    this.#connects.giveBack(peer.network);
+    const [next] = peer.waiting.values();
+    next?.();
+  }
+
+  /** It is a stranger's from now on, if it was known. */
+  estrange(connection: Connection): void {
+    if (!this.#known.delete(connection)) return;
+    this.#strangers.add(connection);
+    connection.peer.strangers.add(connection);
+  }
+
+  #forgetKnown(): void {
+    const before = this.#clock.now() - KNOWN_MS;
+    for (const connection of this.#known) {
+      if (connection.provenAt! > before) return;
+      this.estrange(connection);
+    }
   }
 
   #acquaint(connection: Connection): void {
     this.#strangers.delete(connection);
     connection.peer.strangers.delete(connection);
+    this.#known.delete(connection);
   }
 
   holdAnswerOf({ network }: Peer, bytes: number, drop: () => void): () => void {

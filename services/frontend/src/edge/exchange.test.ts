@@ -20,7 +20,7 @@ function refusedClient(body: string) {
   return clientOf((exchange) => exchange.send({ status: 400, contentType: 'text/plain', body }));
 }
 
-function clientOf(serve: (exchange: Exchange) => void) {
+function clientOf(serve: (exchange: Exchange) => void, maxConnectionAgeMs = 300_000) {
   const connections = new Connections(httpLimits, new TrustedProxies([]));
   const [client, socket] = duplexPair() as unknown as [Socket, Socket];
   const server = createServer();
@@ -28,7 +28,7 @@ function clientOf(serve: (exchange: Exchange) => void) {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     parsed++;
     const connection = connections.of(socket)!;
-    const exchange = new Exchange({ request, response, connection, isTls: false });
+    const exchange = new Exchange({ request, response, connection, isTls: false, maxConnectionAgeMs });
     exchange.begin(() => serve(exchange));
   });
   connections.admit(socket, () => server.emit('connection', socket));
@@ -37,7 +37,7 @@ function clientOf(serve: (exchange: Exchange) => void) {
     connections.admit(another, () => undefined);
     return connections.of(another)!.delay();
   };
-  return { client, socket, owedMs, parsed: () => parsed };
+  return { client, socket, owedMs, parsed: () => parsed, connection: () => connections.of(socket)! };
 }
 
 // The client's end takes no more than its high water mark until it is read, as a full buffer of the kernel does.
@@ -78,4 +78,43 @@ test('an answer whose client is gone is overwritten', async () => {
   client.write('GET / HTTP/1.1\r\nHost: edge\r\n\r\n');
   await answered.promise;
   expect(body).toEqual(Buffer.alloc(6));
+});
+
+const answer = { contentType: 'text/plain', body: 'answer' };
+
+test.each([
+  ['a probe', (exchange: Exchange) => exchange.tell(() => exchange.write({ ...answer, status: 200 }))],
+  ['a refusal', (exchange: Exchange) => exchange.send({ ...answer, status: 404 })],
+  ['any other', (exchange: Exchange) => exchange.send({ ...answer, status: 200 })],
+])('with an answer to %s, the client of an old connection is asked to connect anew', async (_, serve) => {
+  const answered = async (maxConnectionAgeMs: number) => {
+    const { client } = clientOf(serve, maxConnectionAgeMs);
+    client.write('GET / HTTP/1.1\r\nHost: edge\r\n\r\n');
+    await setImmediate();
+    return String(client.read());
+  };
+  expect(await answered(0)).toContain('Connection: close');
+  expect(await answered(300_000)).not.toContain('Connection: close');
+});
+
+test.each([
+  ['a genuine request that is refused', true, 400, false],
+  ['one that fails for a reason of ours', false, 500, false],
+  ['one without a genuine signature', false, 400, true],
+])('an answer to %s says whether a known connection is a stranger again', async (_, isGenuine, status, isStrange) => {
+  const requests = [
+    (exchange: Exchange) => {
+      exchange.prove();
+      exchange.send({ ...answer, status: 200 });
+    },
+    (exchange: Exchange) => {
+      if (isGenuine) exchange.prove();
+      exchange.send({ ...answer, status });
+    },
+  ];
+  const { client, connection } = clientOf((exchange) => requests.shift()!(exchange));
+  client.write('GET / HTTP/1.1\r\nHost: edge\r\n\r\n'.repeat(2));
+  await setImmediate();
+  expect(requests).toEqual([]);
+  expect(connection().isStrange).toBe(isStrange);
 });

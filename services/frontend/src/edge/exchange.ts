@@ -35,6 +35,12 @@ export function connectionOf({ socket }: IncomingMessage, connections: Connectio
   return undefined;
 }
 
+interface ExchangeParts extends Pick<Exchange, 'request' | 'response'> {
+  readonly connection: Connection;
+  readonly isTls: boolean;
+  readonly maxConnectionAgeMs: number;
+}
+
 /** One request and its answer. A connection has one at a time. */
 export class Exchange {
   readonly request: IncomingMessage;
@@ -43,17 +49,18 @@ export class Exchange {
   readonly #connection: Connection;
   readonly #sender: Sender;
   readonly #isTls: boolean;
+  readonly #maxAgeMs: number;
+  #isGenuine = false;
   #isInFlight = false;
   #isUploading = false;
   #isAnswered = false;
 
-  constructor(
-    parts: Pick<Exchange, 'request' | 'response'> & { readonly connection: Connection; readonly isTls: boolean },
-  ) {
+  constructor(parts: ExchangeParts) {
     this.request = parts.request;
     this.response = parts.response;
     this.#connection = parts.connection;
     this.#isTls = parts.isTls;
+    this.#maxAgeMs = parts.maxConnectionAgeMs;
     // Nobody changes to another protocol here; but node:http no longer reads what follows such a request, without end.
     if (this.request.headers.upgrade !== undefined) this.response.shouldKeepAlive = false;
     const forwardedFor = this.request.headers['x-forwarded-for'];
@@ -108,14 +115,15 @@ export class Exchange {
     });
   }
 
-  /** Has the client connect anew if the connection is older than this, unless its next requests are here already. */
-  endOlderThan(ageMs: number): void {
+  /** Has the client connect anew if the connection is old, unless its next requests are here already. */
+  #endIfOld(): void {
     const { turns } = this.#connection;
-    if (turns.waiting === 0 && this.#connection.isOlderThan(ageMs)) this.response.shouldKeepAlive = false;
+    if (turns.waiting === 0 && this.#connection.isOlderThan(this.#maxAgeMs)) this.response.shouldKeepAlive = false;
   }
 
   /** The request brought a genuine signature. */
   prove(): void {
+    this.#isGenuine = true;
     this.#sender.prove();
   }
 
@@ -134,6 +142,7 @@ export class Exchange {
    * through.
    */
   tell(write: () => void): void {
+    this.#endIfOld();
     if (this.#isSending()) this.response.shouldKeepAlive = false;
     this.#answerAfter(this.#sender.probeDelay(), write);
   }
@@ -141,6 +150,9 @@ export class Exchange {
   /** Answers once. A stranger waits until its peer is due an answer. */
   send(answer: HttpAnswer): void {
     if (this.#isAnswered) return;
+    this.#endIfOld();
+    // What fails for a reason of ours says nothing of who asked.
+    if (!this.#isGenuine && answer.status < 500) this.#sender.doubt();
     if (this.#isSending()) return this.#sendEarly(answer);
     this.#answerAfter(this.#sender.delay(), () => this.write(answer));
   }

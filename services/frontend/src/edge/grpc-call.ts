@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http2';
 import { Metadata, type ServerInterceptingCallInterface, ServerInterceptingCall, status } from '@grpc/grpc-js';
-import { KmsException } from '@keyfleet/shared/errors/exceptions';
+import { exceptions, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
 import { canonicalPath } from '@keyfleet/shared/sigv4';
 import type { Connection, Sender } from './sender.ts';
@@ -54,13 +54,11 @@ export function serveUnary(
   let isCancelled = false;
   let waiting: WaitingCall | undefined;
   let due: NodeJS.Timeout | undefined;
-  // A stranger waits until its peer is due an answer.
-  const refuse = (refusal: Status, sender: Sender, answered = (): void => {}): void => {
+  const refuse = (refusal: Status, delay: number, answered = (): void => {}): void => {
     const send = (): void => {
       if (!isCancelled) call.sendStatus(refusal);
       answered();
     };
-    const delay = sender.delay();
     if (delay === 0) send();
     else due = setTimeout(send, delay);
   };
@@ -77,7 +75,11 @@ export function serveUnary(
           const headerBytes = bytesOf(headers);
           if (headerBytes > httpLimits.headerBytes) {
             if (sender === connection && sender.isStrange) connection.cut();
-            else refuse({ code: status.RESOURCE_EXHAUSTED, details: 'The request headers are too large.' }, sender);
+            else
+              refuse(
+                { code: status.RESOURCE_EXHAUSTED, details: 'The request headers are too large.' },
+                delayOf(sender),
+              );
             return sender.leave();
           }
           const readMessage = () => {
@@ -107,7 +109,8 @@ export function serveUnary(
 interface ReceivedCall extends ConnectedCall, Answering, Pick<OpenCall, 'readMessage'> {
   readonly path: string;
   readonly headers: OutgoingHttpHeaders;
-  readonly refuse: (refusal: Status, sender: Sender, answered: () => void) => void;
+  /** After some milliseconds. */
+  readonly refuse: (refusal: Status, delay: number, answered: () => void) => void;
 }
 
 /** A call's place among those that wait. Once it is cancelled, nothing of the call is kept for it. */
@@ -149,7 +152,12 @@ function serveReceived(
       return leaveTurn();
     }
     const { path, headers, readMessage, refuse } = received;
-    const request = requestOf(path, headers, { ...received, onGenuine: leaveTurn });
+    let isGenuine = false;
+    const onGenuine = (): void => {
+      isGenuine = true;
+      leaveTurn();
+    };
+    const request = requestOf(path, headers, { ...received, onGenuine });
     turns.enter(() => {
       const served = serve({ request, readMessage });
       const leave = (): void => {
@@ -159,7 +167,10 @@ function serveReceived(
       served.finally(leave).catch(() => undefined);
       served.then(
         (answer) => succeed(received, answer, request),
-        (error: unknown) => refuse(refusalOf(error, request), sender, leaveTurn),
+        (error: unknown) => {
+          const exception = error instanceof KmsException ? error : new KmsException('KMSInternalException');
+          refuse(refusalOf(exception, request), isGenuine ? 0 : delayOf(sender, exception), leaveTurn);
+        },
       );
     });
   });
@@ -235,8 +246,16 @@ function succeed({ call, stream, sender }: Answering, answer: Buffer, request: E
   stream.send(answer, sender, () => call.sendStatus({ code: status.OK, details: 'OK', metadata: trailerOf(request) }));
 }
 
-function refusalOf(error: unknown, request: EdgeRequest): Status {
-  const exception = error instanceof KmsException ? error : new KmsException('KMSInternalException');
+/**
+ * Of the answer to a call that brought no genuine signature. What fails for a reason of ours says nothing of who
+ * called.
+ */
+function delayOf(sender: Sender, exception?: KmsException): number {
+  if (exception === undefined || exceptions[exception.code].http < 500) sender.doubt();
+  return sender.delay();
+}
+
+function refusalOf(exception: KmsException, request: EdgeRequest): Status {
   const { code, details, trailer } = grpcErrorOf(exception);
   const metadata = trailerOf(request);
   metadata.set(ERROR_TRAILER, trailer);

@@ -97,12 +97,13 @@ export async function startHttpEdge(options: HttpEdgeOptions): Promise<HttpPort>
   server.maxHeadersCount = limits.headerCount + 1;
   server.on('clientError', refuseBrokenRequest);
   const connections = admitStrangers(server, limits, options.proxies);
+  const { maxConnectionAgeMs } = options;
   const isTls = options.certificates !== undefined;
   const reception: Reception = { ...options, limits, server, uploads: new Uploads(limits) };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const connection = connectionOf(request, connections);
     if (connection === undefined) return;
-    const exchange = new Exchange({ request, response, connection, isTls });
+    const exchange = new Exchange({ request, response, connection, isTls, maxConnectionAgeMs });
     exchange.begin(() => receive(exchange, reception));
   });
   return listen(server, options.address, { drainMs: options.drainMs, connections });
@@ -115,10 +116,7 @@ function newServer(certificates: ServerCertificates | undefined, options: Server
   return server;
 }
 
-interface Reception extends Pick<
-  HttpEdgeOptions,
-  'kms' | 'query' | 'pipeline' | 'readiness' | 'log' | 'maxConnectionAgeMs'
-> {
+interface Reception extends Pick<HttpEdgeOptions, 'kms' | 'query' | 'pipeline' | 'readiness' | 'log'> {
   readonly limits: HttpLimits;
   readonly server: Server;
   readonly uploads: Uploads;
@@ -205,7 +203,6 @@ function respond(exchange: Exchange, reception: Reception, { request, release }:
       request.body.fill(0);
       release?.();
       if (!reception.server.listening) exchange.response.shouldKeepAlive = false;
-      exchange.endOlderThan(reception.maxConnectionAgeMs);
       exchange.send(answer);
     },
     (error: unknown) => {

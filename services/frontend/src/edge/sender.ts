@@ -17,6 +17,7 @@ interface SenderTable {
   isProxy(address: string): boolean;
   senderBehind(connection: Connection, forwardedFor: string | undefined): Sender;
   welcome(connection: Connection): void;
+  estrange(connection: Connection): void;
   delayOf(peer: Peer, cost: number): number;
   probeDelayOf(peer: Peer): number;
   holdAnswerOf(peer: Peer, bytes: number, drop: () => void): () => void;
@@ -50,9 +51,11 @@ export interface Sender {
   readonly isProxied: boolean;
   /** Called for each genuine signature. */
   prove(): void;
+  /** Called for each answer to a request that brought none, except to a probe. */
+  doubt(): void;
   /**
-   * Call before answering a request without a genuine signature. Returns the milliseconds that the answer must wait. An
-   * honest connection with one broken request on it, such as a load balancer's, never waits.
+   * Call before answering a request without a genuine signature. Returns the milliseconds that the answer must wait, if
+   * it is a stranger's.
    */
   delay(cost?: number): number;
   /**
@@ -84,6 +87,7 @@ abstract class SenderOfPeer implements Sender {
   }
 
   abstract prove(): void;
+  abstract doubt(): void;
   abstract leave(): void;
 
   delay(cost = 1): number {
@@ -115,16 +119,23 @@ export class ProxiedSender extends SenderOfPeer {
     this.isStrange = false;
   }
 
+  doubt(): void {}
+
   leave(): void {
     this.table.release(this.peer);
   }
 }
 
-/** A connection belongs to a stranger until a request on it brings a genuine signature. */
+/**
+ * A connection belongs to a stranger until a request on it brings a genuine signature. It does again once it brings
+ * another request, and some minutes after the last one that did.
+ */
 export class Connection extends SenderOfPeer {
   readonly isProxied = false;
   readonly socket: Socket;
   readonly since = performance.now();
+  /** When a request on it brought a genuine signature, to some seconds; undefined if none has. */
+  provenAt: number | undefined;
   /** Those of a fleet that connected at once do not do it again at once. */
   readonly #spread = 0.9 + 0.2 * Math.random();
   /** Serves one request at a time: a second one waits until the first is answered. */
@@ -149,7 +160,11 @@ export class Connection extends SenderOfPeer {
   }
 
   prove(): void {
-    if (this.isStrange) this.table.welcome(this);
+    this.table.welcome(this);
+  }
+
+  doubt(): void {
+    this.table.estrange(this);
   }
 
   /** Whether it is older than this, by a tenth more or less. */

@@ -61,6 +61,7 @@ async function start({ isMutual = false, ...limits }: { isMutual?: boolean } & P
     paths: new Map([['/mine', path]]),
     limits: { ...listenerLimits, ...limits },
     drainMs: 0,
+    maxConnectionAgeMs: 300_000,
   });
   return listener;
 }

@@ -34,12 +34,14 @@ export interface ListenerOptions {
   /** By prefix. */
   readonly paths: ReadonlyMap<string, XksPath>;
   readonly drainMs: number;
+  /** After which a client is asked to connect anew. */
+  readonly maxConnectionAgeMs: number;
   readonly limits?: PortLimits;
 }
 
 /** Starts listening. */
 export async function startListener(options: ListenerOptions): Promise<HttpPort> {
-  const { config, tls, paths, drainMs, limits = listenerLimits } = options;
+  const { config, tls, paths, drainMs, maxConnectionAgeMs, limits = listenerLimits } = options;
   const server = newServer(config, tls, limits);
   // Nothing in front of this port ends TLS.
   const connections = admitStrangers(server, limits, new TrustedProxies([]));
@@ -48,7 +50,7 @@ export async function startListener(options: ListenerOptions): Promise<HttpPort>
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const connection = connectionOf(request, connections);
     if (connection === undefined) return;
-    const exchange = new Exchange({ request, response, connection, isTls: true });
+    const exchange = new Exchange({ request, response, connection, isTls: true, maxConnectionAgeMs });
     exchange.begin(() => receive(exchange, reception));
   });
   return listen(server, config.listen, { drainMs, connections });

@@ -16,7 +16,7 @@ export interface XksProxyParts extends Omit<PathDeps, 'partition' | 'clock'>, Pi
 
 /** Serves AWS's External Key Store Proxy API if configured. Throws ConfigError. */
 export async function startXksProxy(
-  { config: { xksProxy: config, partition, regions, drain }, clock, log, resources }: Assembly,
+  { config: { xksProxy: config, partition, regions, drain, maxConnectionAge }, clock, log, resources }: Assembly,
   { identities, hsm, keys, pipelineFor }: XksProxyParts,
 ): Promise<void> {
   if (config === undefined) return;
@@ -33,5 +33,5 @@ export async function startXksProxy(
   const files = { certificateFile, keyFile, ...(client && { caFile: client.caFile }) };
   const fields = { field: 'xksProxy', caField: 'xksProxy.client.caFile' };
   const tls = resources.use(new TlsFiles(files, { ...fields, onProblem: reportOf(log) }));
-  resources.use(await startListener({ config, tls, paths, drainMs: drain }));
+  resources.use(await startListener({ config, tls, paths, drainMs: drain, maxConnectionAgeMs: maxConnectionAge }));
 }
