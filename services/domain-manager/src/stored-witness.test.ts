@@ -5,12 +5,14 @@ import { signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import {
   type Change,
+  memberOf,
   rotation,
   sealedForNobody,
   sealedNotFor,
   signedBy,
   TestDomain,
   testSealKey,
+  withOtherKeys,
 } from '@keyfleet/test-support/domain';
 import { newRotation, workerOf } from '@keyfleet/test-support/witnesses';
 import { describe, expect, test } from 'vitest';
@@ -278,6 +280,31 @@ describe('a token that somebody put into the store', () => {
     await tokens.refresh();
     expect(tokens.generation).toBe(3);
   });
+
+  test.each([2, 3])(
+    'of %i members, admits others while all but its maker leave: not while these could compare',
+    async (count) => {
+      const renewed = new TestDomain({ members: count });
+      const [stays, ...leave] = renewed.hsms as [Hsm, ...Hsm[]];
+      const newcomers = [4, 5].map((number) => renewed.newHsm(`hsm-${number}`));
+      const body = { admit: newcomers.map(memberOf), remove: leave.map(({ memberId }) => memberId) };
+      const honest = renewed.prepare({ name: 'ModifyMembers', body }, renewed.people, stays);
+      const token = withOtherKeys(honest, renewed.identities.get('hsm-1')!);
+      const leavers = leave.map((hsm) => workerOf(hsm));
+      const fleet = [stays, ...newcomers].map((hsm) => workerOf(hsm));
+      const of = renewed;
+      // Whether they have seen the domain yet or not, and whoever has made another token on top.
+      expect(await found(token, [...fleet, ...leavers], { of })).toBe('Denied');
+      for (const hsm of newcomers) hsm.install(renewed.tokens);
+      expect(await found(token, [...fleet, ...leavers], { of })).toBe('Denied');
+      expect(await found(token, leavers, { of })).toBe('Denied');
+      expect(await found(token, fleet, { of })).toBe('believed');
+      const check = newcomers[0]!.check(token);
+      expect(await found(token, [...fleet, ...leavers], { of, check })).toBe('believed');
+      for (const hsm of newcomers) hsm.install([token]);
+      expect(await found(token, [...fleet, ...leavers], { of })).toBe('believed');
+    },
+  );
 
   test('makes nobody wait for members that do not answer', async () => {
     const check = () => new Promise<never>(() => {});

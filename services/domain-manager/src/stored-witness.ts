@@ -5,7 +5,7 @@ import { type CheckedToken, HeldTokenError, placeOf, verifyCheck } from '@keyfle
 import type { DomainManagerEvents } from './events.ts';
 import type { TokenStore } from './store/store.ts';
 import { type Confirmation, DeniedTokenError } from './token-log.ts';
-import { mayWitness } from './witness.ts';
+import { assertNobodyLeaves, mayWitness, newestMembers } from './witness.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
@@ -31,12 +31,11 @@ export async function confirmStored(
   { workers, events, store }: StoredWitnessDeps,
 ): Promise<Confirmation> {
   const newest = witnessesOf(tokens, tokens.length);
-  if (isCheckedBy(newest.veterans, await store.findCheck(), newest.token))
-    return { upTo: tokens.length, isConfirmed: true };
+  const mayCheck = newest.veterans.length > 0 ? newest.veterans : newest.others;
+  if (isCheckedBy(mayCheck, await store.findCheck(), newest.token)) return { upTo: tokens.length, isConfirmed: true };
   // Whom the newest removes has no say in the chain that leads there.
-  const members = (await surveyWorkers(workers, undefined)).filter(
-    ({ description }) => description && isMember(newest.state, description),
-  );
+  const views = await surveyWorkers(workers, undefined);
+  const members = views.filter(({ description }) => description && isMember(newest.state, description));
   const opinions = await Promise.all(members.map((view) => opinionOf(view, tokens)));
   const given = opinions.filter((opinion) => opinion !== undefined);
   const veterans = given.filter(({ isVeteran }) => isVeteran);
@@ -44,6 +43,7 @@ export async function confirmStored(
   const [best] = counted
     .filter(({ check }) => check !== undefined)
     .toSorted((one, other) => other.generation - one.generation);
+  assertNoneReplacesAll(tokens, known, { given, views });
   const isForked = isHeldOtherwise(given, known);
   if (best?.generation === tokens.length && !isForked) {
     await store.putCheck(best.generation, best.check!);
@@ -64,10 +64,7 @@ export async function confirmStored(
   const said = denials
     .filter(({ generation }) => generation === lowest.generation)
     .map(({ memberId, denial }) => `${memberId}: ${denial!.message}`);
-  throw new DeniedTokenError(
-    `the store holds a domain token ${lowest.generation} that ${lowest.signerId} made, and no other member confirms it (${said.join('; ')}): see docs/recovery.md, "A domain token that nobody confirms"`,
-    lowest.generation,
-  );
+  throw denied(lowest.generation, lowest.signerId, said.join('; '));
 }
 
 /** What a member says of one token. */
@@ -79,8 +76,40 @@ interface Opinion {
   readonly isVeteran: boolean;
   /** It may hold another than the one that it made, but is no witness against that. */
   readonly isMaker: boolean;
+  /** Whether it says that it has installed the token. */
+  readonly holds: boolean;
   readonly check?: Buffer;
   readonly denial?: Error;
+}
+
+/**
+ * Throws DeniedTokenError for a token that admits members, where those in reach who could compare its keys all leave by
+ * it and have not installed it: see `assertNobodyLeaves`.
+ */
+function assertNoneReplacesAll(
+  tokens: readonly Buffer[],
+  known: number,
+  { given, views }: { readonly given: readonly Opinion[]; readonly views: readonly WorkerView[] },
+): void {
+  for (let generation = Math.max(known, lastBuiltOn(tokens)) + 1; generation <= tokens.length; generation++) {
+    const { signerId, state, before, others, veterans } = witnessesOf(tokens, generation);
+    if (before === undefined || others.length === veterans.length) continue;
+    const speaking = given.filter((one) => one.generation >= generation);
+    if (speaking.some(({ isVeteran, isMaker, holds }) => isVeteran || (holds && !isMaker))) continue;
+    const leaving = newestMembers(views, before).filter((one) => one.generation === before.generation);
+    try {
+      assertNobodyLeaves(leaving, { signerId, state });
+    } catch (error) {
+      throw denied(generation, signerId, (error as Error).message);
+    }
+  }
+}
+
+function denied(generation: number, signerId: string, said: string): DeniedTokenError {
+  return new DeniedTokenError(
+    `the store holds a domain token ${generation} that ${signerId} made, and no other member confirms it (${said}): see docs/recovery.md, "A domain token that nobody confirms"`,
+    generation,
+  );
 }
 
 /** Whether two members or more, and more than confirm it or a later one, sign that they hold the same other token. */
@@ -107,9 +136,10 @@ async function opinionOf({ worker, description }: WorkerView, tokens: readonly B
   const { signerId, state, token, others, veterans } = witnessesOf(tokens, generation);
   const { memberId } = description;
   const isMaker = memberId === signerId && isMember(state, description);
-  const isVeteran = isMaker || isMember({ members: veterans }, description);
-  if (!isVeteran && !isMember({ members: others }, description)) return undefined;
-  const about = { worker, memberId, generation, signerId, isVeteran, isMaker };
+  const isVeteran = isMember({ members: veterans }, description);
+  if (!isMaker && !isMember({ members: others }, description)) return undefined;
+  const holds = description.generation >= generation;
+  const about = { worker, memberId, generation, signerId, isVeteran, isMaker, holds };
   try {
     const check = Buffer.from(await worker.check(tokens[generation - 1]!));
     verifyCheck(check, [description], token);
@@ -164,5 +194,5 @@ function witnessesOf(tokens: readonly Buffer[], generation: number) {
   const parsed = parseToken(tokens[generation - 1]!);
   const before = generation > 1 ? parseToken(tokens[generation - 2]!).state : undefined;
   const token = { domain: parsed.state.domain, bytes: parsed.bytes, ...placeOf(parsed) };
-  return { signerId: parsed.signerId, state: parsed.state, token, ...mayWitness(parsed, before) };
+  return { signerId: parsed.signerId, state: parsed.state, before, token, ...mayWitness(parsed, before) };
 }

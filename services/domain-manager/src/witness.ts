@@ -142,14 +142,17 @@ export function newestMembers(views: readonly WorkerView[], state: DomainState):
 /** What operators are to do who would admit members and remove all that could compare the keys. */
 export function inTwoChanges(leaving: readonly HsmDescription[]): string {
   const names = leaving.map(({ memberId }) => memberId).join(', ');
-  return `nobody in reach who stays could compare the domain keys of the token: admit the new members first, and remove ${names} by another change. If you do not trust ${names}, remove first, or stop it`;
+  return `nobody in reach who stays could compare the domain keys of the token: admit the new members first, and remove ${names} by another change. If you do not trust ${names}, remove first, or take the address out of hsmWorkers`;
 }
 
 /**
  * Nothing in a token is sealed for those who leave, so they cannot compare their keys with it; whom it admits has none
  * to compare. Its maker could replace all keys, where those who leave would see to it in two changes.
  */
-function assertNobodyLeaves(newest: readonly HsmDescription[], { signerId, state }: DomainToken): void {
+export function assertNobodyLeaves(
+  newest: readonly HsmDescription[],
+  { signerId, state }: Pick<DomainToken, 'signerId' | 'state'>,
+): void {
   const leaving = newest.filter((one) => one.memberId !== signerId && !isMember(state, one));
   if (leaving.length > 0) throw new TokenLogError(inTwoChanges(leaving));
 }
