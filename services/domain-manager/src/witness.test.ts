@@ -220,6 +220,9 @@ describe('one member that holds what the store lost', () => {
     expect(await storing(hidden, [workerOf(last), workerOf(restarted)], of)).toBe('TokenLogError');
     const silent = workerOf(second, { check: async () => Promise.reject(new Error('no')) });
     expect(await storing(hidden, [silent, workerOf(last)], of)).toBe('true');
+    // It may lie, and others hold that token.
+    const leaving = new Map([['hsm-2', new Set(['hsm-1'])]]);
+    expect(await storing(hidden, [workerOf(second), workerOf(last)], of, leaving)).toBe('true');
   });
 
   test('is asked, although a liar in another’s name was asked first and passed on what one that missed it signed', async () => {
