@@ -8,7 +8,8 @@ import { answering, type GrpcServer, startGrpcServer } from '@keyfleet/shared/gr
 import { PeerLimit } from '@keyfleet/shared/request-limit';
 import { once } from 'node:events';
 import { connect, constants } from 'node:http2';
-import { expect, test } from 'vitest';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
 import { newPort } from '../../tools/ports.ts';
 
 const { Propose, FetchTokens } = DomainManager.service;
@@ -165,6 +166,37 @@ test.each([
   for (let i = 0; i < 8; i++) ask();
   await ended;
 });
+
+test.each([
+  ['calls what is no method', { ':path': '/a.b/C', 'content-type': 'application/grpc' }],
+  ['speaks no gRPC', { ':path': FetchTokens.path, 'content-type': 'text/plain' }],
+])(
+  'who %s and is gone before its connection is read ends nothing',
+  async (_, headers) => {
+    const faults: unknown[] = [];
+    const note = (fault: unknown): void => void faults.push(fault);
+    process.on('uncaughtException', note);
+    onTestFinished(() => void process.off('uncaughtException', note));
+    await using port = await startPort();
+    // After the first 32 of a peer, a connection waits to be read.
+    for (let i = 0; i < 60 && faults.length === 0; i++) {
+      const session = connect(`http://${port.address}`, { localAddress: '127.0.0.8' } as never).on('error', () => {});
+      for (let calls = 0; calls < 5; calls++) {
+        session
+          .request({ ':method': 'POST', ...headers }, { endStream: true })
+          .on('error', () => {})
+          .resume();
+      }
+      await delay(20);
+      session.destroy();
+    }
+    // Until all of them were read.
+    await delay(4_000);
+    expect(faults).toEqual([]);
+    expect(await codeOf(unary(port.client, FetchTokens, {}, 5_000))).toBe(status.OK);
+  },
+  30_000,
+);
 
 test('answers that are not read count as what calls hold: of one peer there are five megabytes', async () => {
   await using port = await startPort({ tokens: [Buffer.alloc(1_000_000)] });

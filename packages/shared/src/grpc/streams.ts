@@ -17,10 +17,23 @@ export function watchOtherStreams(
   const look = (message: unknown): void => {
     const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
     const isCall = isMethod(headers[':path'] ?? '') && headers['content-type']?.startsWith('application/grpc') === true;
-    if (!isCall) note(stream.session?.socket ?? {});
+    if (isCall) return;
+    answersIfOpen(stream);
+    note(stream.session?.socket ?? {});
   };
   subscribe(STREAM_STARTS, look);
   return { [Symbol.dispose]: () => unsubscribe(STREAM_STARTS, look) };
+}
+
+/**
+ * grpc-js answers such a stream as soon as it hears of it. Its client may be gone by then, if the connection had to
+ * wait before it was read: the answer would be an exception that nobody catches, and ends the process.
+ */
+function answersIfOpen(stream: ServerHttp2Stream): void {
+  const respond = stream.respond.bind(stream);
+  stream.respond = (...answer) => {
+    if (!stream.destroyed && !stream.closed) respond(...answer);
+  };
 }
 
 /** grpc-js offers no way to get at it: test/integration/service-port.test.ts fails if it moves. */
