@@ -25,7 +25,7 @@ function startView(
   const view = new DomainView({
     anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
     floor,
-    sources: managers.map(({ address }) => newTokenSource(address, plaintextPeers.credentials)),
+    managers: managers.map(({ address }) => newTokenSource(address, plaintextPeers.credentials)),
     workers: 1,
     notices: noNotices,
     onProblem: (_address, error) => problems.push(error),

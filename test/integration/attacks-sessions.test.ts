@@ -65,7 +65,7 @@ async function newFrontend() {
   const view = new DomainView({
     anchor: cluster.anchor,
     floor: { lowest: undefined, raise: async () => {} },
-    sources: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
+    managers: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
     workers: cluster.workers.length,
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),

@@ -264,7 +264,7 @@ test('a frontend follows no token that a worker would refuse, says so, and goes 
   await using view = new DomainView({
     anchor: cluster.anchor,
     floor: { lowest: undefined, raise: async () => {} },
-    sources: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
+    managers: [newTokenSource(cluster.domainManager, plaintextPeers.credentials)],
     workers: cluster.workers.length,
     notices: noNotices,
     onProblem: (_address, error) => problems.push(String(error)),

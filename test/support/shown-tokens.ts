@@ -41,18 +41,21 @@ export function newFloor(lowest?: Checkpoint): DomainFloor & { lowest: Checkpoin
 interface LookOptions {
   readonly checkpoint?: Checkpoint | undefined;
   readonly floor?: DomainFloor;
+  /** What Redis shows. */
+  readonly stored?: Shown;
   /** Addresses of workers; as many as members if it is not said. */
   readonly workers?: number;
 }
 
 /** A frontend's view of the domain that these domain-managers show. */
 export function viewOf(domain: TestDomain, sources: readonly Shown[], options: LookOptions = {}) {
-  const { checkpoint, floor, workers = domain.hsms.length } = options;
+  const { checkpoint, floor, stored, workers = domain.hsms.length } = options;
   const problems: string[] = [];
   const view = new DomainView({
     anchor: { ...domain.anchor, ...(checkpoint && { checkpoint }) },
     floor: floor ?? newFloor(),
-    sources,
+    managers: sources,
+    ...(stored && { stored }),
     workers,
     notices: noNotices,
     onProblem: (address, error) => problems.push(`${address}: ${(error as Error).message}`),

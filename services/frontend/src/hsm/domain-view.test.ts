@@ -79,7 +79,7 @@ describe('a rotation that one domain-manager shows to frontends alone', () => {
     await world.shows(domain.prepare(rotation, [domain.scheduler], domain.hsms[0]!));
     for (const generation of [1, 2]) {
       await using restarted = viewOf(domain, world.managers, { floor: newFloor(lowest) });
-      await until(() => restarted.view.state?.generation === 1);
+      await until(() => restarted.view.state !== undefined);
       expect(await restarted.proves(domain.hsms[1]!)).toBe(true);
       expect(restarted.view.state!.generation).toBe(generation);
       if (generation === 2) break;
@@ -232,6 +232,33 @@ describe('a removal', () => {
     await view.hear();
     expect(view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-2']);
   });
+});
+
+test('a fresh fleet is used while a domain-manager stands still that was heard before the recovery', async () => {
+  await using world = await newWorld();
+  const { domain, view, managers } = world;
+  const fresh = domain.newHsm('hsm-4');
+  fresh.install(domain.tokens);
+  const change: Change = { name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-1', 'hsm-2'] } };
+  const token = domain.prepare(change, domain.people, domain.hsms[2]!);
+  fresh.install([token]);
+  managers[0]!.tokens = [...domain.tokens, token];
+  await view.hear();
+  expect(await world.proves(fresh)).toBe(true);
+  expect(await world.proves(domain.hsms[0]!)).toBe(false);
+});
+
+test('a removal that Redis shows counts, whoever keeps the domain-managers away', async () => {
+  const domain = new TestDomain({ members: 3 });
+  const stored = showing('Redis', domain.tokens.slice());
+  await using started = viewOf(domain, [showing('one', domain.tokens.slice())], { stored });
+  await until(() => started.view.state !== undefined);
+  for (const hsm of domain.hsms) expect(await started.proves(hsm)).toBe(true);
+  domain.step(removal);
+  stored.tokens = domain.tokens.slice();
+  await started.view.hear();
+  expect(started.view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
+  expect(started.view.state!.domainKeys.at(-1)!.afterRemoval).toBe(true);
 });
 
 test('a member whose token cannot be written down is not used until it can', async () => {

@@ -1,13 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import {
-  type DomainState,
-  isMember,
-  type Member,
-  newestAfterRemoval,
-  type VerifiedDomain,
-} from '@keyfleet/shared/domain/state';
-import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
 import { SayOnce } from '@keyfleet/shared/say-once';
 import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower';
@@ -15,7 +9,7 @@ import type { DomainFloor } from './domain-floor.ts';
 import { FirstLook } from './first-look.ts';
 import { type DomainProof, isProofOf, type KnownDomain } from './known-domain.ts';
 import { isNewer, Proofs } from './proofs.ts';
-import { cannotBeTaken, ShownChain } from './shown-chain.ts';
+import { cannotBeTaken, checkpointOf, lastRemoval, ShownChain } from './shown-chain.ts';
 
 const POLL_MS = 3000;
 /** Nothing works until there is a state. */
@@ -31,8 +25,10 @@ const PROOF_LOOK_MS = 20;
 export interface DomainViewOptions {
   readonly anchor: TrustAnchor;
   readonly floor: DomainFloor;
-  /** The domain-managers, and Redis. */
-  readonly sources: readonly TokenSource[];
+  /** The domain-managers. */
+  readonly managers: readonly TokenSource[];
+  /** Redis, which shows what nobody else hides, and of which nobody believes that it shows all. */
+  readonly stored?: TokenSource;
   /** How many addresses of workers there are. */
   readonly workers: number;
   readonly notices: Pick<Notices, 'subscribe'>;
@@ -57,6 +53,8 @@ interface Elsewhere extends DomainProof {
  */
 export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #options: DomainViewOptions;
+  readonly #managers: readonly ShownChain[];
+  /** Those of the domain-managers, and what is stored. */
   readonly #chains: readonly ShownChain[];
   readonly #first: FirstLook;
   readonly #follower: TokenFollower<ShownChain>;
@@ -81,11 +79,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   constructor(options: DomainViewOptions) {
     this.#options = options;
-    const { anchor, floor, sources, notices, onProblem } = options;
+    const { anchor, floor, managers, stored, notices, onProblem } = options;
     const { lowest } = floor;
-    const verified = new Set<string>();
-    this.#chains = sources.map((source) => new ShownChain(source, { anchor, lowest, verified }));
-    this.#first = new FirstLook(this.#chains, [anchor.checkpoint, lowest]);
+    const deps = { anchor, lowest, verified: new Set<string>() };
+    this.#managers = managers.map((source) => new ShownChain(source, deps));
+    this.#chains = [...this.#managers, ...(stored === undefined ? [] : [new ShownChain(stored, deps)])];
+    this.#first = new FirstLook(this.#chains, this.#managers, [anchor.checkpoint, lowest]);
     this.#follower = new TokenFollower({
       sources: this.#chains,
       notices,
@@ -187,7 +186,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       chain.take(tokens);
     } catch (error) {
       // The next time it may show the genuine chain.
-      if (this.#relied === undefined && error instanceof DomainError && chain.untaken === undefined) chain.startAnew();
+      const mayBeGenuine = error instanceof DomainError && chain.untaken === undefined;
+      if (this.#relied === undefined && mayBeGenuine && this.#managers.includes(chain)) chain.startAnew();
       throw error;
     } finally {
       this.#judge();
@@ -195,7 +195,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   #tick(): void {
-    if (this.#current === undefined) this.#judge();
+    if (this.#proven === undefined) this.#judge();
     for (const { address, generation, newest, heardAt } of this.#unproven) {
       if (performance.now() - heardAt < UNPROVEN_MS) continue;
       const holder = this.#proofs.holderOf(newest!);
@@ -228,12 +228,23 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   /** The last removal that was heard takes effect at once, and whoever is removed by any is not used. */
   #newestAfter(relied: VerifiedDomain): VerifiedDomain {
+    const ends = this.#ends;
+    const isUsed = (one: Member): boolean => ends.every(({ newest }) => isMember(newest!.state, one));
     const removed = this.#tails.reduce((last, { removal }) => (isNewer(removal, last) ? removal! : last), relied);
-    const isUsed = (one: Member): boolean => this.#tails.every((tail) => isMember(tail.newest!.state, one));
-    const newest = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
+    const proven = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
+    // Whoever was admitted last may be the only one to ask.
+    const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
     const members = newest.state.members.filter(isUsed);
     if (members.length === newest.state.members.length) return newest;
     return { ...newest, state: { ...newest.state, members } };
+  }
+
+  /** The chains that are shown, without those that another one goes on from: one that ends early says nothing. */
+  get #ends(): readonly ShownChain[] {
+    const byLength = this.#tails.toSorted((one, other) => other.generation - one.generation);
+    return byLength.filter(
+      (one, i) => !byLength.slice(0, i).some((longer) => longer.contains(checkpointOf(one.newest!))),
+    );
   }
 
   /** Whether somebody shows a chain in which `one` is the other token, or comes after it. */
@@ -253,8 +264,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#proofs.note(member, token);
     this.#judge();
     // A hostile member may have made a token for itself. Where there is only one to ask, its word counts.
-    const { members } = this.#current.state;
-    const proven = this.#proofs.newestOf(members, Math.min(2, members.length, this.#options.workers));
+    const proven = this.#proofs.newestOf(this.#current.state.members, Math.min(2, this.#options.workers));
     if (proven !== undefined && (this.#proven === undefined || isNewer(proven, this.#proven))) await this.#rely(proven);
     return true;
   }
@@ -309,12 +319,4 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #isMissing({ member, since }: Elsewhere, { state }: VerifiedDomain): boolean {
     return isMember(state, member) && performance.now() - since > BEHIND_MS;
   }
-}
-
-function lastRemoval({ state }: VerifiedDomain): number {
-  return newestAfterRemoval(state)?.createdGeneration ?? 0;
-}
-
-function checkpointOf({ state, hash }: VerifiedDomain): Checkpoint {
-  return { generation: state.generation, hash };
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { tokenHash } from '@keyfleet/shared/domain/token';
 import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
-import { rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import { memberOf, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { until } from '@keyfleet/test-support/loopback-worker';
 import { newFloor, proofOf, type Shown, showing, viewOf } from '@keyfleet/test-support/shown-tokens';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
@@ -59,9 +59,11 @@ test('one that ends early is not believed while another is still showing its cha
   expect(started.view.state).toBeUndefined();
   slow.upTo = Infinity;
   await until(() => started.view.state !== undefined);
-  // Nobody but the slow one shows the removal, which counts at once; what follows it waits for a member's proof.
-  expect(started.view.state!.generation).toBe(3);
-  expect(await started.proves(domain.hsms[0]!)).toBe(true);
+  expect(started.view.state!.generation).toBe(4);
+  // Nobody but the slow one shows the removal, which counts; what follows it may have been shown to nobody else.
+  const removal = { generation: 3, token: domain.tokens[2]! };
+  expect(await started.proves(domain.hsms[0]!, proofOf(removal))).toBe(true);
+  expect(await started.proves(domain.hsms[1]!)).toBe(true);
   expect(started.view.state!.generation).toBe(4);
 });
 
@@ -143,4 +145,57 @@ test('a domain-manager that showed another token is believed once it shows what 
   await until(() => started.view.problem!.includes('token 4 was known here before'));
   manager.tokens = domain.tokens;
   await until(() => started.view.state?.generation === 4);
+});
+
+test('one that ends before the fleet was replaced keeps nobody from starting', async () => {
+  const replaced = new TestDomain({ members: 2 });
+  const [first, second] = replaced.hsms as [Hsm, Hsm];
+  const fresh = replaced.newHsm('hsm-3');
+  fresh.install(replaced.tokens);
+  replaced.step(
+    { name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] } },
+    replaced.people,
+    first,
+  );
+  fresh.install(replaced.tokens.slice(-1));
+  replaced.hsms.splice(0, 2, fresh);
+  const next = replaced.propose(
+    { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } },
+    replaced.people,
+    fresh,
+  );
+  const token = fresh.prepare(next, replaced.tokens.at(-1));
+  replaced.tokens.push(token);
+  fresh.install([token]);
+  for (const early of [1, 2]) {
+    await using started = viewOf(replaced, [
+      showing('early', replaced.tokens.slice(0, early)),
+      showing('one', replaced.tokens),
+    ]);
+    await until(() => started.view.state !== undefined);
+    expect(await started.proves(second)).toBe(false);
+    expect(await started.proves(first)).toBe(false);
+    expect(await started.proves(fresh)).toBe(true);
+    expect(started.view.state!.generation).toBe(3);
+  }
+});
+
+test('a member that was admitted last is used though one domain-manager does not show it, and nobody else is in reach', async () => {
+  const grown = new TestDomain({ members: 1 });
+  const fresh = grown.newHsm('hsm-2');
+  fresh.install(grown.tokens);
+  grown.step({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: [] } });
+  fresh.install(grown.tokens.slice(-1));
+  await using started = viewOf(grown, [showing('early', grown.tokens.slice(0, 1)), showing('one', grown.tokens)]);
+  await until(() => started.view.state !== undefined);
+  expect(await started.proves(fresh)).toBe(true);
+});
+
+test('Redis alone has nobody start: whoever writes it may have cut off a removal', async () => {
+  const hanging = showing('manager', domain.tokens, { fails: 0 });
+  const stored = showing('Redis', domain.tokens.slice(0, 2));
+  await using started = viewOf(domain, [hanging], { stored });
+  await until(() => started.problems.length > 0);
+  await delay(500);
+  expect(started.view.state).toBeUndefined();
 });

@@ -16,13 +16,20 @@ const AT_MOST_MS = 30_000;
  */
 export class FirstLook {
   readonly #chains: readonly ShownChain[];
+  readonly #managers: readonly ShownChain[];
   readonly #checkpoints: readonly Checkpoint[];
   #endedAt = Infinity;
   #isOver = false;
   #problem = 'no verified domain token yet';
 
-  constructor(chains: readonly ShownChain[], checkpoints: readonly (Checkpoint | undefined)[]) {
+  /** Whoever writes Redis may cut the chain in it: it counts beside those of `managers`, and nobody waits for it. */
+  constructor(
+    chains: readonly ShownChain[],
+    managers: readonly ShownChain[],
+    checkpoints: readonly (Checkpoint | undefined)[],
+  ) {
     this.#chains = chains;
+    this.#managers = managers;
     this.#checkpoints = checkpoints.filter((one) => one !== undefined);
   }
 
@@ -41,9 +48,9 @@ export class FirstLook {
 
   #isTimeOver(): boolean {
     const now = performance.now();
-    if (this.#chains.some(({ hasEnded }) => hasEnded)) this.#endedAt = Math.min(this.#endedAt, now);
-    else if (this.#chains.some(({ isReading }) => isReading)) return false;
-    const isSilent = this.#chains
+    if (this.#managers.some(({ hasEnded }) => hasEnded)) this.#endedAt = Math.min(this.#endedAt, now);
+    else if (this.#managers.some(({ isReading }) => isReading)) return false;
+    const isSilent = this.#managers
       .filter(({ isReading }) => isReading)
       .every(({ heardAt }) => now - Math.max(heardAt, this.#endedAt) > SILENT_MS);
     return isSilent || now - this.#endedAt > AT_MOST_MS;
@@ -55,7 +62,7 @@ export class FirstLook {
     const ended = known
       .filter(({ hasEnded, generation }) => hasEnded && generation > 0)
       .toSorted((one, other) => one.generation - other.generation);
-    const [shortest, longest] = [ended[0], ended.at(-1)];
+    const [shortest, longest] = ended.some((one) => this.#managers.includes(one)) ? [ended[0], ended.at(-1)] : [];
     // A token after all others may say who was removed, so nothing before it is relied on. Anybody can date one of an
     // earlier generation ahead: it is another chain, of which the checkpoints judge.
     const untaken = (longest === undefined ? shown : known).find(

@@ -16,6 +16,10 @@ export class Proofs {
     this.#follows = follows;
   }
 
+  get isEmpty(): boolean {
+    return this.#all.length === 0;
+  }
+
   note(member: Member, token: VerifiedDomain): void {
     this.#all = [...this.#all.filter((one) => one.member.memberId !== member.memberId), { member, token }];
   }
@@ -31,12 +35,15 @@ export class Proofs {
     return after.reduce((last, { token }) => (isNewer(token, last) ? token : last), from);
   }
 
-  /** The newest that so many have proven. */
+  /** The newest that so many have proven, or all if it has fewer members. */
   newestOf(members: readonly Member[], needed: number): VerifiedDomain | undefined {
     const proofs = this.#of(members);
     return proofs
       .map(({ token }) => token)
-      .filter((token) => proofs.filter((one) => this.#follows(one.token, token)).length >= needed)
+      .filter((token) => {
+        const provers = proofs.filter((one) => this.#follows(one.token, token));
+        return provers.length >= Math.min(needed, token.state.members.length);
+      })
       .toSorted((one, other) => other.state.generation - one.state.generation)[0];
   }
 

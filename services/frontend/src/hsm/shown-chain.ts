@@ -129,7 +129,7 @@ export class ShownChain implements TokenSource {
     verified.add(id);
     this.#hashes.push(hash);
     this.#kept = [...this.#kept.slice(1 - KEPT), next];
-    if (newestAfterRemoval(state)?.createdGeneration === state.generation) this.#removal = next;
+    if (lastRemoval(next) === state.generation) this.#removal = next;
     this.heardAt = performance.now();
   }
 
@@ -141,4 +141,13 @@ export class ShownChain implements TokenSource {
 
 export function cannotBeTaken({ state }: VerifiedDomain, error: unknown): string {
   return `domain token ${state.generation} cannot be taken: ${(error as Error).message}`;
+}
+
+/** The generation of the last token that removed a member or a service host. */
+export function lastRemoval({ state }: VerifiedDomain): number {
+  return newestAfterRemoval(state)?.createdGeneration ?? 0;
+}
+
+export function checkpointOf({ state, hash }: VerifiedDomain): Checkpoint {
+  return { generation: state.generation, hash };
 }

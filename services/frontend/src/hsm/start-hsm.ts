@@ -16,12 +16,12 @@ export async function startDomainView(
   anchor: TrustAnchor,
   { notices, redis }: { readonly notices: Notices; readonly redis: RedisClient },
 ): Promise<DomainView> {
-  const managers = config.domainManagers.map(({ text }) => newTokenSource(text, peers.credentials));
   return resources.use(
     new DomainView({
       anchor,
       floor: await openDomainFloor(config.dataDir, anchor.domain),
-      sources: [...managers, newRedisTokenSource(redis, anchor.domain)],
+      managers: config.domainManagers.map(({ text }) => newTokenSource(text, peers.credentials)),
+      stored: newRedisTokenSource(redis, anchor.domain),
       workers: config.hsmWorkers.length,
       notices,
       onProblem: (address, error) => events.domainManagerProblem(address, error),

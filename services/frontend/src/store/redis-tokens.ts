@@ -1,4 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { DamagedValueError, readElements } from '@keyfleet/shared/redis/stored-values';
 import { tokensAt } from '@keyfleet/shared/stored/names';
 import type { TokenSource } from '@keyfleet/shared/token-follower';
 
@@ -10,9 +11,18 @@ const PAGE = 16;
  * and leaves it the store, does not keep it from hearing of a removal.
  */
 export function newRedisTokenSource(client: RedisClient, domain: string): TokenSource {
+  const name = tokensAt(domain);
   return {
     address: 'Redis',
-    fetch: (after) => client.lrangeBuffer(tokensAt(domain), after, after + PAGE - 1),
+    async fetch(after) {
+      try {
+        return await readElements(client, name, after, after + PAGE - 1);
+      } catch (error) {
+        // Somebody put it behind the tokens.
+        if (error instanceof DamagedValueError) return readElements(client, name, after, after);
+        throw error;
+      }
+    },
     close: () => {},
   };
 }
