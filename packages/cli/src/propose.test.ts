@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { boundTo, type NewDomainChange, newProposal } from '@keyfleet/shared/domain/proposal';
+import type { ProposalView } from './domain-manager-client.ts';
 import { type Change, preparerOf, proposalText } from './propose.ts';
 
 const proposed = { proposalId: 'ab'.repeat(32), command: ['RotateDomainKeys'], signedBy: ['alice'], generation: 0 };
@@ -17,7 +19,8 @@ describe('the member that makes the token, where none is named', () => {
   /** A domain-manager that looks at its workers between these answers; the last one stays. */
   const clientOf = (...answers: readonly object[][]) => {
     const left = [...answers];
-    return { status: async () => ({ workers: left.length > 1 ? left.shift()! : left[0]! }) as never };
+    const status = async () => ({ workers: left.length > 1 ? left.shift()! : left[0]! }) as never;
+    return { status, listProposals: async () => [] };
   };
   const member = (id: string | undefined, has = generation) => ({ standing: 'member', member_id: id, generation: has });
   const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: [first!] } };
@@ -26,6 +29,27 @@ describe('the member that makes the token, where none is named', () => {
     const late = [member(first, generation - 1), member(second, generation - 1)];
     const client = clientOf(late, [{ standing: 'unreachable' }], [member(first), member(second)]);
     expect(await preparerOf(rotation, { client, known, named: undefined })).toBe(first);
+  });
+
+  test('of a rotation is rather one that nobody has named for another change: what it withdraws may bind that', async () => {
+    const named = (preparer: string | undefined) => {
+      const change = {
+        ...boundTo({ state: known.state, hash: Buffer.alloc(32) }, preparer!),
+        ...removal,
+      } as NewDomainChange;
+      return { proposal: newProposal(change) } as ProposalView;
+    };
+    const there = clientOf([member(first), member(second)]);
+    for (const [waiting, chosen] of [
+      [[named(first)], second],
+      [[named(second)], first],
+      [[named(first), named(second)], first],
+    ] as const) {
+      const client = { ...there, listProposals: async () => [...waiting] };
+      expect(await preparerOf(rotation, { client, known, named: undefined })).toBe(chosen);
+      expect(await preparerOf(rotation, { client, known, named: first })).toBe(first);
+      expect(await preparerOf(removal, { client, known, named: undefined })).toBe(second);
+    }
   });
 
   test('has the newest token, and remains a member', async () => {

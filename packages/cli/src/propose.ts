@@ -67,14 +67,15 @@ const PREPARER_WITHIN_MS = 10_000;
 const POLL_MS = 200;
 
 interface Candidates {
-  readonly client: Pick<DomainManagerClient, 'status'>;
+  readonly client: Pick<DomainManagerClient, 'status' | 'listProposals'>;
   readonly known: Pick<VerifiedDomain, 'state'>;
   readonly named: string | undefined;
 }
 
 /**
- * The named member, or else the first one that is reachable, has the newest domain token and remains a member. Throws
- * CliError if there is none within `timeoutMs`.
+ * The named member, or else the first one that is reachable, has the newest domain token and remains a member. For a
+ * rotation, which withdraws what was signed before, rather one that has not been named to carry that out: it may have
+ * made that token already, and makes no other. Throws CliError if there is none within `timeoutMs`.
  */
 export async function preparerOf(
   change: Change,
@@ -90,6 +91,10 @@ export async function preparerOf(
       exitCode: 2,
     });
   }
+  const proposed = change.name === 'RotateDomainKeys' ? await client.listProposals() : [];
+  const changes = proposed.map(({ proposal }) => parseDomainChange(proposal.command));
+  const { generation: present } = known.state;
+  const bound = new Set(changes.filter(({ generation }) => generation === present).map(({ preparer }) => preparer));
   for (const deadline = Date.now() + timeoutMs; ; await delay(POLL_MS)) {
     const { workers = [] } = await client.status();
     const there = new Set(
@@ -97,7 +102,7 @@ export async function preparerOf(
         .filter(({ standing, generation }) => standing === 'member' && generation === known.state.generation)
         .map(({ member_id: id }) => id),
     );
-    const found = staying.find((id) => there.has(id));
+    const found = staying.find((id) => there.has(id) && !bound.has(id)) ?? staying.find((id) => there.has(id));
     if (found !== undefined) return found;
     if (Date.now() > deadline)
       throw new CliError(

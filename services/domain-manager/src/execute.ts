@@ -15,7 +15,7 @@ export interface ExecuteDeps {
   readonly decided: Decided;
   /**
    * Whether the token of any other change is taken too: a member makes one token of a generation, and may have made it
-   * for a change that was withdrawn. Default: that of a proposal which is decided.
+   * for a change that was withdrawn or expired. Default: that of a proposal which is decided, or a rotation.
    */
   readonly takesAny?: boolean;
   readonly events: DomainManagerEvents;
@@ -72,7 +72,9 @@ async function haveMade(worker: Worker, proposal: Proposal, deps: ExecuteDeps): 
   // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
   const confirm = (next: Head): Promise<Buffer | undefined> => {
     const isWanted = [proposalId(proposal), ...decided.proposals].includes(next.proposalId);
-    if (!isWanted && takesAny !== true)
+    // Nobody has reason to withdraw that, and in a fleet of which one is left nobody else can go on.
+    const isRotation = parseDomainChange(parseToken(next.token).proposal.command).name === 'RotateDomainKeys';
+    if (!isWanted && !isRotation && takesAny !== true)
       throw new OtherChangeError('it has made the token of another change for this generation');
     return assertOthersOpen(next, { before: tokens.head?.state, ...decided, views, proposal, events });
   };

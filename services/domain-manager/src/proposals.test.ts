@@ -328,6 +328,22 @@ describe('proposals', () => {
     expect(tokens.generation).toBe(2);
   });
 
+  test('what was withdrawn, or has expired, is not carried out by a later change whose preparer has made its token', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const [first, , fresh] = world.workers;
+    const admission: Change = { name: 'ModifyMembers', body: { admit: [memberOf(fresh!.hsm)], remove: [] } };
+    first!.hsm.prepare(signed(command(replica, admission), [alice, bob]), tokens.head!.token);
+    const { proposalId: id } = await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [alice, bob]));
+    await round.run();
+    expect(tokens.generation).toBe(1);
+    expect((await world.store.findProposal(id))!.failure).toMatch(/another change for this generation.*--preparer/);
+    await proposals.propose(signed(command(replica, rotation, 'hsm-2'), [alice, bob]));
+    await round.run();
+    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
+    expect(tokens.generation).toBe(2);
+  });
+
   test('a member that had made what machines signed before the others went away brings it for what people sign', async () => {
     const replica = await foundedReplica();
     const { proposals, round, tokens } = replica;

@@ -113,7 +113,13 @@ export class Round {
       try {
         const { change } = standing;
         if (change.name !== 'LeaveDomain')
-          await executeProposal(change, proposal, { views: this.#views, tokens, decided, takesAny: true, events });
+          await executeProposal(change, proposal, {
+            views: this.#views,
+            tokens,
+            decided,
+            takesAny: removes(change),
+            events,
+          });
         else {
           hasLeft = await executeLeave(change.body.memberId, proposal, { views: this.#views, events });
           if (hasLeft) await store.setDone(stored.proposalId);
@@ -247,4 +253,9 @@ export class Round {
     this.#views = await surveyWorkers(this.#deps.workers, this.#deps.tokens.head);
     await this.#distribute();
   }
+}
+
+/** Whoever is to leave may have the only other member bound to a change that was withdrawn. */
+function removes(change: DomainChange): boolean {
+  return change.name === 'ModifyMembers' && change.body.remove.length > 0;
 }
