@@ -113,10 +113,16 @@ function withClaims(context: RequestContext, { issuer, claims }: WebIdentity): R
   return { find: (name) => byName.get(name) ?? context.find(name) };
 }
 
-/** Strings, numbers and booleans are values; a list of strings is several. No condition can ask for any other claim. */
+/**
+ * Strings, numbers and booleans are values; a list of them is several, and an empty one is as if the claim were not
+ * there. No condition can ask for any other claim, and none is decidable for a list that holds anything else.
+ */
 function valueOf(claim: unknown): ContextValue {
-  if (Array.isArray(claim)) return claim.filter((one): one is string => typeof one === 'string');
-  return typeof claim === 'string' || typeof claim === 'number' || typeof claim === 'boolean'
-    ? String(claim)
-    : undefined;
+  if (!Array.isArray(claim)) return isValue(claim) ? String(claim) : undefined;
+  if (claim.length === 0) return undefined;
+  return claim.every(isValue) ? claim.map(String) : undecidable;
+}
+
+function isValue(claim: unknown): claim is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof claim);
 }
