@@ -1,6 +1,11 @@
 import { type Restored, restoreBackup } from '@keyfleet/cli/backup/restore';
 import { type Taken, takeBackup } from '@keyfleet/cli/backup/take';
 import type { Progress } from '@keyfleet/cli/progress';
+import { Unlisted } from '@keyfleet/cli/unlisted';
+import { newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
+import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
+import { grantsAt } from '@keyfleet/shared/stored/grants';
+import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
 import { pagesOfRecords } from '@keyfleet/cli/records';
 import { countTokens } from '@keyfleet/cli/sealed-census';
 import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
@@ -14,7 +19,15 @@ import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
-import { dueAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
+import {
+  aliasesAt,
+  dueAt,
+  iamAt,
+  keyAt,
+  type StoredKind,
+  storedValueOf,
+  storedValues,
+} from '@keyfleet/shared/stored/names';
 import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
@@ -251,6 +264,50 @@ describe.each(['x', '9000000000000000', 'nan'])('a date that no frontend wrote, 
     expect(await store.claimEvents(key, { now, until: now + 60_000 })).toEqual([{ id: 'event', text: '{"a":1}' }]);
     await expect(store.claimEvents(key, { now, until: now + 60_000 })).rejects.toThrow('is being recorded');
   });
+});
+
+test('records that are in force and in no list are named, each once, and no others', async () => {
+  const { calls, writes } = redis;
+  const store = openStore({ client, writes, clock: systemClock });
+  const deps = { calls, macs: testMacs(), monotonicClock: systemClock };
+  const [iam, grants] = [new RedisIamStore(deps), new RedisGrantStore(deps)];
+  const seen = newKey();
+  for (const one of [key, seen]) await store.insertKey(one);
+  const aliasScope = { accountId: key.accountId, region: key.region };
+  const at = { targetKeyId: key.keyId, createdAt: 1, updatedAt: 1 };
+  for (const name of ['alias/ghost', 'alias/seen']) await store.insertAlias(aliasScope, { ...at, name }, 9);
+  for (const name of ['ghost', 'seen']) await iam.insert(newUser(name), 9);
+  const [ghostGrant, seenGrant] = [newGrant(key), newGrant(key, { retiring: 'p' })];
+  for (const grant of [ghostGrant, seenGrant]) await grants.insert(grant, 9);
+  await store.insertFirstAccessKey(newAccessKey('AKIA1', '1'));
+  await store.insertAccessKey(newAccessKey('AKIA2', '1'));
+  const [aliases, names] = aliasesAt(aliasScope);
+  const [users, userNames] = iamAt(seen.accountId);
+  const [records, index] = grantsAt(key);
+  await client.zrem(names, 'alias/ghost');
+  await client.zrem(userNames, 'user/ghost');
+  await client.zrem(index, `id ${ghostGrant.grantId}`);
+  await client.unlink(keyListAt(key, key.keyId));
+  const unlisted = new Unlisted(client);
+  for await (const page of pagesOfRecords(client, calls)) {
+    const verified = page.records.map(async ({ place, stored }) => ({
+      place,
+      stored,
+      record: await testMacs().verified(place, stored),
+    }));
+    await unlisted.look(await Promise.all(verified));
+  }
+  await client.zadd(keyListAt(seen, seen.keyId), 0, entryOf(seen));
+  const told = await unlisted.problems();
+  expect(told.map((text) => text.split(' is in force')[0]!).toSorted()).toEqual(
+    [
+      keyAt(key.region, key.keyId),
+      `${aliases} alias/ghost`,
+      `${users} user/ghost`,
+      `${records} ${ghostGrant.grantId}`,
+      'kf:access-key:{AKIA2}',
+    ].toSorted(),
+  );
 });
 
 test('entries of a list that are too long hide none of the others, and are not sent', async () => {

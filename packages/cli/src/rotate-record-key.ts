@@ -8,6 +8,7 @@ import { CliError } from './cli-error.ts';
 import type { Progress } from './progress.ts';
 import { OlderRecords } from './older-records.ts';
 import { assertNoneBeyond } from './record-key-numbers.ts';
+import { type ReadRecord, Unlisted } from './unlisted.ts';
 import { type FoundRecord, pagesOfRecords, type Records } from './records.ts';
 
 /** By then every frontend that is not held up has looked for a newer key, and wrote what it had under an older one. */
@@ -22,6 +23,8 @@ export interface RotatedRecordKey {
   readonly rewritten: number;
   /** What is wrong with each of the others. If there are any, no older key is dropped. */
   readonly refused: readonly string[];
+  /** What is wrong with each that is in force and in no list. They are under the newest key, too. */
+  readonly unlisted: readonly string[];
 }
 
 export interface RotationOptions {
@@ -54,9 +57,9 @@ export async function rotateRecordKey(
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
   const from = interrupted === undefined ? found : Math.min(interrupted - 1, found);
-  const { rewritten, refused } = await rewriteAll(redis, { records, from, newest }, progress);
+  const { rewritten, refused, unlisted } = await rewriteAll(redis, { records, from, newest }, progress);
   if (refused.length === 0) await secrets.dropOlderRecordKeys({ oldest, newest });
-  return { newest, madeIn, rewritten, refused };
+  return { newest, madeIn, rewritten, refused, unlisted };
 }
 
 async function foundFrom(keys: FleetRecordKeys, { number, madeIn }: MadeRecordKey): Promise<RecordKeyRange> {
@@ -91,21 +94,27 @@ async function rewriteAll(
   redis: RedisClient,
   { records: { calls, macs }, from, newest }: Rewriting,
   progress: Progress,
-): Promise<Pick<RotatedRecordKey, 'rewritten' | 'refused'>> {
+): Promise<Pick<RotatedRecordKey, 'rewritten' | 'refused' | 'unlisted'>> {
   let [rewritten, seen] = [0, 0];
   const refused: string[] = [];
   const older = new OlderRecords(from);
-  const rewrite = async (found: FoundRecord): Promise<void> => {
+  const unlisted = new Unlisted(redis);
+  const rewrite = async (found: FoundRecord): Promise<ReadRecord | undefined> => {
     const { place, stored } = found;
-    if (older.has(found)) return;
+    if (older.has(found)) return undefined;
     // Those under the newest too: Redis may have had another key of that number before.
     const record = await macs.verified(place, stored);
-    if (splitMac(stored)?.keyNumber === newest) return;
-    if (await found.replace(await macs.withMac(place, record))) rewritten++;
+    if (splitMac(stored)?.keyNumber === newest) return { place, stored, record };
+    const next = await macs.withMac(place, record);
+    if (!(await found.replace(next))) return undefined;
+    rewritten++;
+    return { place, stored: next.text, record };
   };
   for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
     refused.push(...damaged);
-    for (const outcome of await Promise.allSettled(records.map(rewrite))) {
+    const outcomes = await Promise.allSettled(records.map(rewrite));
+    await unlisted.look(outcomes.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : [])));
+    for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue;
       if (!(outcome.reason instanceof DamagedRecordError)) throw outcome.reason;
       refused.push(outcome.reason.message);
@@ -113,5 +122,5 @@ async function rewriteAll(
     seen += records.length;
     progress.tell(() => `${seen} records checked, ${rewritten} rewritten under record key ${newest}`);
   }
-  return { rewritten, refused: [...refused, ...older.problems()] };
+  return { rewritten, refused: [...refused, ...older.problems()], unlisted: await unlisted.problems() };
 }

@@ -1,20 +1,11 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
-import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
-import {
-  type GrantedKey,
-  grantIndexOf,
-  grantsAt,
-  ListedGrant,
-  retirableAt,
-  retirableEntryOf,
-} from '@keyfleet/shared/stored/grants';
-import { iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
-import { aliasesAt, dueAt, iamAt, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
+import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
+import { aliasesAt, dueAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { HASH_PIECE } from './format.ts';
-import { AliasRecord, dueEntryIn, KeyRecord } from './sound.ts';
+import { AliasRecord, KeyRecord, type ListEntry, listEntriesOf } from '../list-entries.ts';
+import { dueEntryIn } from './sound.ts';
 
 /** List members added by one command: in the tree of a large list each takes a microsecond or two. */
 const AT_ONCE = 250;
@@ -45,32 +36,26 @@ export class DerivedLists {
     const members = new ListMembers();
     for (const record of records) {
       const key = KeyRecord.parse(JSON.parse(record));
-      members.add(keyListAt(key, key.keyId), entryOf(key));
-      const { customKeyStoreId, ...rest } = key;
-      if (customKeyStoreId !== undefined) {
-        members.add(keyStoresAt(key)[1], keyInStoreEntryOf({ ...rest, customKeyStoreId }));
-      }
+      members.add(...listEntriesOf({ name: keyAt(key.region, key.keyId), field: 'record' }, record));
       const entry = dueEntryIn(key);
-      if (entry !== undefined) members.add(dueAt(dueShardOf(key)), entry);
+      if (entry !== undefined) members.add({ list: dueAt(dueShardOf(key)), entry });
     }
     await members.write(this.#redis);
   }
 
   /** Adds all aliases of an account's Region to its lists. The keys must already exist. */
   async addAliases(scope: Scope): Promise<void> {
-    const [aliases, names, targets] = aliasesAt(scope);
+    const [aliases] = aliasesAt(scope);
     let cursor = '0';
     do {
       const [next, flat] = await this.#redis.hscan(aliases, cursor, 'COUNT', HASH_PIECE);
       cursor = next;
-      const found = flat.flatMap((name, i) => (i % 2 === 0 ? [{ name, target: targetOf(flat[i + 1]!) }] : []));
+      const found = pairsOf(flat).map(([name, text]) => ({ name, text, target: targetOf(text) }));
       const there = await this.#existing(scope.region, new Set(found.map(({ target }) => target)));
       const members = new ListMembers();
       const dangling = found.filter(({ target }) => !there.has(target)).map(({ name }) => name);
-      for (const { name, target } of found.filter((alias) => there.has(alias.target))) {
-        members.add(names, name);
-        members.add(targets, `${target}/${name}`);
-      }
+      for (const { name, text } of found.filter((alias) => there.has(alias.target)))
+        members.add(...listEntriesOf({ name: aliases, field: name }, text));
       if (dangling.length > 0) await this.#redis.hdel(aliases, ...dangling);
       this.#dangling.push(...dangling);
       await members.write(this.#redis);
@@ -81,7 +66,7 @@ export class DerivedLists {
    * Adds all grants of a key to its index and to the lists of who may retire them; without the key they are left out.
    */
   async addGrants(key: GrantedKey): Promise<void> {
-    const [grants, index] = grantsAt(key);
+    const [grants] = grantsAt(key);
     if ((await this.#redis.exists(keyAt(key.region, key.keyId))) === 0) {
       await this.#redis.unlink(grants);
       this.#dangling.push(grants);
@@ -92,28 +77,20 @@ export class DerivedLists {
       const [next, flat] = await this.#redis.hscan(grants, cursor, 'COUNT', HASH_PIECE);
       cursor = next;
       const members = new ListMembers();
-      for (const text of flat.filter((_, i) => i % 2 === 1)) {
-        const grant = ListedGrant.parse(JSON.parse(text));
-        for (const entry of grantIndexOf(grant)) members.add(index, entry);
-        if (grant.retiring !== undefined) members.add(retirableAt(key.region, grant.retiring), retirableEntryOf(grant));
-      }
+      for (const [field, text] of pairsOf(flat)) members.add(...listEntriesOf({ name: grants, field }, text));
       await members.write(this.#redis);
     } while (cursor !== '0');
   }
 
   /** Adds an account's users, roles, groups and policies to its lists. */
   async addIamRecords(accountId: string): Promise<void> {
-    const [records, names, links] = iamAt(accountId);
+    const [records] = iamAt(accountId);
     let cursor = '0';
     do {
       const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', HASH_PIECE);
       cursor = next;
       const members = new ListMembers();
-      for (let i = 0; i < flat.length; i += 2) {
-        const [field, text] = [flat[i]!, flat[i + 1]!];
-        members.add(names, field);
-        for (const link of iamLinksOf(JSON.parse(text))) members.add(links, link);
-      }
+      for (const [field, text] of pairsOf(flat)) members.add(...listEntriesOf({ name: records, field }, text));
       await members.write(this.#redis);
     } while (cursor !== '0');
   }
@@ -125,6 +102,11 @@ export class DerivedLists {
   }
 }
 
+/** Of what HSCAN returns. */
+function pairsOf(flat: readonly string[]): (readonly [field: string, text: string])[] {
+  return flat.flatMap((field, i) => (i % 2 === 0 ? [[field, flat[i + 1]!] as const] : []));
+}
+
 function targetOf(text: string): string {
   return AliasRecord.parse(JSON.parse(text)).targetKeyId;
 }
@@ -133,10 +115,8 @@ function targetOf(text: string): string {
 class ListMembers {
   readonly #lists = new Map<string, string[]>();
 
-  add(list: string, member: string): void {
-    const members = this.#lists.get(list);
-    if (members === undefined) this.#lists.set(list, [member]);
-    else members.push(member);
+  add(...entries: readonly ListEntry[]): void {
+    for (const { list, entry } of entries) this.#lists.getOrInsertComputed(list, () => []).push(entry);
   }
 
   /** Throws CliError unless all are there afterwards. */

@@ -3,26 +3,10 @@ import { keyOfGrants, ListedGrant } from '@keyfleet/shared/stored/grants';
 import { iamFieldOf, type IamKind, iamLinksOf } from '@keyfleet/shared/stored/iam';
 import { keyAt, type StoredKind, storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
+import { AliasRecord, KeyRecord } from '../list-entries.ts';
 import type { Piece } from './format.ts';
 import { readPieces } from './reader.ts';
 
-/** The members that lists are derived from; only frontends know the rest of a record. */
-export const KeyRecord = z.object({
-  revision: z.int().min(1),
-  keyId: z.string(),
-  accountId: z.string(),
-  region: z.string(),
-  createdAt: z.int(),
-  state: z.string(),
-  deletionDate: z.int().optional(),
-  automaticRotation: z.object({ nextDate: z.int() }).optional(),
-  backingKeys: z.array(z.object({ validTo: z.int().optional() })),
-  imported: z.object({ validTo: z.int().optional() }).optional(),
-  related: z.object({ primary: z.string(), spreading: z.boolean().optional() }).optional(),
-  customKeyStoreId: z.string().optional(),
-  xksKeyId: z.string().optional(),
-});
-export const AliasRecord = z.object({ targetKeyId: z.string() });
 const Usage = z.object({ usedAt: z.int() });
 const SomeRecord = z.record(z.string(), z.unknown());
 

@@ -3,25 +3,30 @@ import { CliError } from '../cli-error.ts';
 import { openHostHsm } from '../host-pool.ts';
 import { OlderRecords } from '../older-records.ts';
 import { openRecords, pagesOfRecords } from '../records.ts';
+import { Unlisted } from '../unlisted.ts';
 import { hostOf, type HostOptions } from './check-material.ts';
 import type { Patient } from './checks.ts';
 
 const MOST_NAMED = 20;
 
-/** Whether a frontend wrote every record where it is. Throws a CliError that names the others. */
+/** Whether a frontend wrote every record where it is, and lists have it. Throws a CliError that names the others. */
 export async function checkRecords(patient: Patient, options: HostOptions): Promise<string> {
   const host = hostOf(options);
   await using redis = await patient.openRedis();
   await using hsm = await openHostHsm(host, patient, redis);
   const { calls, macs, keys } = await openRecords(redis, hsm, patient);
   const older = new OlderRecords((await keys.look()).newest);
+  const unlisted = new Unlisted(redis);
   let genuine = 0;
   const refused: string[] = [];
   for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
     refused.push(...damaged);
     const read = await Promise.allSettled(
-      records.filter((one) => !older.has(one)).map(({ place, stored }) => macs.verified(place, stored)),
+      records
+        .filter((one) => !older.has(one))
+        .map(async ({ place, stored }) => ({ place, stored, record: await macs.verified(place, stored) })),
     );
+    await unlisted.look(read.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])));
     for (const outcome of read) {
       if (outcome.status === 'fulfilled') genuine++;
       else if (outcome.reason instanceof DamagedRecordError) refused.push(outcome.reason.message);
@@ -29,7 +34,7 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
     }
     patient.progress.tell(() => `records: ${genuine + refused.length} checked`);
   }
-  refused.unshift(...older.problems());
+  refused.unshift(...older.problems(), ...(await unlisted.problems()));
   if (refused.length === 0) return `all ${genuine} are authentic`;
   const more = refused.length > MOST_NAMED ? [`${refused.length - MOST_NAMED} more`] : [];
   throw new CliError([...refused.slice(0, MOST_NAMED), ...more].join('; '));

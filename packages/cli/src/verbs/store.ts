@@ -113,11 +113,11 @@ export const rotateRecordKey = verb({
     const records = await openRecords(redis, hsm, domain, known);
     return await rotate(redis, records, new Progress(terminal), { known, interrupted });
   },
-  text: ({ newest, madeIn, rewritten, refused }) => {
+  text: ({ newest, madeIn, rewritten, refused, unlisted }) => {
     const put = `${rewritten} records were put under record key ${newest}, made in generation ${madeIn}`;
-    if (refused.length === 0) return `${put}; there is no other.`;
+    if (refused.length === 0) return [`${put}; there is no other.`, ...unlisted].join('\n');
     const stopped = `${put}, but ${refused.length} were refused, so no older record key was dropped. Restore or delete these records, then run this again.`;
-    return [stopped, ...refused].join('\n');
+    return [stopped, ...refused, ...unlisted].join('\n');
   },
   isWell: ({ refused }) => refused.length === 0,
 });

@@ -1,0 +1,110 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { RecordPlace } from '@keyfleet/frontend/store/record-mac';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { DamagedValueError, isOfOtherType, readFields, readString } from '@keyfleet/shared/redis/stored-values';
+import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
+import { firstAccessKeyAt, iamAt, isOfKind } from '@keyfleet/shared/stored/names';
+import { z } from 'zod';
+import { type ListEntry, listEntriesOf } from './list-entries.ts';
+
+/** What a list may lack for a moment, while a record is written, it has by then. */
+const WRITTEN_MS = 2_000;
+/** A list that is gone is told by some of what it lacks. */
+const MOST = 1_000;
+
+export interface ReadRecord {
+  readonly place: RecordPlace;
+  /** As it stood there. */
+  readonly stored: string;
+  /** Without its MAC. */
+  readonly record: string;
+}
+
+type Missing = Pick<ReadRecord, 'place' | 'stored'> & ListEntry;
+
+/**
+ * Finds records that are in force and that no list shows, because somebody who wrote Redis took them out of it: people
+ * who look for what he made do not see them.
+ */
+export class Unlisted {
+  readonly #redis: RedisClient;
+  readonly #missing: Missing[] = [];
+
+  constructor(redis: RedisClient) {
+    this.#redis = redis;
+  }
+
+  /** `records`: authentic ones. */
+  async look(records: readonly ReadRecord[]): Promise<void> {
+    const wanted = (await Promise.all(records.map((one) => this.#entriesOf(one)))).flat();
+    const byList = Map.groupBy(wanted, ({ list }) => list);
+    const lacking = await Promise.all([...byList.values()].map((entries) => this.#lacking(entries)));
+    this.#missing.push(...lacking.flat().slice(0, MOST - this.#missing.length));
+  }
+
+  /** What people should be told, one for each record. */
+  async problems(): Promise<string[]> {
+    if (this.#missing.length === 0) return [];
+    await delay(WRITTEN_MS);
+    const still = await Promise.all(this.#missing.map((one) => this.#isStillMissing(one)));
+    const lists = Map.groupBy(
+      this.#missing.filter((_, i) => still[i]),
+      ({ place: { name, field } }) => (field === undefined || field === 'record' ? name : `${name} ${field}`),
+    );
+    return [...lists].map(([name, missing]) => unlisted(name, missing[0]!.list));
+  }
+
+  async #entriesOf({ place, stored, record }: ReadRecord): Promise<Missing[]> {
+    if (isOfKind(place.name, 'accessKey')) return this.#entriesOfAccessKey({ place, stored, record });
+    // Grants of older releases get entries by what they allow when somebody looks.
+    const entries = listEntriesOf(place, record).filter(({ entry }) => !/^allow(?:s|ed) /.test(entry));
+    return entries.map((entry) => ({ place, stored, ...entry }));
+  }
+
+  /** One that has policies of its own needs no user: but for the first of an account, somebody should know of it. */
+  async #entriesOfAccessKey({ place, stored, record }: ReadRecord): Promise<Missing[]> {
+    const { accountId, accessKeyId, policies } = AccessKey.parse(JSON.parse(record));
+    if (policies.length === 0) return [];
+    const first = await readString(this.#redis, firstAccessKeyAt(accountId)).catch(unlessDamaged);
+    if (first?.toString().split(' ')[0] === accessKeyId) return [];
+    return [{ place, stored, list: iamAt(accountId)[2], entry: accessKeyLinkOf(accessKeyId) }];
+  }
+
+  /** All of one list. */
+  async #lacking(entries: readonly Missing[]): Promise<Missing[]> {
+    const { list } = entries[0]!;
+    try {
+      const scores = await this.#redis.zmscore(list, ...entries.map(({ entry }) => entry));
+      return entries.filter((_, i) => scores[i] === null);
+    } catch (error) {
+      if (isOfOtherType(error)) return [...entries];
+      throw error;
+    }
+  }
+
+  async #isStillMissing(one: Missing): Promise<boolean> {
+    const { name, field } = one.place;
+    const read = field === undefined ? readString(this.#redis, name) : readField(this.#redis, name, field);
+    const stored = await read.catch(unlessDamaged);
+    return stored?.toString() === one.stored && (await this.#lacking([one])).length > 0;
+  }
+}
+
+async function readField(redis: RedisClient, name: string, field: string): Promise<Buffer | undefined> {
+  const [value] = await readFields(redis, name, [field]);
+  return value;
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (!(error instanceof DamagedValueError)) throw error;
+}
+
+const AccessKey = z.object({
+  accountId: z.string(),
+  accessKeyId: z.string(),
+  policies: z.array(z.string()).default([]),
+});
+
+function unlisted(name: string, list: string): string {
+  return `${name} is in force, and ${list} lacks it, so that no list shows it: delete it if you do not know it; otherwise a backup and its restore list it again (docs/recovery.md)`;
+}
