@@ -5,11 +5,16 @@ import { type Guards, initialState, keyOf, type State, type World } from './mode
 
 const all: Guards = {
   veto: true,
+  maker: true,
   leaver: true,
   asked: true,
   takesAny: true,
+  waits: true,
   found: true,
   outweighs: true,
+  two: true,
+  onward: true,
+  unsure: true,
   stays: true,
   built: true,
   asks: true,
@@ -32,7 +37,7 @@ function heldUp(guards: Guards, world: World): Exploration {
 }
 
 describe('a hostile member', () => {
-  const world: World = { members: 3, hostile: true, twins: true, away: true };
+  const world: World = { members: 3, hostile: true, twins: true, away: 'one' };
   const ofTwo: World = { members: 2, hostile: true, twins: true };
 
   test('that holds up every change does not hold up its own removal, whoever is bound to whichever token', () => {
@@ -71,7 +76,7 @@ describe('a hostile member', () => {
 
   test('has it taken then, if nobody is asked who is about to leave', () => {
     const replaced = [{ who: 1, by: 2 }];
-    expect(run({ ...all, asked: false }, { ...world, replaced }, opens)).toEqual([
+    expect(run({ ...all, asked: false, waits: false }, { ...world, replaced }, opens)).toEqual([
       '2 is away',
       '0 makes one for nobody',
       'bring 1',
@@ -128,16 +133,25 @@ describe('a hostile member and whoever writes the store', () => {
     expect(run(all, world, isOneChain)).toBeUndefined();
     expect(run(all, world, neverGoesBack)).toBeUndefined();
     expect(heldUp(all, world).counterexample).toBeUndefined();
-    expect(heldUp(all, { ...world, away: true }).counterexample).toBeUndefined();
+    expect(heldUp(all, { ...world, away: 'one' }).counterexample).toBeUndefined();
   });
 
   test('have a token for nobody taken, if nobody asks about what lies in the store', () => {
     expect(run({ ...all, found: false }, world, opens)).toEqual(['0 makes one for nobody', 'he stores 1', 'look']);
   });
 
-  test('have one taken that is found while members lack the one before it: this is the limit', () => {
-    const found = ['1 rotates', 'he stores 1', 'restart', '0 makes one for nobody', 'he stores 2', 'look'];
-    expect(run(all, world, opens)).toEqual(found);
+  test('have none taken that is found while members lack the one before it, unless it is believed as well', () => {
+    expect(run(all, world, opens)).toBeUndefined();
+    const unseen = { ...all, onward: false, unsure: false };
+    expect(run(unseen, world, opens)).toContain('he stores 2');
+  });
+
+  test('have none taken for good while nobody is in reach, unless it is stored or never given up', () => {
+    const alone: World = { ...world, twins: false, away: 'all' };
+    expect(run(all, alone, opens)).toBeUndefined();
+    const made = ['all are away', '0 makes one for nobody'];
+    expect(run({ ...all, waits: false }, alone, opens)).toEqual([...made, 'bring 1']);
+    expect(run({ ...all, unsure: false }, alone, opens)).toEqual([...made, 'he stores 1', 'look']);
   });
 
   test('have tokens forgotten, if one that denies them outweighs another', () => {
@@ -151,7 +165,7 @@ describe('a hostile member and whoever writes the store', () => {
 
   test('have what was never confirmed forgotten while whoever could confirm it is away: this is the limit', () => {
     const forgotten = ['1 is away', '2 rotates', 'bring 1', 'he takes the check', '0 says no', 'restart'];
-    expect(run(all, { ...world, away: true }, neverGoesBack)).toEqual(forgotten);
+    expect(run(all, { ...world, away: 'one' }, neverGoesBack)).toEqual(forgotten);
   });
 });
 
@@ -165,7 +179,23 @@ describe('a hostile member and whoever takes tokens out of the store', () => {
 
   test('have it made anew, without the removal, if a member that holds it holds up nothing', () => {
     const anew = ['sign', '1 rotates', '2 makes it', 'he takes the newest', 'restart', 'bring 1'];
-    expect(run({ ...all, veto: false }, world, isOneChain)).toEqual(anew);
+    expect(run({ ...all, veto: false, maker: false }, world, isOneChain)).toEqual(anew);
+  });
+
+  test('have it made anew by who holds it and made another before, if that one holds up nothing', () => {
+    const away: World = { ...world, twins: false, away: 'one' };
+    const anew = ['sign', '1 rotates', '2 makes it', '2 is away', 'he takes the newest', 'restart', 'bring 1'];
+    expect(run({ ...all, maker: false }, away, isOneChain)).toEqual(anew);
+    // Where only who missed it is in reach: this is the limit.
+    expect(run(all, away, isOneChain)).toEqual(expect.arrayContaining(['all are back', '2 is away', '1 makes it']));
+  });
+
+  test('have another believed in its place, if two that hold it do not outweigh one that confirms', () => {
+    const writing: World = { ...world, writer: true };
+    const believed = ['sign', '1 rotates', '2 makes it', 'he takes the newest', 'he stores 1', 'people restart'];
+    expect(run({ ...all, two: false }, writing, isOneChain)).toEqual(believed);
+    // Unless all have gone on by one more token: this is the limit.
+    expect(run(all, writing, isOneChain)!.filter((step) => step === 'he takes the newest')).toHaveLength(2);
   });
 
   test('have it lost, if nobody asks members for it', () => {

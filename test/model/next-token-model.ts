@@ -10,6 +10,7 @@ import {
   type Member,
   type Play,
   rely,
+  settle,
   type State,
   type Token,
   type World,
@@ -37,9 +38,9 @@ export function isOneChain({ tokens, believed, members }: State, world: World): 
   return held.every((a) => held.every((b) => leadsTo(tokens, a, b) || leadsTo(tokens, b, a)));
 }
 
-/** The domain-manager relies on no token that nobody can open. */
-export function opens({ tokens, believed }: State): boolean {
-  return chainOf(tokens, believed).every((index) => tokens[index]!.good);
+/** The domain-manager relies on no token that nobody can open, except as long as nobody can say. */
+export function opens({ tokens, settled }: State): boolean {
+  return chainOf(tokens, settled).every((index) => tokens[index]!.good);
 }
 
 /** What the domain-manager once relied on, such as a removal, it does not forget. */
@@ -57,10 +58,11 @@ export function honestSteps(state: State, play: Play): Step[] {
   const { guards, world } = play;
   const { believed, stored, tokens, away } = state;
   const steps: Step[] = [];
-  if (away >= 0) steps.push([`${away} is back`, { ...state, away: -1 }]);
+  if (away.length > 0) steps.push(['all are back', { ...state, away: [] }]);
   if (!isDistributed(state, world)) steps.push(['distribute', distribute(state, world)]);
   if (stored !== believed) {
-    if (leadsTo(tokens, stored, believed)) return [...steps, ['put back', { ...state, stored: believed }]];
+    if (stored !== state.settled && leadsTo(tokens, stored, state.settled))
+      return [...steps, ['put back', { ...rely(state.settled, state), stored: state.settled }]];
     return [...steps, ['look', distribute(look(state, play), world)], ...decisions(state, play)];
   }
   if (!state.checked) steps.push(['look', look(state, play)]);
@@ -95,7 +97,7 @@ function changeSteps(state: State, play: Play): Step[] {
     const removes = world.hostile ? 0 : -1;
     const made =
       prepared >= 0 ? state : make(state, { parent: believed, maker: by, good: true, removes, isChange: true });
-    return append(`${by} makes it`, made.members[by]!.prepared, made, play);
+    return append(`${by} makes it`, made.members[by]!.prepared, made, play, true);
   });
 }
 
@@ -109,10 +111,13 @@ function decisions(state: State, play: Play): Step[] {
   const steps: Step[] = [];
   if (answers.some((answer) => answer === 'no' || answer === 'that it holds another') && !isHeld) {
     const { parent } = tokens[doubted]!;
-    const without = { ...state, stored: parent, believed: believed === doubted ? parent : believed, checked: false };
-    steps.push(['people remove it', { ...without, signed: false, told: 0 }]);
+    const before = (index: number): number => (leadsTo(tokens, doubted, index) ? parent : index);
+    const [without, settled] = [before(believed), before(state.settled)];
+    const next = { ...state, stored: parent, believed: without, settled, checked: false, signed: false, told: 0 };
+    steps.push(['people remove it', next]);
   }
-  if (!leadsTo(tokens, believed, stored)) steps.push(['people restart', look({ ...state, believed: 0 }, play)]);
+  if (!leadsTo(tokens, believed, stored))
+    steps.push(['people restart', look({ ...state, believed: 0, settled: 0 }, play)]);
   if (stored !== believed && world.hostile) steps.push(['people stop 0', { ...state, says: 'nothing' }]);
   return steps;
 }
@@ -122,9 +127,10 @@ function chances(state: State, play: Play): Step[] {
   const { world } = play;
   const { tokens, members, believed, away } = state;
   const steps: Step[] = [];
-  if (world.writer || world.taker) steps.push(['restart', look({ ...state, believed: 0 }, play)]);
-  if (world.away && away < 0)
-    for (const who of honestOf(world)) steps.push([`${who} is away`, { ...state, away: who }]);
+  if (world.writer || world.taker) steps.push(['restart', look({ ...state, believed: 0, settled: 0 }, play)]);
+  if (world.away && away.length === 0)
+    for (const who of honestOf(world)) steps.push([`${who} is away`, { ...state, away: [who] }]);
+  if (world.away === 'all' && away.length === 0) steps.push(['all are away', { ...state, away: honestOf(world) }]);
   for (const who of rotationsOf(tokens) < ROTATIONS ? honestOf(world) : []) {
     const { installed, prepared } = members[who]!;
     if (prepared >= 0 || !isThere(who, state) || !isIn(who, installed, tokens)) continue;
@@ -206,11 +212,12 @@ function isDistributed(state: State, world: World): boolean {
   return keyOf(distribute(state, world)) === keyOf(state);
 }
 
-/** Even if it is not stored, whoever made it is bound to it. */
-function append(name: string, index: number, state: State, play: Play): Step[] {
+/** Even if it is not stored, whoever made it is bound to it. `isByPeople`: so is what it would be stored for. */
+function append(name: string, index: number, state: State, play: Play, isByPeople = false): Step[] {
   const before = distribute(state, play.world);
   const witnessed = witness(index, before, play);
-  if (witnessed === 'refused') return [[name, before]];
+  const waits = play.guards.waits && witnessed === 'nobody there' && !isByPeople && !state.tokens[index]!.isChange;
+  if (waits || witnessed === 'refused') return [[name, before]];
   const checked = witnessed === 'confirmed';
-  return [[name, distribute(rely(index, { ...before, stored: index, checked }), play.world)]];
+  return [[name, distribute(settle(index, { ...before, stored: index, checked }), play.world)]];
 }

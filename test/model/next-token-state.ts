@@ -9,17 +9,27 @@
 export interface Guards {
   /** A member that signs that it holds another token holds up what is made in its place. */
   readonly veto: boolean;
+  /** So does the maker of that. */
+  readonly maker: boolean;
   /** Except whoever is about to leave, against what the preparer of that removal made. */
   readonly leaver: boolean;
   /** Whoever is about to leave is asked all the same. */
   readonly asked: boolean;
   /** Of a member that is bound to another change, the token of that one is taken. */
   readonly takesAny: boolean;
+  /** Where nobody in reach can check it, what machines alone signed is not stored. */
+  readonly waits: boolean;
   /** Members are asked about a token that was found in the store. */
   readonly found: boolean;
   /** One that confirms it outweighs those that deny it. */
   readonly outweighs: boolean;
-  /** A domain-manager never gives up what it believed. */
+  /** Two that sign that they hold the same other token outweigh that one. */
+  readonly two: boolean;
+  /** None is believed after one that members confirm. */
+  readonly onward: boolean;
+  /** What is believed because nobody can say is given up once members deny it. */
+  readonly unsure: boolean;
+  /** And nothing else that is believed. */
   readonly stays: boolean;
   /** Nobody can deny a token on which another than its maker has built. */
   readonly built: boolean;
@@ -45,8 +55,8 @@ export interface World {
   readonly writer?: boolean;
   /** Somebody takes the newest token out of the store. */
   readonly taker?: boolean;
-  /** One honest member at a time may be. */
-  readonly away?: boolean;
+  /** One honest member at a time may be, or all at once. */
+  readonly away?: 'one' | 'all';
   /** Operators have signed that these honest members go as well, which nobody has carried out. */
   readonly replaced?: readonly Removal[];
 }
@@ -82,15 +92,16 @@ export interface State {
   /** Index of the newest in the store, and of the newest that the domain-manager relies on. */
   readonly stored: number;
   readonly believed: number;
+  /** Of what it relies on, what it stored itself or a member confirmed. */
+  readonly settled: number;
   /** A check lies beside the newest in the store. */
   readonly checked: boolean;
   readonly members: readonly Member[];
   readonly says: Says;
-  /** An honest member; -1 for none. */
-  readonly away: number;
+  readonly away: readonly number[];
   /** Operators have signed the change of the token that is relied on, once for each who could make it. */
   readonly signed: boolean;
-  /** The newest that was ever relied on and is in no way the store's loss. */
+  /** The newest that was ever settled, except what somebody took out of the store. */
   readonly told: number;
 }
 
@@ -104,10 +115,11 @@ export function initialState({ members }: World): State {
     tokens: [{ parent: -1, maker: -1, good: true, removes: -1, isChange: false }],
     stored: 0,
     believed: 0,
+    settled: 0,
     checked: true,
     members: Array.from({ length: members }, () => ({ installed: 0, prepared: -1 })),
     says: 'yes',
-    away: -1,
+    away: [],
     signed: false,
     told: 0,
   };
@@ -117,11 +129,19 @@ export function keyOf(state: State): string {
   return JSON.stringify(state);
 }
 
-/** The domain-manager does, from now on, on this token. */
+/** From now on the domain-manager does, on this token. */
 export function rely(index: number, state: State): State {
-  const { tokens, told, believed, signed } = state;
-  const isNewer = tokens[index]!.good && leadsTo(tokens, told, index);
-  return { ...state, believed: index, signed: signed && index === believed, told: isNewer ? index : told };
+  return { ...state, believed: index, signed: state.signed && index === state.believed };
+}
+
+/** And never gives it up. */
+export function settle(index: number, state: State): State {
+  const { tokens, told, settled } = state;
+  return {
+    ...rely(index, state),
+    settled: leadsTo(tokens, settled, index) ? index : settled,
+    told: leadsTo(tokens, told, index) ? index : told,
+  };
 }
 
 export function honestOf({ members, hostile }: World): number[] {
@@ -133,7 +153,7 @@ export function isHostile(who: number, { hostile }: World): boolean {
 }
 
 export function isThere(who: number, { away, says }: State): boolean {
-  return who === away ? false : who > 0 || says !== 'nothing';
+  return !away.includes(who) && (who > 0 || says !== 'nothing');
 }
 
 export function membersOf(index: number, { tokens, members }: State): number[] {

@@ -9,6 +9,7 @@ import {
   membersOf,
   type Play,
   rely,
+  settle,
   type Removal,
   type Says,
   type State,
@@ -29,6 +30,9 @@ export function witness(
   const leaves = (who: number): boolean => guards.leaver && removals.some((one) => one.who === who && one.by === maker);
   const others = membersOf(index, state).filter((who) => who !== maker);
   if (others.length === 1 && leaves(others[0]!)) return 'confirmed';
+  const ofMaker = answerOf(maker, index, state, { guards, world });
+  if (guards.maker && ofMaker === 'that it holds another' && !removals.some(({ who }) => who === maker))
+    return 'refused';
   const there = others.filter(
     (who) => isThere(who, state) && (guards.asked || !removals.some((one) => one.who === who)),
   );
@@ -60,47 +64,73 @@ export function answerOf(who: number, index: number, state: State, { guards, wor
   return depthOf(tokens, installed) < depthOf(tokens, parent) ? 'nothing' : 'that it holds another';
 }
 
-/** `confirmStored` of the domain-manager: what it makes of what it finds in the store. */
+/** `confirmStored` and the log of the domain-manager: what it makes of what it finds in the store. */
 export function look(state: State, play: Play): State {
-  const { tokens, stored, believed, checked } = state;
+  const { tokens, stored, believed, settled, checked } = state;
   const { guards } = play;
-  // It says that the store was changed.
-  if (!leadsTo(tokens, believed, stored)) return state;
-  if (checked || !guards.found) return rely(stored, state);
+  // Of what it would not give up it says that the store was changed.
+  if (!leadsTo(tokens, believed, stored)) return believed === settled ? state : look(rely(settled, state), play);
+  if (checked || !guards.found) return settle(stored, state);
   const opinions = membersOf(stored, state).flatMap((who) => opinionsOf(who, state, play));
-  const confirmed = opinions.filter(({ says }) => says === 'yes').map(({ of }) => depthOf(tokens, of));
-  const best = Math.max(0, ...confirmed);
-  const known = guards.stays ? depthOf(tokens, believed) : 0;
-  const denied = opinions.filter(
-    ({ says, of }) =>
-      says === 'no' &&
-      depthOf(tokens, of) > Math.max(known, guards.outweighs ? best : 0) &&
-      !(guards.built && isBuiltOn(of, stored, tokens)),
-  );
-  if (best === depthOf(tokens, stored) && (guards.outweighs || denied.length === 0))
-    return rely(stored, { ...state, checked: true });
-  const [lowest] = denied.map(({ of }) => of).toSorted((one, other) => depthOf(tokens, one) - depthOf(tokens, other));
-  return rely(lowest === undefined ? stored : tokens[lowest]!.parent, state);
+  const confirmed = opinions.filter(({ says }) => says === 'yes').map(({ of }) => of);
+  const known = guards.stays ? settled : 0;
+  const isForked = guards.two && opinions.some((one) => isHeldByTwo(one, opinions, tokens));
+  const [best = 0] = isForked || !guards.outweighs ? [] : confirmed.toSorted((one, other) => byAge(tokens, other, one));
+  const [floor] = [known, best].toSorted((one, other) => byAge(tokens, other, one));
+  const [denied] = opinions
+    .filter(({ says, of, isMaker }) => says !== 'yes' && !isMaker && byAge(tokens, of, floor!) > 0)
+    .map(({ of }) => of)
+    .filter((of) => !(guards.built && isBuiltOn(of, stored, tokens)))
+    .toSorted((one, other) => byAge(tokens, one, other));
+  if (denied !== undefined) return giveUp(tokens[denied]!.parent, state, play);
+  if (confirmed.includes(stored)) return settle(stored, { ...state, checked: true });
+  if (confirmed.length === 0 || !guards.onward) return guards.unsure ? rely(stored, state) : settle(stored, state);
+  const sure = chainOf(tokens, stored).findLast((of) => of === floor || isBuiltOn(of, stored, tokens));
+  return settle(sure!, state);
+}
+
+/** What it believed after that, unless it is never given up. */
+function giveUp(index: number, state: State, { guards }: Play): State {
+  const { tokens, settled } = state;
+  return rely(guards.stays && leadsTo(tokens, index, settled) ? settled : index, state);
+}
+
+function byAge(tokens: readonly Token[], one: number, other: number): number {
+  return depthOf(tokens, one) - depthOf(tokens, other);
 }
 
 interface Opinion {
   readonly of: number;
-  readonly says: 'yes' | 'no';
+  readonly says: Exclude<Says, 'nothing'>;
+  /** Of a token of its own it says that it holds another. */
+  readonly isMaker: boolean;
+  /** Which other one it says that it holds; -1: as somebody else. */
+  readonly held: number;
 }
 
 /** A hostile member is asked about whichever token it likes. Of two members, the maker's word counts as well. */
-function opinionsOf(who: number, state: State, { guards, world }: Play): Opinion[] {
+function opinionsOf(who: number, state: State, play: Play): Opinion[] {
   const { tokens, stored, members } = state;
+  const isLiar = isHostile(who, play.world);
+  const { installed } = members[who]!;
   const chain = chainOf(tokens, stored).slice(1);
-  const counts = (index: number): boolean => tokens[index]!.maker !== who || (index === stored && world.members === 2);
-  const asked = isHostile(who, world) ? chain : chain.slice(0, depthOf(tokens, members[who]!.installed) + 1).slice(-1);
-  return asked.filter(counts).flatMap((of): Opinion[] => {
-    const says = answerOf(who, of, state, { guards, world });
-    const isLater = says === 'that it holds another' && !isHostile(who, world);
-    if (says === 'nothing' || (isLater && depthOf(tokens, members[who]!.installed) > depthOf(tokens, of))) return [];
-    if (says === 'yes') return [{ of, says }];
-    return tokens[of]!.maker === who ? [] : [{ of, says: 'no' }];
+  const asked = isLiar ? chain : chain.slice(0, depthOf(tokens, installed) + 1).slice(-1);
+  return asked.flatMap((of): Opinion[] => {
+    const says = answerOf(who, of, state, play);
+    const isMaker = tokens[of]!.maker === who;
+    if (says === 'nothing' || (isMaker && says === 'no')) return [];
+    if (isMaker && says === 'yes' && !(play.world.members === 2 && of === stored)) return [];
+    // If it holds a later one, the store has lost tokens, which says nothing of this one.
+    if (says === 'that it holds another' && !isLiar && byAge(tokens, installed, of) > 0) return [];
+    return [{ of, says, isMaker, held: isLiar ? -1 : installed }];
   });
+}
+
+function isHeldByTwo({ of, says, held }: Opinion, opinions: readonly Opinion[], tokens: readonly Token[]): boolean {
+  if (says !== 'that it holds another') return false;
+  const holding = opinions.filter((one) => one.of === of && one.says === says && [held, -1].includes(one.held));
+  const confirming = opinions.filter((one) => one.says === 'yes' && byAge(tokens, one.of, of) >= 0);
+  return holding.length > 1 && holding.length > confirming.length;
 }
 
 function isBuiltOn(index: number, newest: number, tokens: readonly Token[]): boolean {
