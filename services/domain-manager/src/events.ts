@@ -70,7 +70,7 @@ export class DomainManagerEvents {
       this.#log.warn({ worker: address, maker, err: error, omitted }, 'a member does not confirm a new domain token'),
     );
   }
-  /** Machines alone signed it, and a member may have sealed its token for nobody. */
+  /** Fewer signed than may change the members, and its maker may seal the token for nobody. */
   changeWaits(command: DomainChange['name'], silent: readonly string[]): void {
     this.#rarely.say(`waits ${command}`, (omitted) =>
       this.#log.warn({ command, silent, omitted }, 'a change waits for a member that could check its token'),

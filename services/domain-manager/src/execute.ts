@@ -1,6 +1,7 @@
 import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { awaitedWitnesses, type Signed } from './awaited-witness.ts';
+import { awaitedWitnesses } from './awaited-witness.ts';
+import type { Signed } from '@keyfleet/shared/domain/quorum';
 import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
@@ -102,7 +103,7 @@ export function waitsFor(
   if (problem !== undefined) return problem;
   const silent = awaitedWitnesses(proposal, { before: tokens.head?.state, maker: preparer, views });
   if (silent.length > 0)
-    return `nobody in reach could check what ${preparer} makes, and no person signed: start ${silent.join(', ')}, or take it out of hsmWorkers`;
+    return `nobody in reach could check what ${preparer} makes, and fewer signed than may change the members: start ${silent.join(', ')}, or take it out of hsmWorkers`;
   if (views.length === 0 || views.some((view) => mayPrepare(view, change, tokens))) return undefined;
   return `${preparer}, which must make the domain token, is not reachable with the newest one: start it, or, if it is an offline member, run keyfleet recover. ${ANOTHER}`;
 }

@@ -34,7 +34,7 @@ describe('the member that a proposal names', () => {
     );
     expect(waitsFor(parseChangeOf(replica, 'hsm-1'), byPeople, { views: round.views, tokens })).toBeUndefined();
     expect(waitsFor(parseChangeOf(replica, 'hsm-1'), byMachines, { views: round.views, tokens })).toMatch(
-      /no person signed: start hsm-2:1, or take it out of hsmWorkers$/,
+      /fewer signed than may change the members: start hsm-2:1, or take it out of hsmWorkers$/,
     );
 
     world.workers[1]!.down = false;

@@ -311,7 +311,7 @@ describe('proposals', () => {
     expect(parseToken(tokens.head!.token).signerId).toBe('hsm-1');
   });
 
-  test('what people signed is stored when no other member is in reach; what machines sign waits for one', async () => {
+  test('what those signed who may change the members is stored when no other is in reach, and all else waits for one', async () => {
     const replica = await foundedReplica();
     const { proposals, round, tokens } = replica;
     const [first, second] = world.workers;
@@ -324,6 +324,9 @@ describe('proposals', () => {
     await round.run();
     expect([tokens.generation, made]).toEqual([1, 0]);
     await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [alice]));
+    await round.run();
+    expect([tokens.generation, made]).toEqual([1, 0]);
+    await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [bob]));
     await round.run();
     expect(tokens.generation).toBe(2);
   });

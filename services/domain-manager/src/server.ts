@@ -4,12 +4,12 @@ import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import { type DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import type { Signed } from '@keyfleet/shared/domain/quorum';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
 import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import { monotonicClock } from '@keyfleet/shared/clock';
-import type { Signed } from './awaited-witness.ts';
 import type { DomainManagerEvents } from './events.ts';
 import type { DomainManagerConfig } from './config.ts';
 import type { StoredProposal } from './store/store.ts';

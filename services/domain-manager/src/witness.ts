@@ -2,7 +2,8 @@ import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { HeldTokenError, isOffChain, type Place, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
-import { awaitedWitnesses, type Signed } from './awaited-witness.ts';
+import { awaitedWitnesses } from './awaited-witness.ts';
+import type { Signed } from '@keyfleet/shared/domain/quorum';
 import type { DomainManagerEvents } from './events.ts';
 import type { Decided, Proposals } from './proposals.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
@@ -42,7 +43,8 @@ type Described = WorkerView & { readonly description: HsmDescription };
  * opened it; an empty one if all others are to leave by one change; undefined if nobody is in reach. Throws
  * TokenLogError if all that answer refuse it, or if one signs that it holds a token which the store lost, and
  * UnconfirmedError if one that is reachable does not answer, or lacks the newest keys and nobody else in reach can
- * tell. If none is in reach, as when every worker is lost, it does not wait, unless machines alone signed the change.
+ * tell. If none is in reach, as when every worker is lost, it does not wait, unless fewer signed than may change the
+ * members.
  */
 export async function assertOthersOpen(
   { state, token }: Head,

@@ -24,13 +24,18 @@ type Unary = (
 
 /**
  * A domain-manager that has `tokens`, and one proposal. `store` returns why a token is not stored. `ahead`: its clock,
- * in milliseconds.
+ * in milliseconds; `workers`: its status of them.
  */
-async function startManager(tokens: Buffer[], proposal: Buffer, store: (token: Buffer) => string | void, ahead = 0) {
+async function startManager(
+  tokens: Buffer[],
+  proposal: Buffer,
+  store: (token: Buffer) => string | void,
+  { ahead = 0, workers = [] }: { readonly ahead?: number; readonly workers?: readonly object[] } = {},
+) {
   const view = { proposal_id: proposalId(parseProposal(proposal)), proposal, standing: 'ready' };
   const calls: Record<string, Unary> = {
     FetchTokens: ({ request }, done) => done(null, { tokens: tokens.slice(request.after_generation ?? 0) }),
-    Status: (_, done) => done(null, { now: systemClock.now() + ahead }),
+    Status: (_, done) => done(null, { now: systemClock.now() + ahead, workers }),
     ListProposals: (_, done) => done(null, { proposals: [view] }),
     StoreToken({ request }, done) {
       const details = store(request.token);
@@ -138,8 +143,24 @@ test.each([
   await using safe = await newSafe();
   const { domain, proposal, printed, recoverBy, sealed } = safe;
   const before = sealed();
-  using manager = await startManager([...domain.tokens], proposal, () => expect.fail(), -by);
+  using manager = await startManager([...domain.tokens], proposal, () => expect.fail(), { ahead: -by });
   expect(await recoverBy(manager)).toBe(1);
   expect(printed.at(-1)).toMatch(new RegExp(`this machine's clock is \\d+ s ${how} the domain-manager's`));
   expect(sealed()).toEqual(before);
+});
+
+test('an offline member makes nothing while a member that it is to replace answers: nobody could compare it', async () => {
+  await using safe = await newSafe();
+  const { domain, proposal, printed, recoverBy, sealed } = safe;
+  const before = sealed();
+  const workers = [{ address: 'old:8911', standing: 'member', member_id: 'hsm-1', generation: 2 }];
+  using manager = await startManager([...domain.tokens], proposal, () => expect.fail(), { workers });
+  expect(await recoverBy(manager)).toBe(1);
+  expect(printed.at(-1)).toContain('Stop old:8911, or take the address out of hsmWorkers, then run this again');
+  expect(sealed()).toEqual(before);
+
+  const stored: Buffer[] = [...domain.tokens];
+  const late = [{ ...workers[0], generation: 1 }];
+  using later = await startManager(stored, proposal, (token) => void stored.push(token), { workers: late });
+  expect(await recoverBy(later)).toBe(0);
 });

@@ -1,7 +1,7 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { CALL_SKEW_MS } from '@keyfleet/shared/domain/domain-call';
-import { parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
-import { isMember } from '@keyfleet/shared/domain/state';
+import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
+import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
@@ -40,6 +40,7 @@ export const recover = verb({
         `the proposal is for ${change.preparer} to carry out, not for ${publicPart.memberId}. ${advice}`,
       );
     }
+    await assertSomebodyCompares(client, change, state);
     member.hsm.install(tokens);
     const token = member.hsm.prepare(Proposal.encode(proposal), tokens.at(-1));
     // Saved before anyone sees it: a second token of this generation would split the domain. It is not installed here:
@@ -76,6 +77,29 @@ async function assertSameTime(client: DomainManagerClient): Promise<void> {
   const wrong = `this machine's clock is ${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'} the domain-manager's`;
   throw new CliError(
     `${wrong}. Correct the one that is wrong, then run this again: the offline member has made nothing.`,
+  );
+}
+
+/**
+ * No domain-manager stores a token that admits others, and removes all who are in reach and have the keys: nobody could
+ * compare them. The member would be bound to it, for the removal alone, too.
+ */
+async function assertSomebodyCompares(
+  client: DomainManagerClient,
+  { name, body, preparer }: DomainChange,
+  { generation }: DomainState,
+): Promise<void> {
+  if (name !== 'ModifyMembers' || body.admit.length === 0) return;
+  const { workers = [] } = await client.status();
+  const newest = workers.filter(
+    (one) => one.standing === 'member' && one.generation === generation && one.member_id !== preparer,
+  );
+  const leaving = newest.filter(({ member_id: id }) => body.remove.includes(id ?? ''));
+  if (leaving.length === 0 || leaving.length < newest.length) return;
+  const addresses = leaving.map(({ address }) => address).join(', ');
+  throw new CliError(
+    `nobody who stays could compare the domain keys of the token, while members that the proposal removes answer: no domain-manager would store it. ` +
+      `Stop ${addresses}, or take the address out of hsmWorkers, then run this again: the offline member has made nothing.`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { DomainError } from './domain-error.ts';
 import { type DomainChange, parseDomainChange, type Proposal } from './proposal.ts';
 import { isSignatureOf } from './signature.ts';
-import type { DomainVersion, Operator, Rule, VerifiedDomain } from './state.ts';
+import type { DomainState, DomainVersion, Operator, Rule, VerifiedDomain } from './state.ts';
 import type { TrustAnchor } from './trust-anchor.ts';
 
 /**
@@ -62,6 +62,24 @@ export function verifySignatures<O extends { readonly operatorId: string; readon
 export function isMet({ alternatives }: Rule, signers: readonly Operator[]): boolean {
   return alternatives.some((alternative) =>
     alternative.every(({ role, minimum }) => signers.filter((signer) => signer.role === role).length >= minimum),
+  );
+}
+
+/** What is known to have been signed: a proposal, or what a store has of one. */
+export interface Signed {
+  readonly signatures: readonly { readonly operatorId: string }[];
+}
+
+/** Whether those signed who may change the members. */
+export function mayModifyMembers({ rules, operators }: DomainState, { signatures }: Signed): boolean {
+  const signers = new Set(signatures.map(({ operatorId }) => operatorId));
+  const trusted = rules.find(({ command }) => command === 'ModifyMembers');
+  return (
+    trusted !== undefined &&
+    isMet(
+      trusted,
+      operators.filter(({ operatorId }) => signers.has(operatorId)),
+    )
   );
 }
 

@@ -1,6 +1,6 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
-import { isMet } from '@keyfleet/shared/domain/quorum';
+import { mayModifyMembers } from '@keyfleet/shared/domain/quorum';
 import { domainKeysToRetire, type DomainState } from '@keyfleet/shared/domain/state';
 
 /**
@@ -48,17 +48,4 @@ export function assertWithinLimits(
       );
     }
   }
-}
-
-/** Whether those signed who may change the members. */
-function mayModifyMembers({ rules, operators }: DomainState, { signatures }: Proposal): boolean {
-  const signers = new Set(signatures.map(({ operatorId }) => operatorId));
-  const trusted = rules.find(({ command }) => command === 'ModifyMembers');
-  return (
-    trusted !== undefined &&
-    isMet(
-      trusted,
-      operators.filter(({ operatorId }) => signers.has(operatorId)),
-    )
-  );
 }
