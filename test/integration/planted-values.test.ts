@@ -310,6 +310,31 @@ test('records that are in force and in no list are named, each once, and no othe
   );
 });
 
+test('what nobody wrote among the events of a key keeps none of them from being recorded', async () => {
+  const { client, writes } = redis;
+  const store = openStore({ client, writes, clock: systemClock });
+  const [key, other] = [newKey(), newKey()];
+  for (const one of [key, other]) {
+    await store.insertKey(one);
+    await store.deleteKey(one, { id: 'event', text: `{"of":"${one.keyId}"}` });
+  }
+  const at = `kf:deletion:{${key.region}/${key.keyId}}`;
+  const copied = await client.hget(`kf:deletion:{${other.region}/${other.keyId}}`, 'event');
+  await client.hset(at, { a: '{}', another: copied!, x: 'x' });
+  const damaged: string[] = [];
+  const onDamaged = ({ message }: Error): void => void damaged.push(message);
+  const claim = { now: 1, until: 2, onDamaged };
+  const events = await store.claimEvents(key, claim);
+  expect(events).toEqual([{ id: 'event', text: `{"of":"${key.keyId}"}` }]);
+  expect(damaged.toSorted()).toEqual(
+    ['a', 'another', 'x'].map(
+      (field) => expect.stringContaining(`the record ${at} ${field} is not authentic`) as string,
+    ),
+  );
+  await store.forgetEvents(key, events);
+  expect(await client.hkeys(at)).toEqual(expect.arrayContaining(['a', 'another', 'x']));
+});
+
 test('entries of a list that are too long hide none of the others, and are not sent', async () => {
   const list = dueAt(3);
   const longer = 'x'.repeat(storedValues.due.maxBytes + 1);

@@ -8,6 +8,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { ServiceEvents } from '../audit/service-events.ts';
 import { noAudit } from '../audit/sink.ts';
 import { newKey } from '../store/key-store.contract.ts';
+import { DamagedRecordError } from '../store/store.ts';
 
 const DAY = 86_400_000;
 const events = new ServiceEvents(noAudit, { now: () => frontend.now });
@@ -174,6 +175,27 @@ describe('a deletion', () => {
     await carryOut();
     await expectGone();
     expect(frontend.serviceEvents).toMatchObject([{ eventName: 'DeleteKey', eventTime: date }]);
+  });
+
+  test('is recorded whatever else somebody put beside its event, which is said', async () => {
+    await frontend.call(ScheduleKeyDeletion, key);
+    frontend.now += 30 * DAY;
+    const { store } = frontend;
+    const damage = new DamagedRecordError('not authentic');
+    const claimEvents: typeof store.claimEvents = (of, claim) => {
+      claim.onDamaged?.(damage);
+      return store.claimEvents(of, claim);
+    };
+    const planted = new Proxy(store, {
+      get(target, name) {
+        const value: unknown = name === 'claimEvents' ? claimEvents : Reflect.get(target, name);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+    await carryOut({ store: planted });
+    expect(left).toMatchObject([{ error: damage }]);
+    expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
+    expect(await countDue(store)).toBe(1);
   });
 
   test('waits in the list until its record is in the audit log', async () => {

@@ -189,14 +189,18 @@ async function assertGone({ region, keyId }: KeyTraces, { store }: CarryOutDeps)
 /**
  * Each event was stored with its change and stays until it is recorded. If several frontends come to it at once, one of
  * them records it; if that one dies, another does. (If it dies between the two steps, the event is recorded again with
- * the same eventID.)
+ * the same eventID.) What is not authentic among them holds up no other.
  */
 async function recordEvents(key: KeyTraces, { store, clock, serviceEvents }: CarryOutDeps): Promise<void> {
   const now = clock.now();
-  const events = await store.claimEvents(key, { now, until: now + RECORDING_MS });
-  if (events.length === 0) return;
-  await serviceEvents.recordFound(key, events);
-  await store.forgetEvents(key, events);
+  let damage: Error | undefined;
+  const onDamaged = (one: Error): void => void (damage ??= one);
+  const events = await store.claimEvents(key, { now, until: now + RECORDING_MS, onDamaged });
+  if (events.length > 0) {
+    await serviceEvents.recordFound(key, events);
+    await store.forgetEvents(key, events);
+  }
+  if (damage !== undefined) throw damage;
 }
 
 async function rotateAutomatically(key: KmsKey, deps: CarryOutDeps): Promise<void> {

@@ -27,6 +27,7 @@ import {
   type Claim,
   type ClaimedEvent,
   ConflictError,
+  DamagedRecordError,
   type DueStore,
   type IdentityStore,
   type KeyStore,
@@ -128,17 +129,21 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     this.#acknowledged.written(keyName(region, keyId), revision + 1);
   }
 
-  async claimEvents(key: Named, { now, until }: Claim): Promise<StoredEvent[]> {
+  async claimEvents(key: Named, { now, until, onDamaged }: Claim): Promise<StoredEvent[]> {
     const found = await this.#redis.script('kfClaimEvents', eventsAt(key.region, key.keyId), now, until);
     if (found === 0) throw new ConflictError(`what was done to key ${key.keyId} is being recorded`);
     const parts = found as string[];
-    const ids = parts.filter((_, index) => index % 2 === 0);
-    return Promise.all(
-      ids.map(async (id, index) => ({
-        id,
-        text: await this.#macs.verified(eventPlace(key, id), parts[2 * index + 1]!),
-      })),
-    );
+    const events: StoredEvent[] = [];
+    for (let at = 0; at < parts.length; at += 2) {
+      const [id, stored] = [parts[at]!, parts[at + 1]!];
+      try {
+        events.push({ id, text: await this.#macs.verified(eventPlace(key, id), stored) });
+      } catch (error) {
+        if (!(error instanceof DamagedRecordError)) throw error;
+        onDamaged?.(error);
+      }
+    }
+    return events;
   }
 
   async forgetEvents(key: KeyTraces, events: readonly (StoredEvent & Partial<ClaimedEvent>)[]): Promise<void> {

@@ -76,7 +76,7 @@ export interface DueStore {
   removeDue(shard: number, due: Pick<DueKey, 'entry'>): Promise<void>;
   /**
    * A key's events still to be recorded, given to whoever asks first, and again once that claim expires; none if all
-   * are recorded. Throws ConflictError while another claim holds.
+   * are recorded. Throws ConflictError while another claim holds. What is not authentic is none.
    */
   claimEvents(key: Pick<KeyTraces, 'region' | 'keyId'>, claim: Claim): Promise<readonly StoredEvent[]>;
 }
@@ -92,10 +92,12 @@ export interface ClaimedEvent extends StoredEvent {
   readonly until: number;
 }
 
-/** Milliseconds since the epoch. */
 export interface Claim {
+  /** Milliseconds since the epoch. */
   readonly now: number;
   readonly until: number;
+  /** Told of each value among the events that no frontend wrote there. It stays. */
+  readonly onDamaged?: (damage: DamagedRecordError) => void;
 }
 
 export interface Alias {
