@@ -6,7 +6,7 @@ import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
 import { HeldTokenError } from '@keyfleet/shared/domain/token-check';
-import type { Decided } from './proposals.ts';
+import type { Decided } from './decided.ts';
 import { assertOthersOpen, inTwoChanges, newestMembers } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 

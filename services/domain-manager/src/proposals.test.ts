@@ -1,18 +1,5 @@
 import { encodeDomainChange, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
-import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
-import { SignedMessage } from '@keyfleet/shared/hsm/session';
-import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
-import {
-  type Change,
-  inFirstForm,
-  memberOf,
-  newOperator,
-  publicPart,
-  rotation,
-  sealedForNobody,
-  testRules,
-  testSealKey,
-} from '@keyfleet/test-support/domain';
+import { type Change, inFirstForm, newOperator, publicPart, rotation, testRules } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -23,7 +10,6 @@ import {
   generations,
   newReplica,
   resetWorld,
-  scheduler,
   signed,
   world,
 } from '@keyfleet/test-support/replicas';
@@ -132,24 +118,6 @@ describe('proposals', () => {
     await expect(proposals.propose(signed(rotate, [alice, bob]))).rejects.toThrow('generation 1');
   });
 
-  test('a member that a quorum tells to leave erases itself, once', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round } = replica;
-    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
-    const { proposalId } = await proposals.propose(signed(leave, [alice, bob]));
-    world.workers[1]!.down = true;
-    await round.run();
-    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('ready');
-    world.workers[1]!.down = false;
-    await round.run();
-    expect(proposals.standingOf((await world.store.findProposal(proposalId))!).standing).toBe('done');
-    const fresh = world.workers[1]!.hsm.describe();
-    expect(fresh).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
-    await round.run();
-    expect(world.workers[1]!.hsm.describe().signingKey).toEqual(fresh.signingKey);
-    expect(world.workers[0]!.hsm.describe().activeGeneration).toBe(1);
-  });
-
   test('junk among the stored proposals hides none of them', async () => {
     const replica = await foundedReplica();
     const { proposals } = replica;
@@ -188,89 +156,6 @@ describe('proposals', () => {
     expect(generations()).toEqual([2, 2]);
   });
 
-  test('a store that calls a proposal done keeps no member in', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round } = replica;
-    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } }, 'hsm-1');
-    const removed = await proposals.propose(signed(removal, [alice, bob]));
-    await world.store.setDone(removed.proposalId);
-    expect(proposals.standingOf((await world.store.findProposal(removed.proposalId))!).standing).toBe('ready');
-    await round.run();
-    expect(generations()[0]).toBe(2);
-
-    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
-    const left = await proposals.propose(signed(leave, [alice, bob]));
-    await world.store.setDone(left.proposalId);
-    await round.run();
-    expect(world.workers[1]!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '', activeGeneration: 0 });
-  });
-
-  test('a member that claims to take its tokens one by one, and slowly, holds up its removal for a minute at most', async () => {
-    const replica = await foundedReplica();
-    for (let day = 0; day < 6; day++) {
-      world.clock.advance(DAY);
-      await replica.round.run();
-    }
-    const { proposals, round, tokens } = replica;
-    const liar = world.workers[1]!;
-    let claimed = 0;
-    const said = () => ({ ...liar.hsm.describe(), generation: claimed, activeGeneration: 0 });
-    Object.assign(liar, {
-      describe: async () => ({ ...said(), generation: (claimed = 0) }),
-      // Just within the 30 s that a domain-manager waits for it.
-      install: async () => (world.clock.advance(29_000), claimed++, said()),
-    });
-    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
-    await proposals.propose(signed(removal, [alice, bob]));
-    const from = world.clock.now();
-    await round.run();
-    const { members, madeAt } = tokens.head!.state;
-    expect(members.map(({ memberId }) => memberId)).toEqual(['hsm-1']);
-    expect(madeAt - from).toBeLessThan(60_000);
-    expect(world.clock.now() - from).toBeLessThan(120_000);
-  });
-
-  test('proposals that wait for a member that is away cost no round more than one does', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round } = replica;
-    let surveys = 0;
-    for (const worker of world.workers) {
-      const describe = worker.describe.bind(worker);
-      worker.describe = async () => (surveys++, describe());
-    }
-    const countedRound = async () => {
-      surveys = 0;
-      await round.run();
-      return surveys;
-    };
-    world.workers[1]!.down = true;
-    const changes: Change[] = [20, 30, 40, 50].map((backupHorizonMs) => ({
-      name: 'ModifyRules',
-      body: { rules: testRules, backupHorizonMs },
-    }));
-    const [first, ...others] = changes.map((change) => signed(command(replica, change, 'hsm-2'), [alice, bob]));
-    await proposals.propose(first!);
-    const withOne = await countedRound();
-    for (const other of others) await proposals.propose(other);
-    expect(await countedRound()).toBe(withOne);
-  });
-
-  test('a worker that says it is another keeps that one from nothing that it is told', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round, tokens } = replica;
-    const [liar, honest] = world.workers;
-    liar!.claims = memberOf(honest!.hsm);
-    const removal = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, 'hsm-2');
-    await proposals.propose(signed(removal, [alice, bob]));
-    await round.run();
-    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-2']);
-
-    const leave = command(replica, { name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, 'hsm-2');
-    await proposals.propose(signed(leave, [alice, bob]));
-    await round.run();
-    expect(honest!.hsm.describe()).toMatchObject({ memberId: 'hsm-2', domain: '' });
-  });
-
   test('a change that makes no valid state is refused before anyone else signs it', async () => {
     const replica = await foundedReplica();
     const refused = async (change: Change, why: string, preparer = 'hsm-1') =>
@@ -294,109 +179,5 @@ describe('proposals', () => {
     const { token } = replica.tokens.head!;
     expect(() => world.workers[0]!.hsm.prepare(signedByAll, token)).toThrow('the first release’s form');
     await expect(proposals.propose(signed(removal, [alice, bob]))).resolves.toBeDefined();
-  });
-
-  test('a token that no other member can open is not stored, and another member is asked', async () => {
-    const replica = await foundedReplica();
-    const { round, tokens } = replica;
-    const hostile = world.workers[1]!;
-    const honest = hostile.hsm.prepare(signed(command(replica, rotation, 'hsm-2'), [alice, bob]), tokens.head!.token);
-    hostile.forged = await sealedForNobody(
-      honest,
-      async (body) => SignedMessage.decode(await hostile.hsm.signMessage(body)).signature,
-    );
-    world.clock.advance(DAY);
-    await round.run();
-    expect(generations()).toEqual([2, 2]);
-    expect(parseToken(tokens.head!.token).signerId).toBe('hsm-1');
-  });
-
-  test('what those signed who may change the members is stored when no other is in reach, and all else waits for one', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round, tokens } = replica;
-    const [first, second] = world.workers;
-    second!.down = true;
-    let made = 0;
-    const prepare = first!.prepare.bind(first);
-    first!.prepare = async (...about) => (made++, prepare(...about));
-    world.clock.advance(DAY);
-    await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [scheduler]));
-    await round.run();
-    expect([tokens.generation, made]).toEqual([1, 0]);
-    await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [alice]));
-    await round.run();
-    expect([tokens.generation, made]).toEqual([1, 0]);
-    await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [bob]));
-    await round.run();
-    expect(tokens.generation).toBe(2);
-  });
-
-  test('what was withdrawn, or has expired, is not carried out by a later change whose preparer has made its token', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round, tokens } = replica;
-    const [first, , fresh] = world.workers;
-    const admission: Change = { name: 'ModifyMembers', body: { admit: [memberOf(fresh!.hsm)], remove: [] } };
-    first!.hsm.prepare(signed(command(replica, admission), [alice, bob]), tokens.head!.token);
-    const { proposalId: id } = await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [alice, bob]));
-    await round.run();
-    expect(tokens.generation).toBe(1);
-    expect((await world.store.findProposal(id))!.failure).toMatch(/another change for this generation.*--preparer/);
-    await proposals.propose(signed(command(replica, rotation, 'hsm-2'), [alice, bob]));
-    await round.run();
-    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
-    expect(tokens.generation).toBe(2);
-  });
-
-  test('a member that had made what machines signed before the others went away brings it for what people sign', async () => {
-    const replica = await foundedReplica();
-    const { proposals, round, tokens } = replica;
-    const [first, second] = world.workers;
-    world.clock.advance(DAY / 2);
-    first!.hsm.prepare(signed(command(replica, rotation, 'hsm-1'), [scheduler]), tokens.head!.token);
-    second!.down = true;
-    const change: Change = { name: 'ModifyOperators', body: { admit: [newOperator('carla')], remove: [] } };
-    await proposals.propose(signed(command(replica, change, 'hsm-1'), [alice, bob]));
-    await round.run();
-    expect(tokens.generation).toBe(2);
-    await proposals.propose(signed(command(replica, change, 'hsm-1'), [alice, bob]));
-    await round.run();
-    expect(tokens.head!.state.operators.map(({ operatorId }) => operatorId)).toContain('carla');
-  });
-
-  test('after a power failure the first member that answers makes no rotation that nobody checks', async () => {
-    const replica = await foundedReplica();
-    const admission: Change = { name: 'ModifyMembers', body: { admit: [memberOf(world.workers[2]!.hsm)], remove: [] } };
-    await replica.proposals.propose(signed(command(replica, admission), [alice, bob]));
-    for (let i = 0; i < 3; i++) await replica.round.run();
-    const [first, second, hostile] = world.workers;
-    const { identity } = openIdentity(hostile!.hsm.sealedIdentity(), testSealKey);
-    const prepare = hostile!.prepare.bind(hostile);
-    hostile!.prepare = async (...about) => sealedForNobody(await prepare(...about), (body) => identity.sign(body));
-    for (const worker of [first!, second!]) worker.down = true;
-    world.clock.advance(DAY);
-    const { round, tokens } = newReplica();
-    for (let i = 0; i < 3; i++) await round.run();
-    expect(tokens.generation).toBe(2);
-    // It has had one made before, and says that it holds it.
-    const ahead = hostile!.hsm.prepare(signed(command(replica, rotation, 'hsm-3'), [scheduler]), tokens.head!.token);
-    hostile!.claims = { generation: 3, tokenHash: tokenHash(ahead) };
-    hostile!.gives = await sealedForNobody(ahead, (body) => identity.sign(body));
-    await round.run();
-    expect([tokens.generation, hostile!.given]).toEqual([2, 1]);
-    Object.assign(hostile!, { claims: {}, gives: undefined });
-    for (const worker of [first!, second!]) worker.down = false;
-    for (let i = 0; i < 3; i++) await round.run();
-    expect(generations()).toEqual([3, 3]);
-    expect(parseToken(tokens.head!.token).signerId).not.toBe('hsm-3');
-  });
-
-  test('a token that does not verify is not stored, whoever made it, and another member is asked', async () => {
-    const { proposals, round, tokens } = await foundedReplica();
-    world.workers[1]!.forged = Buffer.from(tokens.head!.token);
-    world.clock.advance(DAY);
-    await round.run();
-    expect(tokens.generation).toBe(2);
-    expect(generations()).toEqual([2, 2]);
-    expect(await proposals.list()).toHaveLength(1);
   });
 });

@@ -13,6 +13,7 @@ import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shar
 import { isSignatureOf } from '@keyfleet/shared/domain/signature';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { type Decided, decidedBy } from './decided.ts';
 import { hasRoom, makeRoom, PLACES } from './proposal-room.ts';
 import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
@@ -39,18 +40,6 @@ export class ProposalRefusedError extends Error {
     super(message, options);
     this.reason = reason;
   }
-}
-
-export interface Decided {
-  /** Ids of proposals. */
-  readonly proposals: ReadonlySet<string>;
-  /** Members that are to leave, with those that are named to prepare that. */
-  readonly removed: ReadonlyMap<string, ReadonlySet<string>>;
-  /**
-   * Members that one change leaves alone in the domain, and who are named to prepare it: nobody could compare its token
-   * either. One that also admits others is none: it is not made while those who leave are in reach.
-   */
-  readonly alone: ReadonlySet<string>;
 }
 
 export interface ProposalsDeps {
@@ -185,23 +174,12 @@ export class Proposals {
     return this.#verifiedOnce({ command, signatures: [...signatures] });
   }
 
-  /** What the operators have fully signed for the present generation, and nobody has carried out. */
   decided(waiting: readonly StoredProposal[]): Decided {
     const ready = waiting.flatMap((stored) => {
       const standing = this.provenStandingOf(stored);
       return standing.standing === 'ready' ? [{ id: stored.proposalId, change: standing.change }] : [];
     });
-    const members = this.#deps.tokens.head?.state.members ?? [];
-    const removed = new Map<string, Set<string>>();
-    const alone = new Set<string>();
-    for (const { change } of ready) {
-      if (change.name !== 'ModifyMembers') continue;
-      const { preparer, body } = change;
-      for (const memberId of body.remove) removed.getOrInsertComputed(memberId, () => new Set<string>()).add(preparer);
-      const staying = members.filter(({ memberId }) => !body.remove.includes(memberId));
-      if (body.admit.length === 0 && staying.every(({ memberId }) => memberId === preparer)) alone.add(preparer);
-    }
-    return { proposals: new Set(ready.map(({ id }) => id)), removed, alone };
+    return decidedBy(ready, this.#deps.tokens.head?.state.members ?? []);
   }
 
   #verifiedOnce(proposal: Proposal): ProposalStanding {

@@ -5,7 +5,8 @@ import { HeldTokenError, isOffChain, type Place, placeOf, verifyCheck } from '@k
 import { awaitedWitnesses } from './awaited-witness.ts';
 import type { Signed } from '@keyfleet/shared/domain/quorum';
 import type { DomainManagerEvents } from './events.ts';
-import type { Decided, Proposals } from './proposals.ts';
+import type { Decided } from './decided.ts';
+import type { Proposals } from './proposals.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
