@@ -310,6 +310,21 @@ test('records that are in force and in no list are named, each once, and no othe
   );
 });
 
+test('an authentic value that is no record ends no look for what lists lack, and is named', async () => {
+  const unlisted = new Unlisted(redis.client);
+  const places = [
+    { name: keyAt(key.region, key.keyId), field: 'record' },
+    { name: iamAt(key.accountId)[0], field: 'user/x' },
+    { name: grantsAt(key)[0], field: '0' },
+    { name: 'kf:access-key:{AKIA3}' },
+  ];
+  for (const record of ['{}', 'x', 'null', '[]']) {
+    await unlisted.look(places.map((place) => ({ place, stored: record, record })));
+  }
+  const told = new Set((await unlisted.problems()).map((text) => text.split(' is authentic, and no record')[0]));
+  expect([...told]).toEqual(places.map(({ name, field }) => (field && field !== 'record' ? `${name} ${field}` : name)));
+});
+
 test('what nobody wrote among the events of a key keeps none of them from being recorded', async () => {
   const { client, writes } = redis;
   const store = openStore({ client, writes, clock: systemClock });

@@ -29,6 +29,7 @@ type Missing = Pick<ReadRecord, 'place' | 'stored'> & ListEntry;
 export class Unlisted {
   readonly #redis: RedisClient;
   readonly #missing: Missing[] = [];
+  readonly #unknown: string[] = [];
 
   constructor(redis: RedisClient) {
     this.#redis = redis;
@@ -44,26 +45,37 @@ export class Unlisted {
 
   /** What people should be told, one for each record. */
   async problems(): Promise<string[]> {
-    if (this.#missing.length === 0) return [];
+    if (this.#missing.length === 0) return this.#unknown;
     await delay(WRITTEN_MS);
     const still = await Promise.all(this.#missing.map((one) => this.#isStillMissing(one)));
     const lists = Map.groupBy(
       this.#missing.filter((_, i) => still[i]),
-      ({ place: { name, field } }) => (field === undefined || field === 'record' ? name : `${name} ${field}`),
+      ({ place }) => nameOf(place),
     );
-    return [...lists].map(([name, missing]) => unlisted(name, missing[0]!.list));
+    return [...this.#unknown, ...[...lists].map(([name, missing]) => unlisted(name, missing[0]!.list))];
   }
 
   async #entriesOf({ place, stored, record }: ReadRecord): Promise<Missing[]> {
-    if (isOfKind(place.name, 'accessKey')) return this.#entriesOfAccessKey({ place, stored, record });
-    // Grants of older releases get entries by what they allow when somebody looks.
-    const entries = listEntriesOf(place, record).filter(({ entry }) => !/^allow(?:s|ed) /.test(entry));
-    return entries.map((entry) => ({ place, stored, ...entry }));
+    try {
+      if (isOfKind(place.name, 'accessKey')) {
+        return await this.#entriesOfAccessKey({ place, stored }, AccessKey.parse(JSON.parse(record)));
+      }
+      // Grants of older releases get entries by what they allow when somebody looks.
+      const entries = listEntriesOf(place, record).filter(({ entry }) => !/^allow(?:s|ed) /.test(entry));
+      return entries.map((entry) => ({ place, stored, ...entry }));
+    } catch (error) {
+      if (!(error instanceof z.ZodError || error instanceof SyntaxError || error instanceof TypeError)) throw error;
+      // Whoever has the record key may write anything under it.
+      if (this.#unknown.length < MOST) this.#unknown.push(unknown(nameOf(place)));
+      return [];
+    }
   }
 
   /** One that has policies of its own needs no user: but for the first of an account, somebody should know of it. */
-  async #entriesOfAccessKey({ place, stored, record }: ReadRecord): Promise<Missing[]> {
-    const { accountId, accessKeyId, policies } = AccessKey.parse(JSON.parse(record));
+  async #entriesOfAccessKey(
+    { place, stored }: Pick<ReadRecord, 'place' | 'stored'>,
+    { accountId, accessKeyId, policies }: z.output<typeof AccessKey>,
+  ): Promise<Missing[]> {
     if (policies.length === 0) return [];
     const first = await readString(this.#redis, firstAccessKeyAt(accountId)).catch(unlessDamaged);
     if (first?.toString().split(' ')[0] === accessKeyId) return [];
@@ -104,6 +116,14 @@ const AccessKey = z.object({
   accessKeyId: z.string(),
   policies: z.array(z.string()).default([]),
 });
+
+function nameOf({ name, field }: RecordPlace): string {
+  return field === undefined || field === 'record' ? name : `${name} ${field}`;
+}
+
+function unknown(name: string): string {
+  return `${name} is authentic, and no record of this release: whoever wrote it had the record key. Delete it, or restore it from a backup (docs/recovery.md)`;
+}
 
 function unlisted(name: string, list: string): string {
   return `${name} is in force, and ${list} lacks it, so that no list shows it: delete it if you do not know it; otherwise a backup and its restore list it again (docs/recovery.md)`;
