@@ -17,7 +17,7 @@ export interface Guards {
   readonly asked: boolean;
   /** Of a member that is bound to another change, the token of that one is taken. */
   readonly takesAny: boolean;
-  /** Where nobody in reach can check it, what machines alone signed is not stored. */
+  /** Where nobody in reach can check it, nothing is stored but what those signed who may change the members. */
   readonly waits: boolean;
   /** Members are asked about a token that was found in the store. */
   readonly found: boolean;
