@@ -298,6 +298,8 @@ describe('a token that somebody put into the store', () => {
       for (const hsm of newcomers) hsm.install(renewed.tokens);
       expect(await found(token, [...fleet, ...leavers], { of })).toBe('Denied');
       expect(await found(token, leavers, { of })).toBe('Denied');
+      const restarted = leave.map((hsm) => workerOf(renewed.newHsm(hsm.memberId, hsm.sealedIdentity())));
+      expect(await found(token, [...fleet, ...restarted], { of })).toBe('Denied');
       expect(await found(token, fleet, { of })).toBe('believed');
       const check = newcomers[0]!.check(token);
       expect(await found(token, [...fleet, ...leavers], { of, check })).toBe('believed');

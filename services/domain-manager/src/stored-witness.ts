@@ -1,13 +1,13 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { isMember, type Member } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { type CheckedToken, HeldTokenError, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
 import type { TokenStore } from './store/store.ts';
 import { type Confirmation, DeniedTokenError } from './token-log.ts';
-import { assertNobodyLeaves, mayWitness, newestMembers } from './witness.ts';
+import { assertNobodyLeaves, mayWitness } from './witness.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
-import { type Worker, WorkerRefusedError } from './workers.ts';
+import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
 export interface StoredWitnessDeps {
   readonly workers: readonly Worker[];
@@ -96,13 +96,20 @@ function assertNoneReplacesAll(
     if (before === undefined || others.length === veterans.length) continue;
     const speaking = given.filter((one) => one.generation >= generation);
     if (speaking.some(({ isVeteran, isMaker, holds }) => isVeteran || (holds && !isMaker))) continue;
-    const leaving = newestMembers(views, before).filter((one) => one.generation === before.generation);
+    const leaving = views.flatMap(({ description }) => (description && isAt(before, description) ? [description] : []));
     try {
       assertNobodyLeaves(leaving, { signerId, state });
     } catch (error) {
       throw denied(generation, signerId, (error as Error).message);
     }
   }
+}
+
+/** A member that has just started has no keys yet, and asks for its newest token again. */
+function isAt(state: DomainState, description: HsmDescription): boolean {
+  const { generation, tokenHash } = description;
+  const isRestarted = generation === state.generation - 1 && tokenHash.length === 0;
+  return isMember(state, description) && (generation === state.generation || isRestarted);
 }
 
 function denied(generation: number, signerId: string, said: string): DeniedTokenError {

@@ -14,8 +14,9 @@ import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followToken, followTokens } from './domain/follow-tokens.ts';
 import { HeldChain } from './domain/held-chain.ts';
-import { InstalledDomain } from './domain/installed-domain.ts';
+import { InstalledDomain, losesKeys } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
+import { assertNotLastWitness } from './domain/last-witness.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
 import { prepareGenesis, prepareNext, type TokenMaker } from './domain/prepare-token.ts';
 import { type Identity, newIdentity, openIdentity } from './identity.ts';
@@ -211,6 +212,8 @@ export class Hsm {
     const before = this.#installed;
     if (before !== undefined && before.state.generation === verified.state.generation) return read;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
+    const known = this.#verified;
+    if (known !== undefined && this.#isMemberOf(known)) assertNotLastWitness(known.state, read, this.#identity);
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
     const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
@@ -320,11 +323,6 @@ export class Hsm {
     this.#prepared = new PreparedToken(this.#options.clock);
     this.#options.onKeysLost?.();
   }
-}
-
-/** Whether a key that opened things no longer does. */
-function losesKeys(before: InstalledDomain | undefined, after: InstalledDomain): boolean {
-  return before?.state.domainKeys.some(({ id }) => before.keyring.find(id) && !after.keyring.find(id)) ?? false;
 }
 
 function noDomain(): DomainError {

@@ -1,4 +1,4 @@
-import { memberOf, refusalOf, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import { type Change, memberOf, refusalOf, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { describe, expect, test } from 'vitest';
 import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import type { Hsm } from './hsm.ts';
@@ -14,6 +14,47 @@ describe('membership', () => {
       expect(newcomer.keyring()!.find(id)!.key.equals(key)).toBe(true);
     }
     expect(newcomer.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
+  });
+
+  test.each([2, 3])(
+    'of %i members, those who leave keep their keys while nobody but the maker stays who could tell',
+    (count) => {
+      const domain = new TestDomain({ members: count });
+      const [maker, leaver] = domain.hsms as [Hsm, Hsm];
+      const [newcomer, another] = ['hsm-8', 'hsm-9'].map((name) => domain.newHsm(name)) as [Hsm, Hsm];
+      const remove = domain.hsms.slice(1).map(({ memberId }) => memberId);
+      const replacement = (admit: readonly Hsm[]) =>
+        ({ name: 'ModifyMembers', body: { admit: admit.map(memberOf), remove } }) as const;
+      const restarted = () => domain.newHsm('hsm-2', leaver.sealedIdentity());
+      const all = [...domain.tokens, domain.prepare(replacement([newcomer, another]))];
+      for (const hsm of [leaver, restarted()]) expect(refusalOf(() => hsm.install(all))).toBe('forged');
+      expect(leaver.installed!.state.generation).toBe(1);
+      // Whoever made that one makes the next one too.
+      for (const hsm of [maker, newcomer]) hsm.install(all);
+      domain.tokens.push(all[1]!);
+      const next = domain.prepare(rotation);
+      expect(refusalOf(() => leaver.install([...all, next]))).toBe('forged');
+      const others = newcomer.prepare(domain.propose(rotation, domain.people, newcomer), all[1]);
+      for (const hsm of [restarted(), leaver]) {
+        hsm.install([...all, others]);
+        expect(hsm.installed).toBeUndefined();
+      }
+    },
+  );
+
+  test('those who leave drop their keys where another stays, or nobody is admitted', () => {
+    const removal = (...admit: readonly Hsm[]): Change => ({
+      name: 'ModifyMembers',
+      body: { admit: admit.map(memberOf), remove: ['hsm-2'] },
+    });
+    for (const members of [2, 3]) {
+      const domain = new TestDomain({ members });
+      domain.step(removal());
+      expect(domain.hsms[1]!.installed).toBeUndefined();
+    }
+    const domain = new TestDomain({ members: 3 });
+    domain.step(removal(domain.newHsm('hsm-9')));
+    expect(domain.hsms[1]!.installed).toBeUndefined();
   });
 
   test('an HSM that asks to join follows the chain, gets no keys, and forgets what it saw when it restarts', () => {

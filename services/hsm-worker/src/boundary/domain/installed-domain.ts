@@ -99,3 +99,8 @@ function maySeal({ domainKeys }: DomainState, generation: number): boolean {
   const leftSince = domainKeys.some((one) => one.afterRemoval && one.createdGeneration > generation);
   return key !== undefined && key.status !== 'retired' && !leftSince;
 }
+
+/** Whether a key that opened things no longer does. */
+export function losesKeys(before: InstalledDomain | undefined, after: InstalledDomain): boolean {
+  return before?.state.domainKeys.some(({ id }) => before.keyring.find(id) && !after.keyring.find(id)) ?? false;
+}
