@@ -207,6 +207,7 @@ describe('a frontend that a member shows to be behind', () => {
     manager.tokens = domain.tokens.slice();
     await using follower = startView(domain, [manager]);
     await until(() => follower.view.state?.generation === 1);
+    await follower.proves(domain);
     domain.rotate();
 
     const proof = { generation: 2, tokenHash: tokenHash(domain.tokens[1]!) };
@@ -221,8 +222,10 @@ describe('a frontend that a member shows to be behind', () => {
     expect(follower.view.verified).toBeUndefined();
 
     manager.tokens = domain.tokens;
-    follower.view.look();
-    await until(() => follower.view.state?.generation === 2);
+    await follower.view.hear();
+    expect(follower.view.problem).toBeUndefined();
+    expect(await follower.view.noteProof(memberOf(domain.hsms[1]!), proof)).toBe(true);
+    expect(follower.view.state!.generation).toBe(2);
   });
 
   test('uses no worker while a member is on a fork, however long either chain is; one that is merely behind is nothing', async () => {

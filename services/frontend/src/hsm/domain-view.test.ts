@@ -234,6 +234,18 @@ describe('a removal', () => {
   });
 });
 
+test('one member’s proof of a newer token stops a frontend at once that has not heard two yet', async () => {
+  const domain = new TestDomain({ members: 3 });
+  const before = domain.tokens.slice();
+  domain.step(removal);
+  await using started = viewOf(domain, [showing('cut', before)]);
+  await until(() => started.view.state !== undefined);
+  const removed = domain.hsms[2]!;
+  expect(await started.proves(removed, proofOf({ generation: 1, token: before[0]! }))).toBe(true);
+  expect(await started.proves(domain.hsms[0]!)).toBe(false);
+  expect(started.view.problem).toBe('hsm-1 has domain token 2, but none after 1 can be found');
+});
+
 test('a fresh fleet is used while a domain-manager stands still that was heard before the recovery', async () => {
   await using world = await newWorld();
   const { domain, view, managers } = world;

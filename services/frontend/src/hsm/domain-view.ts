@@ -317,6 +317,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   #isMissing({ member, since }: Elsewhere, { state }: VerifiedDomain): boolean {
-    return isMember(state, member) && performance.now() - since > BEHIND_MS;
+    // Until two members have proven what is shown, it may be the domain as it was before a removal.
+    const patience = this.#proven === undefined ? 0 : BEHIND_MS;
+    return isMember(state, member) && performance.now() - since >= patience;
   }
 }
