@@ -44,13 +44,26 @@ describe('the Redis store', () => {
     await store.insert(newUser('alice', { groups: [] }), 9);
     await store.insert(newUser('forged', { groups: ['g'] }), 9);
     await redis.client.hset('kf:iam:{111122223333}', 'user/forged', '{"kind":"user"}');
-    const planted = ['user/ghost', 'user/alice', 'user/forged', 'user/', 'x', long].map(member);
+    const planted = ['', 'user/ghost', 'user/alice', 'user/forged', 'user/', 'x', long].map(member);
     for (const link of planted) await redis.client.zadd(links, 0, link);
     await store.update({ before: group, record: { ...group, name: 'h' } });
     expect(await redis.client.zrange(links, '-', '+', 'BYLEX')).toEqual([]);
     const renamed = (await store.find('111122223333', 'group', 'h'))!;
     for (const link of planted) await redis.client.zadd(links, 0, link.replace('/g/', '/h/'));
     expect(await store.remove(renamed)).toBe('done');
+  });
+
+  test('what is no record, or not authentic, hides none of the others from a list', async () => {
+    const store = open();
+    await store.insert(newGroup('g'), 9);
+    await store.insert(newUser('bob', { groups: ['g'] }), 9);
+    await redis.client.hset('kf:iam:{111122223333}', 'user/alice', '{"kind":"user","name":"alice"}');
+    for (const field of ['user/alice', 'user/']) await redis.client.zadd('kf:iam-names:{111122223333}', 0, field);
+    for (const from of ['', 'x', 'user/alice', 'y/z', 'user/a/b']) await redis.client.zadd(links, 0, member(from));
+    const names = ({ items }: Page<IamRecord>) => items.map(({ name }) => name);
+    expect(names(await store.list('111122223333', 'user', 9))).toEqual(['bob']);
+    expect(names(await store.listLinked('111122223333', 'member/group/g/', 9))).toEqual(['bob']);
+    await expect(store.find('111122223333', 'user', 'alice')).rejects.toThrow(DamagedRecordError);
   });
 
   test('a link that somebody took away is there again after the next change of its record', async () => {

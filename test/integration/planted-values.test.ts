@@ -18,7 +18,7 @@ import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
+import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import {
   aliasesAt,
   dueAt,
@@ -31,6 +31,7 @@ import {
 import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -277,12 +278,15 @@ test('records that are in force and in no list are named, each once, and no othe
   const at = { targetKeyId: key.keyId, createdAt: 1, updatedAt: 1 };
   for (const name of ['alias/ghost', 'alias/seen']) await store.insertAlias(aliasScope, { ...at, name }, 9);
   for (const name of ['ghost', 'seen']) await iam.insert(newUser(name), 9);
+  const [users, userNames] = iamAt(seen.accountId);
   const [ghostGrant, seenGrant] = [newGrant(key), newGrant(key, { retiring: 'p' })];
   for (const grant of [ghostGrant, seenGrant]) await grants.insert(grant, 9);
   await store.insertFirstAccessKey(newAccessKey('AKIA1', '1'));
-  await store.insertAccessKey(newAccessKey('AKIA2', '1'));
+  for (const id of ['AKIA2', 'AKIA3']) await store.insertAccessKey(newAccessKey(id, '1'));
+  await store.forgetPolicies('AKIA3');
+  const odd = await testMacs().withMac({ name: users, field: 'user/odd' }, '{"a":1}');
+  await client.hset(users, 'user/odd', odd.text);
   const [aliases, names] = aliasesAt(aliasScope);
-  const [users, userNames] = iamAt(seen.accountId);
   const [records, index] = grantsAt(key);
   await client.zrem(names, 'alias/ghost');
   await client.zrem(userNames, 'user/ghost');
@@ -299,12 +303,13 @@ test('records that are in force and in no list are named, each once, and no othe
   }
   await client.zadd(keyListAt(seen, seen.keyId), 0, entryOf(seen));
   const told = await unlisted.problems();
-  expect(told.map((text) => text.split(' is in force')[0]!).toSorted()).toEqual(
+  expect(told.map((text) => text.split(/ is | has /)[0]!).toSorted()).toEqual(
     [
       keyAt(key.region, key.keyId),
       `${aliases} alias/ghost`,
       `${users} user/ghost`,
       `${records} ${ghostGrant.grantId}`,
+      `${users} user/odd`,
       'kf:access-key:{AKIA2}',
     ].toSorted(),
   );
@@ -372,6 +377,15 @@ test('while a master holds up writes, as before it hands over, all is read', asy
   onTestFinished(async () => void (await client.call('CLIENT', 'UNPAUSE')));
   expect(await calls.field('kf:key:{r/k}', 'record')).toBe('x');
   expect(await readStoreIdentity(client, 'test')).toMatchObject({ id: '' });
+});
+
+test('a store is accepted although somebody put another type in the place of its identity', async () => {
+  await client.set('kf:domain:{test}:store', 'x');
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+  const present = await readStoreIdentity(client, 'test');
+  const signer = { operatorId: 'anna', privateKey };
+  expect(await acceptStore(client, 'test', { present, acceptedAt: Date.now(), signer })).toBe(1);
+  expect((await readStoreIdentity(client, 'test')).id).not.toBe('');
 });
 
 test('a list of another type is named by what only counts or writes it', async () => {

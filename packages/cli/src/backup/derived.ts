@@ -7,6 +7,8 @@ import { HASH_PIECE } from './format.ts';
 import { AliasRecord, KeyRecord, type ListEntry, listEntriesOf } from '../list-entries.ts';
 import { dueEntryIn } from './sound.ts';
 
+/** Of a megabyte each. */
+const LONG_RECORDS = 64;
 /** List members added by one command: in the tree of a large list each takes a microsecond or two. */
 const AT_ONCE = 250;
 
@@ -74,7 +76,7 @@ export class DerivedLists {
     }
     let cursor = '0';
     do {
-      const [next, flat] = await this.#redis.hscan(grants, cursor, 'COUNT', HASH_PIECE);
+      const [next, flat] = await this.#redis.hscan(grants, cursor, 'COUNT', LONG_RECORDS);
       cursor = next;
       const members = new ListMembers();
       for (const [field, text] of pairsOf(flat)) members.add(...listEntriesOf({ name: grants, field }, text));
@@ -87,7 +89,7 @@ export class DerivedLists {
     const [records] = iamAt(accountId);
     let cursor = '0';
     do {
-      const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', HASH_PIECE);
+      const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', LONG_RECORDS);
       cursor = next;
       const members = new ListMembers();
       for (const [field, text] of pairsOf(flat)) members.add(...listEntriesOf({ name: records, field }, text));

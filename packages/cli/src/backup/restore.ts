@@ -9,7 +9,7 @@ import type { Piece } from './format.ts';
 import { assertEmpty, RestoreMark } from './restore-mark.ts';
 import { verifyBackup, type Whole } from './reader.ts';
 import { readBack, writePiece } from './redis-pieces.ts';
-import { soundPieces } from './sound.ts';
+import { keptIn, soundPieces } from './sound.ts';
 
 /** Pieces, and characters in them, that are written or compared at once. */
 const SLICE = 200;
@@ -89,7 +89,7 @@ async function compare(
   const accounts = new Set<string>();
   const wrong = new Set<string>();
   const leftOut: string[] = [];
-  const sound = soundPieces(path, (what) => leftOut.push(what));
+  const sound = soundPieces(path, keptIn(leftOut));
   let done = 0;
   for await (const slice of readAhead(slicesOf(sound))) {
     const there = await Promise.all(slice.map(async (piece) => [piece.name, await readBack(redis, piece)] as const));

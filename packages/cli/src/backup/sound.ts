@@ -174,7 +174,17 @@ function bytesOf(base64: string): Buffer {
   return Buffer.from(base64, 'base64');
 }
 
+/** Ten million fields that somebody put there must not fill memory. */
+const MOST_KEPT = 10_000;
 const MOST_NAMED = 20;
+
+/** Keeps what is left out, up to a number of things. */
+export function keptIn(leftOut: string[]): (what: string) => void {
+  return (what) => {
+    if (leftOut.length < MOST_KEPT) leftOut.push(what);
+    else leftOut[MOST_KEPT] = 'and more';
+  };
+}
 
 /** Lines for people; none if nothing was. */
 export function leftOutText(leftOut: readonly string[]): string[] {

@@ -7,6 +7,7 @@ import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
 import type { Piece, Position } from './format.ts';
 import { assertSameRun, pagesOfNames } from './names.ts';
+import { keptIn } from './sound.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
 import { type LeaveOut, readPieces } from './redis-pieces.ts';
 import { BackupWriter } from './writer.ts';
@@ -36,7 +37,7 @@ export async function takeBackup(redis: RedisClient, { path, resume, progress }:
   if (existsSync(path)) throw new CliError(`cannot write ${path}: the file already exists.`);
   const unfinished = `${path}.unfinished`;
   const leftOut: string[] = [];
-  const leaveOut = (what: string): unknown => leftOut.push(what);
+  const leaveOut = keptIn(leftOut);
   const { writer, runIds, position } = await (resume ? goOn(redis, unfinished) : begin(redis, unfinished));
   {
     await using file = writer;

@@ -133,14 +133,18 @@ export interface PageOfFields {
   readonly damaged: readonly string[];
 }
 
-/** As HSCAN. */
+/** Of values as long as they may be: one page is one line of a backup. */
+const PAGE_BYTES = 64 * 1024 * 1024;
+
+/** As HSCAN, and fewer of what may be long. */
 export async function pageOfFields(
   client: RedisClient,
   name: string,
   { cursor, count }: { readonly cursor: string; readonly count: number },
 ): Promise<PageOfFields> {
   const kind = kindOf(name, 'hash');
-  const [next = null, flat = []] = (await read(client, name, kind, 'page', cursor, count)) as [Found?, Found[]?];
+  const few = Math.min(count, Math.floor(PAGE_BYTES / kind.maxBytes));
+  const [next = null, flat = []] = (await read(client, name, kind, 'page', cursor, few)) as [Found?, Found[]?];
   const fields: (readonly [string, Buffer])[] = [];
   const damages: string[] = [];
   for (let i = 0; i < flat.length; i += 2) {

@@ -40,20 +40,21 @@ export async function adoptFirstUser(
   return user.name;
 }
 
-const MOST_LINKS = 16;
+/** Far more than one: somebody may have put others before it. */
+const MOST_LINKS = 1_000;
 
 /**
- * Of users that may have the access key; their records decide. The links that say so have no MAC: among the first there
- * may be others, or none. The access key's own record names the user as it was called when it was made.
+ * Of users that may have the access key; their records decide. The access key's own record names the user as it was
+ * called when it was made. The links that say who else may have it have no MAC.
  */
 export async function* namesOfOwner(
   store: Pick<IamStore, 'listLinks'>,
   { accountId, accessKeyId, principal }: Pick<AccessKeyRecord, 'accountId' | 'accessKeyId'> & { principal?: string },
 ): AsyncGenerator<string> {
-  const { items } = await store.listLinks(accountId, accessKeyLinkOf(accessKeyId), MOST_LINKS);
-  for (const field of items) yield field.slice('user/'.length);
   const [, , name] = userIn(principal ?? '');
   if (name !== undefined) yield name;
+  const { items } = await store.listLinks(accountId, accessKeyLinkOf(accessKeyId), MOST_LINKS);
+  for (const field of items) yield field.slice('user/'.length);
 }
 
 export function hasAccessKey(record: UserRecord | RoleRecord, accessKeyId: string): boolean {

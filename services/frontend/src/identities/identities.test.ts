@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { MemoryStore } from '../store/memory-store.ts';
-import { StoreUnavailableError } from '../store/store.ts';
+import { DamagedRecordError, StoreUnavailableError } from '../store/store.ts';
 import { newAccessKey } from '../store/store.contract.ts';
 import { newUser } from './iam-store.contract.ts';
 import type { Recall } from '../store/last-known.ts';
@@ -80,6 +80,15 @@ test('the record says whose an access key is, whatever links there are', async (
   linked('user/alice');
   expect(await owner({ principal })).toBe('bob');
   expect(await owner({})).toBeUndefined();
+  const find = store.find.bind(store);
+  store.find = async (...asked) => {
+    if (asked[2] === '!') throw new DamagedRecordError('user/! is not authentic');
+    return find(...asked);
+  };
+  linked('user/!', ...Array.from({ length: 50 }, (_, i) => `user/!${i}`), 'user/bob');
+  expect(await owner({})).toBe('bob');
+  linked('user/!');
+  await expect(owner({})).rejects.toThrow('user/! is not authentic');
 });
 
 test('once changes are heard again, who is gone is gone for everyone', async () => {

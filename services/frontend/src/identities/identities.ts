@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { Changes } from '../store/change-feed.ts';
 import type { Recall } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
-import type { AccessKeyRecord } from '../store/store.ts';
+import { type AccessKeyRecord, DamagedRecordError } from '../store/store.ts';
 import type { AccountVersions } from './account-versions.ts';
 import { adoptFirstUser, type FirstUserStores, hasAccessKey, namesOfOwner } from './first-user.ts';
 import type { IamStore } from './iam-store.ts';
@@ -86,13 +86,19 @@ export class Identities {
 
   async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
     const { accountId, accessKeyId, policies } = accessKey;
+    let damage: DamagedRecordError | undefined;
     for await (const name of namesOfOwner(this.#store, accessKey)) {
+      const user = await this.#store.find(accountId, 'user', name).catch((error: unknown) => {
+        if (!(error instanceof DamagedRecordError)) throw error;
+        damage = error;
+      });
+      if (user === undefined || !hasAccessKey(user, accessKeyId)) continue;
       const identity = await loadIdentity(this.#store, { accountId, kind: 'user', name });
-      if (identity === undefined || !hasAccessKey(identity.record, accessKeyId)) continue;
       // The user was recorded by a release whose access keys kept their policies.
       if (policies.length > 0) await this.#accessKeys.forgetPolicies(accessKeyId);
       return identity;
     }
+    if (damage !== undefined) throw damage;
     const stores = { store: this.#store, accessKeys: this.#accessKeys };
     const name = await adoptFirstUser(stores, accessKeyId, this.#clock.now());
     return name === undefined ? undefined : loadIdentity(this.#store, { accountId, kind: 'user', name });

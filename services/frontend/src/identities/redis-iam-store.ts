@@ -24,6 +24,8 @@ export interface RedisIamStoreDeps {
  */
 const READ_AT_ONCE = 16;
 const MAX_PAGE_LENGTH = 1024 * 1024;
+/** Links that one request forgets. */
+const MOST_FORGOTTEN = 400;
 /** What a principal of a trust policy counts for: whoever shows the policy reads its record, of as much or more. */
 const PRINCIPAL_LENGTH = 1024;
 
@@ -70,7 +72,7 @@ export class RedisIamStore implements IamStore {
     let outcome = await update();
     const renamed = changes.filter(({ before, record }) => fieldOf(before) !== fieldOf(record));
     if (outcome === 'changed') {
-      const forgotten = await Promise.all(renamed.map(({ before }) => this.#forgetLinks(before, () => true)));
+      const forgotten = await Promise.all(renamed.map(({ before }) => this.#forgetLinks(before, { all: true })));
       if (forgotten.includes(true)) outcome = await update();
     }
     if (outcome === 'changed')
@@ -91,8 +93,7 @@ export class RedisIamStore implements IamStore {
 
   async remove(record: IamRecord): Promise<'done' | 'linked'> {
     let outcome = await this.#remove(record);
-    if (outcome === 'linked' && (await this.#forgetLinks(record, (isConfirmed) => !isConfirmed)))
-      outcome = await this.#remove(record);
+    if (outcome === 'linked' && (await this.#forgetLinks(record, { all: false }))) outcome = await this.#remove(record);
     if (outcome === 'changed') throw new ConflictError(`${fieldOf(record)} has changed`);
     if (outcome === 'done') this.#acknowledged.removed(iamRecordName(record));
     return outcome as 'done' | 'linked';
@@ -112,25 +113,24 @@ export class RedisIamStore implements IamStore {
 
   /**
    * Links have no MAC. Removes those to this record that the record in which they begin does not confirm, and says
-   * whether there were any. `goesOn`: told of each link whether it is confirmed.
+   * whether there were any. `all`: also once one is found that is confirmed.
    */
-  async #forgetLinks(to: IamRecord, goesOn: (isConfirmed: boolean) => boolean): Promise<boolean> {
+  async #forgetLinks(to: IamRecord, { all }: { readonly all: boolean }): Promise<boolean> {
     const { accountId } = to;
     let forgotten = 0;
     for (const how of ['attached', 'boundary', 'member']) {
       const prefix = `${how}/${fieldOf(to)}/`;
       const long = [...rangeOf(prefix), storedValues.iamLinks.maxBytes] as const;
       forgotten += Number(await this.#redis.script('kfForgetLongIamLinks', ...iamAt(accountId), ...long));
-      let after: string | undefined = '';
+      let after: string | undefined;
       do {
         const { items, next }: Page<string> = await this.listLinks(accountId, prefix, READ_AT_ONCE, after);
-        for (const from of items) {
-          const text = await this.#unlessConfirmed(accountId, from, prefix + from);
-          if (!goesOn(text === undefined)) return forgotten > 0;
-          if (text === undefined) continue;
-          const read = [from, text, storedValues.iam.maxBytes, prefix + from] as const;
-          forgotten += Number(await this.#redis.script('kfForgetIamLink', ...iamAt(accountId), ...read));
-        }
+        const texts = await Promise.all(items.map((from) => this.#unlessConfirmed(accountId, from, prefix + from)));
+        const unconfirmed = items.flatMap((from, i) => (texts[i] === undefined ? [] : [from, texts[i], prefix + from]));
+        const most = storedValues.iam.maxBytes;
+        forgotten += Number(await this.#redis.script('kfForgetIamLinks', ...iamAt(accountId), most, ...unconfirmed));
+        // The next request goes on.
+        if (forgotten >= MOST_FORGOTTEN || (texts.includes(undefined) && !all)) return forgotten > 0;
         after = next;
       } while (after !== undefined);
     }
@@ -153,7 +153,8 @@ export class RedisIamStore implements IamStore {
   }
 
   async listLinked(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<IamRecord>> {
-    const page = await this.listLinks(accountId, prefix, limit, after);
+    const { items, ...rest } = await this.listLinks(accountId, prefix, limit, after);
+    const page = { items: items.filter((field) => isField.test(field)), ...rest };
     return this.#recordsOf(accountId, page, (field) => field.split('/') as [IamKind, string]);
   }
 
@@ -185,22 +186,31 @@ export class RedisIamStore implements IamStore {
     const fields = places.map(([kind, one]) => iamFieldOf(kind, one));
     const assertNotOlder = this.#acknowledged.beginRead();
     const texts = await this.#redis.fields(name, fields);
-    const records = await Promise.all(
+    const read = await Promise.allSettled(
       texts.flatMap((text, i) =>
-        text === undefined ? [] : [this.#read(accountId, places[i]![0], { field: fields[i]!, text })],
+        text === undefined ? [] : [this.#read(accountId, places[i]![0], { field: fields[i]!, text, assertNotOlder })],
       ),
     );
-    for (const record of records) assertNotOlder(iamRecordName(record), record.revision);
+    // What is not authentic is nobody, and hides none of the others: the doctor names it.
+    const records = read.flatMap((one) =>
+      one.status === 'fulfilled' ? [one.value] : (unlessDamaged(one.reason) ?? []),
+    );
     return { records, length: texts.reduce((sum, text) => sum + (text?.length ?? 0), 0) };
   }
 
   async #read<K extends IamKind>(
     accountId: string,
     kind: K,
-    { field, text }: { field: string; text: string },
+    {
+      field,
+      text,
+      assertNotOlder,
+    }: { field: string; text: string; assertNotOlder: ReturnType<Acknowledged['beginRead']> },
   ): Promise<RecordOf<K>> {
     const [name] = iamAt(accountId);
-    return decodeIamRecord(await this.#macs.verified({ name, field }, text), { accountId, kind });
+    const record = decodeIamRecord(await this.#macs.verified({ name, field }, text), { accountId, kind });
+    assertNotOlder(iamRecordName(record), record.revision);
+    return record;
   }
 
   #textOf(record: IamRecord): Promise<AuthenticRecord> {
@@ -245,6 +255,9 @@ function unlessDamaged(error: unknown): undefined {
 function fieldOf({ kind, name }: IamRecord): string {
   return iamFieldOf(kind, name);
 }
+
+/** What records may be called is not told here, only what else somebody may have put into a list. */
+const isField = /^(?:user|role|group|policy)\/[^/]+$/;
 
 function kindPrefixOf(kind: IamKind): string {
   return `${kind}/`;

@@ -97,16 +97,19 @@ redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 'done'`,
   ],
   /**
-   * KEYS as before. ARGV: the field that a link comes from, its text as it was read or '' if it is not there or too
-   * long, the most bytes, the link. 0: the record has changed.
+   * KEYS as before. ARGV: the most bytes; then the field that a link comes from, its text as it was read or '' if it is
+   * not there or too long, and the link. Returns how many are forgotten: not where the record has changed.
    */
-  kfForgetIamLink: [
+  kfForgetIamLinks: [
     3,
     `
-local text = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if #text > tonumber(ARGV[3]) then text = '' end
-if text ~= ARGV[2] then return 0 end
-return redis.call('ZREM', KEYS[3], ARGV[4])`,
+local count = 0
+for i = 2, #ARGV, 3 do
+  local text = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  if #text > tonumber(ARGV[1]) then text = '' end
+  if text == ARGV[i + 1] then count = count + redis.call('ZREM', KEYS[3], ARGV[i + 2]) end
+end
+return count`,
   ],
   /** KEYS as before. ARGV: a range, the most bytes of a link. Returns how many were longer: none of ours. */
   kfForgetLongIamLinks: [

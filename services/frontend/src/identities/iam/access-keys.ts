@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hasAccessKey, namesOfOwner } from '../first-user.ts';
 import type { Call } from '../../operations/handler.ts';
+import { DamagedRecordError } from '../../store/store.ts';
 import { evaluate } from '../../policy/evaluate.ts';
 import { accessRequestOf, type Asking, resourceTagsOf } from '../access.ts';
 import type { UserRecord } from '../iam-records.ts';
@@ -134,10 +135,14 @@ const getAccessKeyLastUsed: QueryOperation = {
 
 async function ownerOf(accessKeyId: string, accountId: string, { iam }: IamDeps): Promise<UserRecord | undefined> {
   for await (const name of namesOfOwner(iam, { accountId, accessKeyId })) {
-    const user = await iam.find(accountId, 'user', name);
+    const user = await iam.find(accountId, 'user', name).catch(unlessDamaged);
     if (user !== undefined && hasAccessKey(user, accessKeyId)) return user;
   }
   return undefined;
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 function mayAsk(
