@@ -130,6 +130,16 @@ describe('a store', () => {
     await vi.waitUntil(async () => (await readStoreIdentity(service.client, domain)).mark > 0, 20_000);
   });
 
+  test('whose identity is of another type is refused, and goes on once operators name the one before', async () => {
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    const { id: before } = await readStoreIdentity(service.client, domain);
+    await service.client.set(storeAt(domain), 'x');
+    await service.refused();
+    await accept(service.client, before);
+    await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 20_000 });
+  });
+
   test('that is restored from a backup of before its last acceptance goes on once operators name the one before', async () => {
     const backup = await redis.client.hgetall(storeAt(domain));
     const restore = () => redis.client.multi().del(storeAt(domain)).hset(storeAt(domain), backup).exec();
