@@ -118,7 +118,14 @@ function uncompared(
   const { remove } = change.body;
   const comparing = newestMembers(views, before).filter(({ memberId }) => memberId !== change.preparer);
   const leaving = comparing.filter(({ memberId }) => remove.includes(memberId));
-  return leaving.length > 0 && leaving.length === comparing.length ? inTwoChanges(leaving) : undefined;
+  if (leaving.length < comparing.length) return undefined;
+  if (leaving.length > 0) return inTwoChanges(leaving);
+  const stay = before.members.filter(({ memberId }) => !remove.includes(memberId) && memberId !== change.preparer);
+  const silent = views.filter(({ standing }) => standing === 'unreachable').map(({ worker }) => worker.address);
+  const isOffline = !views.some(({ description }) => description?.memberId === change.preparer);
+  // Whoever leaves may be starting again. Who has lost its volume answers as another.
+  if (remove.length === 0 || stay.length > 0 || silent.length === 0 || isOffline) return undefined;
+  return `nobody else who has the domain keys stays, and ${silent.join(', ')}, which may be one who could compare them, does not answer: start it, or take its address out of hsmWorkers if it is lost`;
 }
 
 /**
