@@ -370,6 +370,39 @@ test('entries of a list that are too long hide none of the others, and are not s
   expect((await sentBytes()) - sent).toBeLessThan(8_000);
 });
 
+test('entries with a score, which no frontend writes, hide none of the others', async () => {
+  const list = dueAt(3);
+  for (const [score, entry] of [[-1, 'zzz'], [0, '0/a'], [0, '0/b'], [5, '0/c']] as const) await client.zadd(list, score, entry); // prettier-ignore
+  expect(await redis.calls.entries(list, { from: '-', to: '(1', limit: 9 })).toEqual(['0/a', '0/b', '0/c']);
+  expect(await client.zcount(list, 0, 0)).toBe(4);
+});
+
+test('a change that meets another type does nothing at all', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  const iam = new RedisIamStore({ calls: redis.calls, macs: testMacs() });
+  await store.insertKey(key);
+  const user = newUser('alice', { groups: [] });
+  await iam.insert(user, 9);
+  const [, , links] = iamAt(user.accountId);
+  await client.unlink(links);
+  for (const name of [`kf:deletion:{${key.region}/${key.keyId}}`, links]) await client.set(name, 'x');
+  const event = { id: 'e', text: '{"a":1}' };
+  await expect(store.deleteKey(key, event)).rejects.toThrow(DamagedRecordError);
+  await expect(store.updateKey(key, { ...event, until: Date.now() + 60_000 })).rejects.toThrow(DamagedRecordError);
+  await expect(iam.update({ before: user, record: { ...user, path: '/a/' } })).rejects.toThrow(DamagedRecordError);
+  expect(await store.findKey(key.region, key.keyId)).toMatchObject({ revision: key.revision });
+  expect(await iam.find(user.accountId, 'user', 'alice')).toMatchObject({ path: '/' });
+});
+
+test('a date on which a record is to vanish goes with the next change of it', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  await store.insertKey(key);
+  const name = keyAt(key.region, key.keyId);
+  await client.pexpire(name, 3_600_000);
+  await store.updateKey({ ...key, state: 'Disabled' });
+  expect(await client.pttl(name)).toBe(-1);
+});
+
 test('while a master holds up writes, as before it hands over, all is read', async () => {
   const { calls } = redis;
   await client.hset('kf:key:{r/k}', 'record', 'x');

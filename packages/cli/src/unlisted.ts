@@ -87,7 +87,8 @@ export class Unlisted {
     const { list } = entries[0]!;
     try {
       const scores = await this.#redis.zmscore(list, ...entries.map(({ entry }) => entry));
-      return entries.filter((_, i) => scores[i] === null);
+      // With another score a range of the list does not find it.
+      return entries.filter((_, i) => Number(scores[i] ?? NaN) !== 0);
     } catch (error) {
       if (isOfOtherType(error)) return [...entries];
       throw error;

@@ -5,7 +5,7 @@ import type { RedisClient } from './connect.ts';
  * KEYS: value. ARGV: the type that it is to be of, the most bytes; then of a hash either fields, or 'page', a cursor
  * and how many; of a sorted set a range and how many; of a list the first and the last element. In the place of what is
  * longer, its length, which is sent alone; entries of a sorted set that are longer are passed over. Of a value of
- * another type, the type.
+ * another type, the type. 'scored': entries have another score than 0, and no range finds all.
  */
 const READ = `
 local type, most, what = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -21,6 +21,7 @@ if type == 'string' then
   return { length > most and length or redis.call('GET', KEYS[1]) }
 end
 if type == 'zset' then
+  if redis.call('ZCOUNT', KEYS[1], '-inf', '(0') + redis.call('ZCOUNT', KEYS[1], '(0', '+inf') > 0 then return 'scored' end
   local entries, limit, page = {}, tonumber(ARGV[5])
   repeat
     page = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, limit)
@@ -43,6 +44,16 @@ for i = 4, #ARGV do
 end
 return values`;
 
+/** KEYS: sorted set. Gives a thousand of its entries the score that all of ours have. */
+const RESCORE = `
+for _, range in ipairs({{'-inf', '(0'}, {'(0', '+inf'}}) do
+  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], range[1], range[2], 'LIMIT', 0, 500)) do
+    redis.call('ZADD', KEYS[1], 0, entry)
+  end
+end`;
+/** Of a list that somebody filled with millions the next reader does the rest. */
+const RESCORES = 100;
+
 type Found = Buffer | number | null;
 
 /**
@@ -59,6 +70,8 @@ type Kind = Pick<StoredValue, 'type' | 'maxBytes'>;
 export class DamagedValueError extends Error {
   override name = 'DamagedValueError';
 }
+
+const SCORED = 'scored';
 
 /** The greatest length of what this release does not know: a newer one may have put it there. */
 const UNKNOWN_BYTES = 1024 * 1024;
@@ -114,8 +127,13 @@ export async function readEntries(
   { from, to, limit }: EntryRange,
 ): Promise<string[]> {
   const kind = kindOf(name, 'zset');
-  const entries = await read(client, name, kind, from, to, limit);
-  return entries.map(String);
+  for (let rescored = 0; rescored < RESCORES; rescored++) {
+    const found = await ask(client, name, kind, from, to, limit);
+    if (Array.isArray(found)) return found.map(String);
+    if (found.toString() !== SCORED) throw damaged(name, `is a ${found.toString()}, and should be a ${kind.type}`);
+    await client.eval(RESCORE, 1, name);
+  }
+  throw damaged(name, 'has entries with scores');
 }
 
 /** Of a list, the last one included. */

@@ -1,6 +1,6 @@
 import { isCluster, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { slotOf, tagsOfSlots } from '@keyfleet/shared/redis/slots';
-import { recordFenceAt } from '@keyfleet/shared/stored/names';
+import { recordFenceAt, type StoredKind, type StoredValue, storedValues } from '@keyfleet/shared/stored/names';
 import type { AuthenticRecord } from './record-mac.ts';
 
 export type ScriptPart = string | number | Buffer;
@@ -18,6 +18,31 @@ end
 local under = table.remove(ARGV)
 if under ~= '' and numberAt(KEYS[#KEYS]) > tonumber(under) then
   return redis.error_reply('FENCED record key ' .. under .. ' is being dropped')
+end
+`;
+
+/** These are replaced, whatever stands there. */
+const replaced: ReadonlySet<string> = new Set<StoredKind>(['recordKeys', 'recordFence', 'accessKeyUse']);
+const lasting = Object.entries(storedValues).filter(([kind, { role }]) => role !== 'passing' && !replaced.has(kind));
+const typed = [...lasting, ['events', storedValues.events] as const];
+
+function tableOf(kinds: readonly (readonly [string, StoredValue])[]): string {
+  return kinds.map(([, { name, type }]) => `['${/^kf:[^:{]+/.exec(name)![0]}'] = '${type}'`).join(', ');
+}
+
+/**
+ * Stands before each script that writes several values, after the fence. Redis undoes nothing of a script that fails:
+ * each of its KEYS is of its kind's type, or nothing is done. A date on which one is to vanish is none of ours.
+ */
+export const ALL_OR_NOTHING = `
+local types, lasting = { ${tableOf(typed)} }, { ${tableOf(lasting)} }
+for i = 1, #KEYS - 1 do
+  local kind = string.match(KEYS[i], '^kf:[^:{]+')
+  local found = redis.call('TYPE', KEYS[i]).ok
+  if types[kind] and found ~= 'none' and found ~= types[kind] then
+    return redis.error_reply('WRONGTYPE ' .. kind .. ' is a ' .. found)
+  end
+  if lasting[kind] and redis.call('PTTL', KEYS[i]) > 0 then redis.call('PERSIST', KEYS[i]) end
 end
 `;
 

@@ -1,4 +1,4 @@
-import { FENCE, type ScriptPart } from './record-fence.ts';
+import { ALL_OR_NOTHING, FENCE, type ScriptPart } from './record-fence.ts';
 import { grantScripts } from './grant-scripts.ts';
 import { iamScripts } from './iam-scripts.ts';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
@@ -289,7 +289,7 @@ export type Script = (...parts: readonly ScriptPart[]) => Promise<unknown>;
 /** Defines the scripts on the client: they then run by hash and are pipelined like any command. */
 export function defineScripts(client: RedisClient): void {
   for (const [name, [numberOfKeys, lua]] of Object.entries(scripts))
-    client.defineCommand(name, { numberOfKeys: numberOfKeys + 1, lua: FENCE + lua });
+    client.defineCommand(name, { numberOfKeys: numberOfKeys + 1, lua: FENCE + ALL_OR_NOTHING + lua });
   for (const [name, lua] of Object.entries(scriptsForMany)) client.defineCommand(name, { lua: FENCE + lua });
 }
 
@@ -299,7 +299,7 @@ export function defineScripts(client: RedisClient): void {
  */
 export function evalScript(client: RedisCommands, name: ScriptName, parts: readonly ScriptPart[]): unknown {
   const [numberOfKeys, lua] = scripts[name];
-  return client.eval(FENCE + lua, numberOfKeys + 1, ...parts);
+  return client.eval(FENCE + ALL_OR_NOTHING + lua, numberOfKeys + 1, ...parts);
 }
 
 export function numberOfKeysOf(name: ScriptName): number {
