@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RecordPlace } from '@keyfleet/frontend/store/record-mac';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { DamagedValueError, isOfOtherType, readFields, readString } from '@keyfleet/shared/redis/stored-values';
-import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
 import { firstAccessKeyAt, iamAt, isOfKind } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { type ListEntry, listEntriesOf } from './list-entries.ts';
@@ -58,7 +57,7 @@ export class Unlisted {
   async #entriesOf({ place, stored, record }: ReadRecord): Promise<Missing[]> {
     try {
       if (isOfKind(place.name, 'accessKey')) {
-        return await this.#entriesOfAccessKey({ place, stored }, AccessKey.parse(JSON.parse(record)));
+        await this.#lookAtAccessKey(place.name, AccessKey.parse(JSON.parse(record)));
       }
       // Grants of older releases get entries by what they allow when somebody looks.
       const entries = listEntriesOf(place, record).filter(({ entry }) => !/^allow(?:s|ed) /.test(entry));
@@ -71,15 +70,16 @@ export class Unlisted {
     }
   }
 
-  /** One that has policies of its own needs no user: but for the first of an account, somebody should know of it. */
-  async #entriesOfAccessKey(
-    { place, stored }: Pick<ReadRecord, 'place' | 'stored'>,
-    { accountId, accessKeyId, policies }: z.output<typeof AccessKey>,
-  ): Promise<Missing[]> {
-    if (policies.length === 0) return [];
+  /**
+   * One that has policies of its own needs no user: the first use makes one. An account begins so; one that has users
+   * by now needs no other administrator, whom nobody sees.
+   */
+  async #lookAtAccessKey(name: string, { accountId, accessKeyId, principal, policies }: AccessKey): Promise<void> {
+    if (policies.length === 0) return;
     const first = await readString(this.#redis, firstAccessKeyAt(accountId)).catch(unlessDamaged);
-    if (first?.toString().split(' ')[0] === accessKeyId) return [];
-    return [{ place, stored, list: iamAt(accountId)[2], entry: accessKeyLinkOf(accessKeyId) }];
+    const isFirst = first?.toString().split(' ')[0] === accessKeyId;
+    if (isFirst && (await this.#redis.exists(iamAt(accountId)[0])) === 0) return;
+    if (this.#unknown.length < MOST) this.#unknown.push(unused(name, principal));
   }
 
   /** All of one list. */
@@ -99,7 +99,11 @@ export class Unlisted {
     const { name, field } = one.place;
     const read = field === undefined ? readString(this.#redis, name) : readField(this.#redis, name, field);
     const stored = await read.catch(unlessDamaged);
-    return stored?.toString() === one.stored && (await this.#lacking([one])).length > 0;
+    if (stored?.toString() !== one.stored) return false;
+    // The first release had one list for all keys of an account and Region.
+    const lists = [one.list, one.list.replace(/^(kf:keys:\{[^}]*)\/\d+\}$/, '$1}')];
+    const lacking = await Promise.all(lists.map((list) => this.#lacking([{ ...one, list }])));
+    return lacking.every(({ length }) => length > 0);
   }
 }
 
@@ -114,9 +118,16 @@ function unlessDamaged(error: unknown): undefined {
 
 const AccessKey = z.object({
   accountId: z.string(),
+  principal: z.string(),
   accessKeyId: z.string(),
   policies: z.array(z.string()).default([]),
 });
+
+type AccessKey = z.output<typeof AccessKey>;
+
+function unused(name: string, principal: string): string {
+  return `${name} has policies of its own, for ${principal}, and was never used, so that no list shows it: delete it if you do not know it; otherwise use it once`;
+}
 
 function nameOf({ name, field }: RecordPlace): string {
   return field === undefined || field === 'record' ? name : `${name} ${field}`;
