@@ -4,7 +4,7 @@ import type { Progress } from '@keyfleet/cli/progress';
 import { Unlisted } from '@keyfleet/cli/unlisted';
 import { newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
 import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
-import { grantsAt } from '@keyfleet/shared/stored/grants';
+import { grantsAt, retirableAt } from '@keyfleet/shared/stored/grants';
 import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
 import { pagesOfRecords } from '@keyfleet/cli/records';
 import { countTokens } from '@keyfleet/cli/sealed-census';
@@ -331,6 +331,39 @@ test('an authentic value that is no record ends no look for what lists lack, and
   }
   const told = new Set((await unlisted.problems()).map((text) => text.split(' is authentic, and no record')[0]));
   expect([...told]).toEqual(places.map(({ name, field }) => (field && field !== 'record' ? `${name} ${field}` : name)));
+});
+
+test('what nobody wrote among the grants of a key hides none, and is gone with the key', async () => {
+  const { calls, client, writes } = redis;
+  const store = openStore({ client, writes, clock: systemClock });
+  const grants = new RedisGrantStore({ calls, macs: testMacs(), monotonicClock: systemClock });
+  const key = newKey();
+  await store.insertKey(key);
+  const grant = newGrant(key, { retiring: 'p' });
+  await grants.insert(grant, 9);
+  const [records, index] = grantsAt(key);
+  // Beside each of its entries one of another grant, which sorts before it and has no MAC.
+  for (const list of [index, retirableAt(key.region, 'p')]) {
+    const entries = await client.zrange(list, '0', '-1');
+    const planted = entries.filter((entry) => entry.includes(grant.grantId));
+    expect(planted).not.toEqual([]);
+    for (const entry of planted) await client.zadd(list, 0, entry.replace(grant.grantId, '0'));
+  }
+  await client.hset(records, '0', '{}');
+  const candidates: string[] = [];
+  const [operation] = grant.operations;
+  for await (const page of grants.candidates(key, grant.grantee, {
+    operation: operation!,
+    encryptionContext: undefined,
+  })) {
+    candidates.push(...page.map(({ grantId }) => grantId));
+  }
+  expect(candidates).toEqual([grant.grantId]);
+  expect((await grants.list(key, undefined, 9)).items).toEqual([grant]);
+  expect(await grants.grantsOf(key, grant.grantee)).toEqual([grant]);
+  expect((await grants.listRetirable(key.region, 'p', 9)).items).toEqual([grant]);
+  await grants.clear(key);
+  expect(await client.exists(records, index)).toBe(0);
 });
 
 test('what nobody wrote among the events of a key keeps none of them from being recorded', async () => {

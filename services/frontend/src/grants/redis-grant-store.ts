@@ -87,13 +87,8 @@ export class RedisGrantStore implements GrantStore {
 
   /** Whether there is such a grant, and it is the one that is asked for. */
   async #isNamed(key: GrantedKey, grantId: string, named: string): Promise<boolean> {
-    try {
-      const found = await this.find(key, grantId);
-      return found !== undefined && namedEntriesOf(listedOf(found)) === named;
-    } catch (error) {
-      if (error instanceof DamagedRecordError) return false;
-      throw error;
-    }
+    const found = await this.find(key, grantId).catch(unlessDamaged);
+    return found !== undefined && namedEntriesOf(listedOf(found)) === named;
   }
 
   async find(key: GrantedKey, grantId: string): Promise<Grant | undefined> {
@@ -205,12 +200,16 @@ export class RedisGrantStore implements GrantStore {
     return pageUntil(ids, ids.at(-1), entries.length > limit);
   }
 
-  /** The grants with these ids. Those revoked meanwhile are left out. */
+  /**
+   * The grants with these ids. Those revoked meanwhile are left out, and what is not authentic: it allows nothing and
+   * hides none of the others, and the doctor names it.
+   */
   async #all(key: GrantedKey, ids: readonly string[]): Promise<readonly Grant[]> {
     const [grants] = grantsAt(key);
     const assertNotGone = this.#acknowledged.beginRead();
     const texts = ids.length === 0 ? [] : await this.#redis.fields(grants, ids);
-    const items = await Promise.all(ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id)] : [])));
+    const read = ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id).catch(unlessDamaged)] : []));
+    const items = (await Promise.all(read)).filter((grant) => grant !== undefined);
     for (const { grantId } of items) assertNotGone(grantName({ ...key, grantId }), 1);
     return items;
   }
@@ -220,7 +219,9 @@ export class RedisGrantStore implements GrantStore {
     const from = after === undefined ? '-' : `(${after}`;
     const found = await this.#redis.entries(list, { from, to: '+', limit: limit + 1 });
     const entries = found.slice(0, limit);
-    const grants = await Promise.all(entries.map((entry) => this.#findListed(list, region, entry)));
+    const grants = await Promise.all(
+      entries.map((entry) => this.#findListed(list, region, entry).catch(unlessDamaged)),
+    );
     const items = grants.filter((grant) => grant !== undefined);
     return pageUntil(items, entries.at(-1), found.length > limit);
   }
@@ -259,6 +260,10 @@ export class RedisGrantStore implements GrantStore {
     if (grant.retiring === undefined) return;
     await this.#redis.write('zrem', retirableAt(grant.region, grant.retiring), retirableEntryOf(grant));
   }
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 /** The range of entries that begin with a prefix, as ZRANGE takes it. */
