@@ -16,6 +16,7 @@ import {
 } from '@keyfleet/test-support/domain';
 import { newRotation, workerOf } from '@keyfleet/test-support/witnesses';
 import { describe, expect, test } from 'vitest';
+import { HELD_TOKENS } from '@keyfleet/hsm-worker/boundary/domain/held-chain';
 import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
 import { confirmStored } from './stored-witness.ts';
@@ -110,6 +111,18 @@ describe('a token that somebody put into the store', () => {
     Object.assign(store, { loadTokens: async (after: number) => (after === 0 ? (await load(0, 9)).slice(0, 1) : []) });
     await tokens.refresh();
     expect(tokens.generation).toBe(1);
+  });
+
+  test('is not believed if two members sign that they hold a later one, and not this one any more', async () => {
+    const ahead = new TestDomain({ members: 3 });
+    const token = ahead.rotate();
+    while (ahead.generation < HELD_TOKENS + 3) ahead.rotate();
+    const workers = ahead.hsms.map((hsm) => workerOf(hsm));
+    const { start } = await finding(token, workers, { of: ahead });
+    const tokens = start();
+    await expect(tokens.refresh()).rejects.toThrow(`sign that they hold domain token ${HELD_TOKENS + 3}`);
+    expect(tokens.generation).toBe(0);
+    expect(await found(token, workers.slice(0, 1), { of: ahead })).toBe('believed');
   });
 
   test('is denied also if another lies on top of it, and those before it count', async () => {

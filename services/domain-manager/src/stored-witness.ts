@@ -4,7 +4,7 @@ import { parseToken } from '@keyfleet/shared/domain/token';
 import { type CheckedToken, HeldTokenError, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
 import type { DomainManagerEvents } from './events.ts';
 import type { TokenStore } from './store/store.ts';
-import { type Confirmation, DeniedTokenError } from './token-log.ts';
+import { type Confirmation, DeniedTokenError, TokenLogError } from './token-log.ts';
 import { assertNobodyLeaves, mayWitness } from './witness.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
@@ -43,6 +43,7 @@ export async function confirmStored(
   const [best] = counted
     .filter(({ check }) => check !== undefined)
     .toSorted((one, other) => other.generation - one.generation);
+  assertNoneIsLost(given);
   assertNoneReplacesAll(tokens, known, { given, views });
   const isForked = isHeldOtherwise(given, known);
   if (best?.generation === tokens.length && !isForked) {
@@ -80,6 +81,28 @@ interface Opinion {
   readonly holds: boolean;
   readonly check?: Buffer;
   readonly denial?: Error;
+  /** It signs that it holds a later token than the store has, and not the one that it was asked about any more. */
+  readonly later?: HeldTokenError;
+}
+
+/**
+ * Throws TokenLogError if two members sign that they hold the same later token. The store lost more of them than
+ * members give back: in the chain that it has, former members are members.
+ */
+function assertNoneIsLost(given: readonly Opinion[]): void {
+  for (const { memberId, later } of given) {
+    const other = given.find(
+      (one) =>
+        one.memberId !== memberId &&
+        later !== undefined &&
+        one.later?.generation === later.generation &&
+        Buffer.compare(one.later.tokenHash, later.tokenHash) === 0,
+    );
+    if (other === undefined) continue;
+    throw new TokenLogError(
+      `${memberId} and ${other.memberId} sign that they hold domain token ${later!.generation}, and the store lost it and more before it: see docs/recovery.md, "Domain tokens are lost"`,
+    );
+  }
 }
 
 /**
@@ -153,7 +176,8 @@ async function opinionOf({ worker, description }: WorkerView, tokens: readonly B
     return isMaker ? undefined : { ...about, check };
   } catch (error) {
     // If it holds a later one, the store has lost tokens, which says nothing of this one.
-    if (error instanceof HeldTokenError) return error.generation > generation ? undefined : { ...about, denial: error };
+    if (error instanceof HeldTokenError)
+      return error.generation > generation ? { ...about, later: error } : { ...about, denial: error };
     const isDenial = !isMaker && (error instanceof WorkerRefusedError || error instanceof DomainError);
     return isDenial ? { ...about, denial: error } : undefined;
   }
