@@ -1,5 +1,5 @@
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { accessKeyAt, firstAccessKeyAt, keyAt, keyStoresAt, secretAt } from '@keyfleet/shared/stored/names';
+import { redisWith, type StoredTestValue } from '@keyfleet/test-support/fakes/stored-values';
 import { expect, test } from 'vitest';
 import { holdsTokens, loadTokens } from './stored-tokens.ts';
 
@@ -12,8 +12,8 @@ const key = {
   backingKeys: [{ token: inBase64, materialId: 'm' }, { materialId: 'n' }],
 };
 
-const values: Record<string, readonly [name: string, value: string | Buffer, tokens: readonly Buffer[]]> = {
-  'a key': [keyAt('us-east-1', 'k'), JSON.stringify(key), [one]],
+const values: Record<string, readonly [name: string, value: StoredTestValue, tokens: readonly Buffer[]]> = {
+  'a key': [keyAt('us-east-1', 'k'), { record: JSON.stringify(key) }, [one]],
   'an access key': [accessKeyAt('AKIA1'), accessKey, [one]],
   'a first access key that is not stored yet': [firstAccessKeyAt('111122223333'), `AKIA1 ${accessKey}`, [one]],
   'a first access key that is stored': [firstAccessKeyAt('111122223333'), 'AKIA1', []],
@@ -26,11 +26,7 @@ const values: Record<string, readonly [name: string, value: string | Buffer, tok
 };
 
 test.each(Object.entries(values))('what is sealed in %s is found', async (_, [name, value, tokens]) => {
-  const read = async (asked: string) => (asked === name ? value : null);
-  const redis = { get: read, getBuffer: read, hget: read } as unknown as RedisClient;
-  expect((await loadTokens(redis, name)).map(({ token }) => token)).toEqual(tokens);
+  expect((await loadTokens(redisWith({ [name]: value }), name)).map(({ token }) => token)).toEqual(tokens);
   expect(holdsTokens(name)).toBe(true);
-  const without = async () => null;
-  const empty = { get: without, getBuffer: without, hget: without } as unknown as RedisClient;
-  expect(await loadTokens(empty, name)).toEqual([]);
+  expect(await loadTokens(redisWith({}), name)).toEqual([]);
 });

@@ -101,6 +101,6 @@ async function configOf(node: Redis, name: string): Promise<string> {
   const value = (answer as readonly unknown[])[1];
   if (typeof value === 'string') return value;
   throw new ConfigError(
-    `redis: it has no setting ${name}, so its durability is unknown. Use Redis 6 or later, ${advice}.`,
+    `redis: it has no setting ${name}, so its durability is unknown. Use Redis 7 or later, ${advice}.`,
   );
 }

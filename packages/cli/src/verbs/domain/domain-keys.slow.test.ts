@@ -3,6 +3,7 @@ import { sealToken } from '@keyfleet/hsm-worker/boundary/tokens/sealed-token';
 import { CredentialToken } from '@keyfleet/hsm-worker/boundary/tokens/stored-token';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { TestDomain } from '@keyfleet/test-support/domain';
+import { redisWith } from '@keyfleet/test-support/fakes/stored-values';
 import { expect, test } from 'vitest';
 import { CliError } from '../../cli-error.ts';
 import { checkRecordKey } from '../../doctor/record-key.ts';
@@ -18,11 +19,7 @@ function withRecordKey(domain: TestDomain): RedisClient {
   };
   const keyring = domain.hsms[0]!.keyring()!;
   const token = sealToken(CredentialToken, { header, secret: Buffer.alloc(40, 'x') }, { keyring, nonce: randomBytes });
-  return {
-    get: () => Promise.resolve(null),
-    getBuffer: () => Promise.resolve(token),
-    exists: (name: string) => Promise.resolve(Number(name === 'kf:secret:{record-key-1}')),
-  } as unknown as RedisClient;
+  return redisWith({ 'kf:secret:{record-key-1}': token });
 }
 
 /** Nobody has used the domain key that it made for long. */
