@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Hsm, HsmDescription } from './boundary/hsm.ts';
+import type { Hsm } from './boundary/hsm.ts';
+import type { HsmDescription } from './boundary/hsm-description.ts';
 import type { Steps } from './boundary/steps.ts';
 import type { WorkerEvents } from './events.ts';
 import type { DomainToken } from '@keyfleet/shared/domain/token';

@@ -3,7 +3,7 @@ import { assertComesBy, assertNotFromFuture, reaches } from '@keyfleet/shared/do
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
@@ -16,27 +16,13 @@ import { assertSameToken, followToken, followTokens } from './domain/follow-toke
 import { HeldChain } from './domain/held-chain.ts';
 import { InstalledDomain, losesKeys } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
-import { assertNotLastWitness } from './domain/last-witness.ts';
+import { assertMayLeave } from './domain/last-witness.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
 import { prepareGenesis, prepareNext, type TokenMaker } from './domain/prepare-token.ts';
+import type { HsmDescription } from './hsm-description.ts';
 import { type Identity, newIdentity, openIdentity } from './identity.ts';
 import type { SealKey } from './seal-key.ts';
 import { atOnce, type Steps } from './steps.ts';
-
-/** Public: an HSM's identity, and what it has installed. */
-export interface HsmDescription extends Member {
-  /** Empty until the HSM first becomes a member. */
-  readonly domain: string;
-  /**
-   * The HSM needs the tokens after this generation. A restarted member asks for its newest token again, because that
-   * holds the keys.
-   */
-  readonly generation: number;
-  /** The hash of the token of that generation; empty while there is none. */
-  readonly tokenHash: Uint8Array;
-  /** The generation whose domain key seals; 0 without keys. */
-  readonly activeGeneration: number;
-}
 
 /** A new HSM of the same name, which is to take the place of one that leaves its domain. */
 export interface Successor {
@@ -204,7 +190,8 @@ export class Hsm {
   /**
    * Verifies `tokens`, oldest first, against what is installed (or the trust anchor) and opens the newest; only then
    * changes anything. Skips tokens before the installed one. Returns those up to the one that is installed now, for the
-   * shell to keep. Throws `DomainError`, in which case nothing has changed.
+   * shell to keep. Throws `DomainError`, in which case nothing has changed; only, a member that may not leave by them
+   * (`assertMayLeave`) serves nobody from then on.
    */
   install(tokens: readonly Uint8Array[]): readonly DomainToken[] {
     const { verified, read } = this.#follow(tokens);
@@ -212,8 +199,7 @@ export class Hsm {
     const before = this.#installed;
     if (before !== undefined && before.state.generation === verified.state.generation) return read;
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
-    const known = this.#verified;
-    if (known !== undefined && this.#isMemberOf(known)) assertNotLastWitness(known.state, read, this.#identity);
+    if (this.#isMemberOf(this.#verified) && !this.#isMemberOf(verified)) this.#leaveBy(read);
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
     const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
@@ -268,6 +254,17 @@ export class Hsm {
 
   #isMemberOf(domain: VerifiedDomain | undefined): boolean {
     return domain !== undefined && isMember(domain.state, this.#identity);
+  }
+
+  #leaveBy(tokens: readonly DomainToken[]): void {
+    try {
+      assertMayLeave(this.#verified!.state, tokens, { identity: this.#identity, held: () => this.#heldBefore(tokens) });
+    } catch (error) {
+      // Its keys open again with its newest token: it remembers that it is a member.
+      this.#installed = undefined;
+      this.#options.onKeysLost?.();
+      throw error;
+    }
   }
 
   /** `held`: what this HSM has from the token before, with which the new one must agree. */

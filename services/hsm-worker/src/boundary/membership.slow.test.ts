@@ -1,4 +1,13 @@
-import { type Change, memberOf, refusalOf, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import {
+  type Change,
+  memberOf,
+  refusalOf,
+  rotation,
+  signedBy,
+  TestDomain,
+  testSealKey,
+  withOtherKeys,
+} from '@keyfleet/test-support/domain';
 import { describe, expect, test } from 'vitest';
 import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import type { Hsm } from './hsm.ts';
@@ -28,7 +37,12 @@ describe('membership', () => {
       const restarted = () => domain.newHsm('hsm-2', leaver.sealedIdentity());
       const all = [...domain.tokens, domain.prepare(replacement([newcomer, another]))];
       for (const hsm of [leaver, restarted()]) expect(refusalOf(() => hsm.install(all))).toBe('forged');
-      expect(leaver.installed!.state.generation).toBe(1);
+      // It serves nobody, and its keys open again with the token that it has.
+      expect([leaver.installed, leaver.state!.generation]).toEqual([undefined, 1]);
+      const again = domain.newHsm('hsm-2', leaver.sealedIdentity());
+      again.install(domain.tokens);
+      expect(again.installed!.state.generation).toBe(1);
+      leaver.install(domain.tokens);
       // Nor does a token on top tell, whoever of these makes it.
       for (const hsm of [maker, newcomer, another]) hsm.install(all);
       domain.tokens.push(all[1]!);
@@ -37,10 +51,33 @@ describe('membership', () => {
         for (const hsm of [leaver, restarted()]) expect(refusalOf(() => hsm.install([...all, next]))).toBe('forged');
       // Admitted again, it compares.
       const admit = [memberOf(leaver)];
+      leaver.install(domain.tokens.slice(0, 1));
       leaver.install([...all, madeBy(another, { name: 'ModifyMembers', body: { admit, remove: [] } })]);
       expect(leaver.installed!.state.generation).toBe(3);
     },
   );
+
+  test('a member that was away leaves by no tokens of which one has other keys, though it is a member in that', () => {
+    const domain = new TestDomain();
+    const [maker, away] = domain.hsms as [Hsm, Hsm];
+    const newcomer = domain.newHsm('hsm-9');
+    const admission = { name: 'ModifyMembers', body: { admit: [memberOf(newcomer)], remove: [] } } satisfies Change;
+    const honest = domain.prepare(admission);
+    const hostile = withOtherKeys(honest, domain.identities.get('hsm-1')!);
+    for (const [token, outcome] of [
+      [hostile, 'forged'],
+      [honest, 'accepted'],
+    ] as const) {
+      const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } } satisfies Change;
+      const hsm = domain.newHsm('hsm-9', newcomer.sealedIdentity());
+      hsm.install([...domain.tokens, token]);
+      const binding = { generation: 2, previousHash: tokenHash(token), preparer: 'hsm-9' };
+      const next = hsm.prepare(signedBy(domain.command(removal, binding), domain.people), token);
+      for (const member of [domain.newHsm('hsm-2', away.sealedIdentity()), away])
+        expect(refusalOf(() => member.install([...domain.tokens, token, next]))).toBe(outcome);
+    }
+    expect([maker.state!.generation, away.installed]).toEqual([1, undefined]);
+  });
 
   test('those who leave drop their keys where another stays, or nobody is admitted', () => {
     const removal = (...admit: readonly Hsm[]): Change => ({
