@@ -1,6 +1,7 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
 import { SayOnce } from '@keyfleet/shared/say-once';
+import { SayRarely } from '@keyfleet/shared/say-rarely';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
 import { AuditFullError } from './audit/sink.ts';
@@ -11,6 +12,7 @@ import { DamagedRecordError } from './store/store.ts';
 export class FrontendEvents implements ConfirmationEvents {
   readonly #log: Log;
   readonly #said = new SayOnce();
+  readonly #rarely = new SayRarely();
   readonly #countConfirmation = outcomeCounter('keyfleet.hsm.confirmations', ['confirmed', 'contradicted', 'nobody']);
 
   constructor(log: Log) {
@@ -41,6 +43,12 @@ export class FrontendEvents implements ConfirmationEvents {
     if (!(problem instanceof DamagedRecordError)) return;
     if (this.#said.isNew('fleet keys', problem))
       this.#log.error({ err: problem }, 'a key that frontends share was replaced in Redis');
+  }
+  /** Whoever writes to Redis chooses which, and how often it is read. */
+  grantPassedOver(damage: DamagedRecordError): void {
+    this.#rarely.say('grants', (omitted) =>
+      this.#log.error({ err: damage, omitted }, 'a grant in Redis is none that a frontend wrote: it allows nothing'),
+    );
   }
   domainManagerProblem(address: string, error: unknown): void {
     this.#log.warn({ address, err: error }, 'domain-manager not usable');

@@ -27,6 +27,11 @@ import { type GrantQuestion, permissionsFor } from './constraints.ts';
 import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
 import { decodeGrant, encodeGrant } from './grant-records.ts';
 
+export interface GrantStoreEvents {
+  /** What Redis has is none that a frontend wrote. */
+  grantPassedOver(damage: DamagedRecordError): void;
+}
+
 export interface RedisGrantStoreDeps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
@@ -34,6 +39,7 @@ export interface RedisGrantStoreDeps {
   readonly monotonicClock: Clock;
   /** Shared with a frontend's other stores. */
   readonly acknowledged?: Acknowledged;
+  readonly events?: GrantStoreEvents;
 }
 
 /** The work behind one page of candidates: some ten times that of a usual request, for Redis and for this process. */
@@ -49,12 +55,15 @@ export class RedisGrantStore implements GrantStore {
   readonly #macs: RecordMacs;
   readonly #acknowledged: Acknowledged;
   readonly #orphans: Orphans;
+  readonly #events: GrantStoreEvents | undefined;
 
-  constructor({ calls, macs, monotonicClock, acknowledged = new Acknowledged() }: RedisGrantStoreDeps) {
+  constructor(deps: RedisGrantStoreDeps) {
+    const { calls, macs, monotonicClock, acknowledged = new Acknowledged(), events } = deps;
     this.#redis = calls;
     this.#macs = macs;
     this.#acknowledged = acknowledged;
     this.#orphans = new Orphans(monotonicClock);
+    this.#events = events;
   }
 
   async insert(grant: Grant, quota: number): Promise<InsertGrantOutcome> {
@@ -87,7 +96,7 @@ export class RedisGrantStore implements GrantStore {
 
   /** Whether there is such a grant, and it is the one that is asked for. */
   async #isNamed(key: GrantedKey, grantId: string, named: string): Promise<boolean> {
-    const found = await this.find(key, grantId).catch(unlessDamaged);
+    const found = await this.#unlessDamaged(this.find(key, grantId));
     return found !== undefined && namedEntriesOf(listedOf(found)) === named;
   }
 
@@ -202,13 +211,13 @@ export class RedisGrantStore implements GrantStore {
 
   /**
    * The grants with these ids. Those revoked meanwhile are left out, and what is not authentic: it allows nothing and
-   * hides none of the others, and the doctor names it.
+   * hides none of the others.
    */
   async #all(key: GrantedKey, ids: readonly string[]): Promise<readonly Grant[]> {
     const [grants] = grantsAt(key);
     const assertNotGone = this.#acknowledged.beginRead();
     const texts = ids.length === 0 ? [] : await this.#redis.fields(grants, ids);
-    const read = ids.flatMap((id, i) => (texts[i] ? [this.#read(texts[i], key, id).catch(unlessDamaged)] : []));
+    const read = ids.flatMap((id, i) => (texts[i] ? [this.#unlessDamaged(this.#read(texts[i], key, id))] : []));
     const items = (await Promise.all(read)).filter((grant) => grant !== undefined);
     for (const { grantId } of items) assertNotGone(grantName({ ...key, grantId }), 1);
     return items;
@@ -220,7 +229,7 @@ export class RedisGrantStore implements GrantStore {
     const found = await this.#redis.entries(list, { from, to: '+', limit: limit + 1 });
     const entries = found.slice(0, limit);
     const grants = await Promise.all(
-      entries.map((entry) => this.#findListed(list, region, entry).catch(unlessDamaged)),
+      entries.map((entry) => this.#unlessDamaged(this.#findListed(list, region, entry))),
     );
     const items = grants.filter((grant) => grant !== undefined);
     return pageUntil(items, entries.at(-1), found.length > limit);
@@ -238,6 +247,16 @@ export class RedisGrantStore implements GrantStore {
     // What is left are entries without a grant.
     await this.#redis.write('unlink', index);
     await this.#redis.write('unlink', grants);
+  }
+
+  async #unlessDamaged(grant: Promise<Grant | undefined>): Promise<Grant | undefined> {
+    try {
+      return await grant;
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      this.#events?.grantPassedOver(error);
+      return undefined;
+    }
   }
 
   /** Removes an entry whose grant does not exist and never will. */
@@ -260,10 +279,6 @@ export class RedisGrantStore implements GrantStore {
     if (grant.retiring === undefined) return;
     await this.#redis.write('zrem', retirableAt(grant.region, grant.retiring), retirableEntryOf(grant));
   }
-}
-
-function unlessDamaged(error: unknown): undefined {
-  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 /** The range of entries that begin with a prefix, as ZRANGE takes it. */

@@ -88,7 +88,7 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
   });
   feed.listen(announcements);
   const records = new RedisStore({ calls, macs, clock, acknowledged });
-  const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged }), feed);
+  const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged, events }), feed);
   const cached = new CachedStore(records, feed, { maxKeyBytes: config.keyCache, grants });
   const keyStores = new CachedKeyStores(new RedisKeyStores({ calls, macs, monotonicClock, acknowledged }), feed);
   const iam = new RedisIamStore({ calls, macs, acknowledged });
