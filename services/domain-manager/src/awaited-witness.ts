@@ -7,21 +7,27 @@ export interface Awaiting {
   readonly before: DomainState | undefined;
   /** The member that makes the token. */
   readonly maker: string;
+  /** Whether the change admits members. */
+  readonly admits: boolean;
   readonly views: readonly WorkerView[];
 }
 
 /**
  * The addresses of workers that a change waits for, because one of them may be a member that could check its token, and
- * nobody in reach can. What those signed who may change the members waits for nobody: a fleet may be lost. All else can
- * wait: after a power failure the first member that answers may be hostile, and a token for nobody ends the domain.
+ * nobody in reach can. What those signed who may change the members waits for nobody, as a removal, unless it admits
+ * somebody, who has no keys to compare. All else can wait: after a power failure the first member that answers may be
+ * hostile, and a token for nobody, or with other keys, ends the domain. What an offline member makes waits for nobody:
+ * the fleet is lost.
  */
-export function awaitedWitnesses(proposal: Signed, { before, maker, views }: Awaiting): string[] {
+export function awaitedWitnesses(proposal: Signed, { before, maker, admits, views }: Awaiting): string[] {
   if (before === undefined) return [];
   const others = before.members.filter(({ memberId }) => memberId !== maker);
   const mayCheck = ({ description }: WorkerView): boolean =>
     description !== undefined &&
     description.generation >= before.generation &&
     isMember({ members: others }, description);
-  if (others.length === 0 || mayModifyMembers(before, proposal) || views.some(mayCheck)) return [];
+  const isOffline = !views.some(({ description }) => description?.memberId === maker);
+  const isUrgent = mayModifyMembers(before, proposal) && (isOffline || !admits);
+  if (others.length === 0 || isUrgent || views.some(mayCheck)) return [];
   return views.filter(({ standing }) => standing === 'unreachable').map(({ worker }) => worker.address);
 }

@@ -1,6 +1,6 @@
 import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { awaitedWitnesses } from './awaited-witness.ts';
+import { type Awaiting, awaitedWitnesses } from './awaited-witness.ts';
 import type { Signed } from '@keyfleet/shared/domain/quorum';
 import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
@@ -49,7 +49,7 @@ export async function executeProposal(change: DomainChange, proposal: Proposal, 
   const { views, tokens, events } = deps;
   // Whoever made the token would be bound to it.
   if (uncompared(change, deps) !== undefined) return;
-  const silent = awaitedWitnesses(proposal, { before: tokens.head?.state, maker: change.preparer, views });
+  const silent = awaitedWitnesses(proposal, awaiting(change, deps));
   if (silent.length > 0) return events.changeWaits(change.name, silent);
   // What a worker says of itself is not signed: one that lies must not be asked in place of the member that it names.
   const asked = views.filter((view) => mayPrepare(view, change, tokens));
@@ -101,11 +101,16 @@ export function waitsFor(
   if (change.name === 'LeaveDomain') return undefined;
   const problem = uncompared(change, { views, tokens });
   if (problem !== undefined) return problem;
-  const silent = awaitedWitnesses(proposal, { before: tokens.head?.state, maker: preparer, views });
+  const silent = awaitedWitnesses(proposal, awaiting(change, { views, tokens }));
   if (silent.length > 0)
-    return `nobody in reach could check what ${preparer} makes, and fewer signed than may change the members: start ${silent.join(', ')}, or take it out of hsmWorkers`;
+    return `nobody in reach could check what ${preparer} makes, and fewer signed than may change the members, or it admits some: start ${silent.join(', ')}, or take the address out of hsmWorkers if it is lost`;
   if (views.length === 0 || views.some((view) => mayPrepare(view, change, tokens))) return undefined;
   return `${preparer}, which must make the domain token, is not reachable with the newest one: start it, or, if it is an offline member, run keyfleet recover. ${ANOTHER}`;
+}
+
+function awaiting(change: DomainChange, { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>): Awaiting {
+  const admits = change.name === 'ModifyMembers' && change.body.admit.length > 0;
+  return { before: tokens.head?.state, maker: change.preparer, admits, views };
 }
 
 /** Why nobody could compare the domain keys of the token that a change of members makes; undefined if somebody can. */
@@ -118,14 +123,7 @@ function uncompared(
   const { remove } = change.body;
   const comparing = newestMembers(views, before).filter(({ memberId }) => memberId !== change.preparer);
   const leaving = comparing.filter(({ memberId }) => remove.includes(memberId));
-  if (leaving.length < comparing.length) return undefined;
-  if (leaving.length > 0) return inTwoChanges(leaving);
-  const stay = before.members.filter(({ memberId }) => !remove.includes(memberId) && memberId !== change.preparer);
-  const silent = views.filter(({ standing }) => standing === 'unreachable').map(({ worker }) => worker.address);
-  const isOffline = !views.some(({ description }) => description?.memberId === change.preparer);
-  // Whoever leaves may be starting again. Who has lost its volume answers as another.
-  if (remove.length === 0 || stay.length > 0 || silent.length === 0 || isOffline) return undefined;
-  return `nobody else who has the domain keys stays, and ${silent.join(', ')}, which may be one who could compare them, does not answer: start it, or take its address out of hsmWorkers if it is lost`;
+  return leaving.length > 0 && leaving.length === comparing.length ? inTwoChanges(leaving) : undefined;
 }
 
 /**

@@ -34,7 +34,7 @@ describe('the member that a proposal names', () => {
     );
     expect(waitsFor(parseChangeOf(replica, 'hsm-1'), byPeople, { views: round.views, tokens })).toBeUndefined();
     expect(waitsFor(parseChangeOf(replica, 'hsm-1'), byMachines, { views: round.views, tokens })).toMatch(
-      /fewer signed than may change the members: start hsm-2:1, or take it out of hsmWorkers$/,
+      /start hsm-2:1, or take the address out of hsmWorkers if it is lost$/,
     );
 
     world.workers[1]!.down = false;
@@ -65,6 +65,19 @@ describe('the member that a proposal names', () => {
     expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1']);
   });
 
+  test('admits nobody while those who could compare its token do not answer', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round, tokens } = replica;
+    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
+    await proposals.propose(signed(command(replica, { name: 'ModifyMembers', body }), [alice, bob]));
+    world.workers[1]!.down = true;
+    await round.run();
+    expect(tokens.generation).toBe(1);
+    world.workers[1]!.down = false;
+    await round.run();
+    expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2', 'hsm-3']);
+  });
+
   test('makes one change of it where those who leave are lost, and not where they do not answer for a moment', async () => {
     const replica = await foundedReplica();
     const { proposals, round, tokens } = replica;
@@ -75,7 +88,7 @@ describe('the member that a proposal names', () => {
     await round.run();
     expect(tokens.generation).toBe(1);
     expect(waitsFor(inOne as DomainChange, byPeople, { views: round.views, tokens })).toContain(
-      'hsm-2:1, which may be one who could compare them, does not answer',
+      'start hsm-2:1, or take the address out of hsmWorkers if it is lost',
     );
     world.workers.splice(1, 1);
     await round.run();

@@ -118,6 +118,8 @@ test('a member of the domain compares the keys, whomever the token admits', asyn
   const forNobody = await sealedForNobody(honest, (body) => domain.identities.get('hsm-3')!.sign(body));
   expect(await storing(forNobody, [newcomer, workerOf(third)])).toBe('TokenLogError');
   expect(await storing(honest, [newcomer, workerOf(third)])).toBe('true');
+  const silent = workerOf(second, { describe: async () => Promise.reject(new Error('away')) });
+  expect(await storing(hostile, [newcomer, workerOf(third), silent])).toBe('UnconfirmedError');
 });
 
 test.each([2, 3])(

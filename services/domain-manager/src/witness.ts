@@ -58,9 +58,9 @@ export async function assertOthersOpen(
   const stays = ({ memberId }: Pick<Member, 'memberId'>): boolean => !removed.get(memberId)?.has(signerId);
   if (others.length > 0 && alone.has(signerId)) return NOBODY_TO_ASK;
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
+  const admits = others.length > veterans.length;
   const comparing = members === veterans && asked.length + late.length > 0;
-  if (before !== undefined && others.length > veterans.length && !comparing)
-    assertNobodyLeaves(newestMembers(views, before), parsed);
+  if (before !== undefined && admits && !comparing) assertNobodyLeaves(newestMembers(views, before), parsed);
   const holders = before === undefined ? [] : veterans.filter(stays);
   // Or a maker that lies would keep the others from giving back what they hold of it.
   if (!removed.has(signerId)) await assertMakerHoldsIt({ state, token }, { place, signerId, views });
@@ -101,7 +101,7 @@ export async function assertOthersOpen(
       `${leaving.join(', ')}, about to leave, denies the token that ${signerId} made, and nobody else in reach can tell. If you trust ${signerId}, stop the other, or take it out of hsmWorkers`,
     );
   }
-  assertNobodyIsAwaited(late, awaitedWitnesses(proposal, { before, maker: signerId, views }));
+  assertNobodyIsAwaited(late, awaitedWitnesses(proposal, { before, maker: signerId, admits, views }));
   return undefined;
 }
 
