@@ -60,7 +60,11 @@ export async function assertOthersOpen(
   const { asked, members, late } = witnessesFor(place, { others, veterans, views });
   const admits = others.length > veterans.length;
   const comparing = members === veterans && asked.length + late.length > 0;
-  if (before !== undefined && admits && !comparing) assertNobodyLeaves(newestMembers(views, before), parsed);
+  const silent = awaitedWitnesses(proposal, { before, maker: signerId, admits, views });
+  if (before !== undefined && admits && !comparing) {
+    assertNobodyLeaves(newestMembers(views, before), parsed);
+    assertNobodyIsAwaited([], silent);
+  }
   const holders = before === undefined ? [] : veterans.filter(stays);
   // Or a maker that lies would keep the others from giving back what they hold of it.
   if (!removed.has(signerId)) await assertMakerHoldsIt({ state, token }, { place, signerId, views });
@@ -101,7 +105,7 @@ export async function assertOthersOpen(
       `${leaving.join(', ')}, about to leave, denies the token that ${signerId} made, and nobody else in reach can tell. If you trust ${signerId}, stop the other, or take it out of hsmWorkers`,
     );
   }
-  assertNobodyIsAwaited(late, awaitedWitnesses(proposal, { before, maker: signerId, admits, views }));
+  assertNobodyIsAwaited(late, silent);
   return undefined;
 }
 
