@@ -152,6 +152,7 @@ describe('a replica that stalls', () => {
     const at = ['--redis', `redis://127.0.0.1:${master.port}`];
     const file = join(dir.path, 'backup');
     await using frontend = await openFrontend(master.port, 1);
+    await frontend.client.flushall();
     await frontend.store.insertKey(newKey());
     expect(await runKeyfleet('backup', ...at, '--out', file)).toMatchObject({ exitCode: 0 });
     await frontend.client.flushall();

@@ -5,7 +5,7 @@ import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
-import { acceptStore, giveIdentity, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
+import { acceptStore, giveIdentity, raiseMark, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { storeAt } from '@keyfleet/shared/stored/names';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
@@ -114,6 +114,28 @@ describe('a store', () => {
     await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 20_000 });
     expect(service.said.at(-1)).toBe('accepted');
     expect(service.guard.problem).toBeUndefined();
+  });
+
+  test('whose mark somebody set to just below the greatest one goes on for good', async () => {
+    await using service = await open();
+    await service.client.hset(storeAt(domain), 'mark', '999999999999998');
+    const identity = await readStoreIdentity(service.client, domain);
+    for (let raised = 0; raised < 3; raised++) {
+      expect(await raiseMark(service.client, domain, identity.id)).toBe(999_999_999_999_999);
+    }
+    await service.store.insertKey(newKey());
+    await setTimeout(2_500);
+    await service.store.insertKey(newKey());
+    expect(service.said).toEqual([]);
+    expect((await readStoreIdentity(service.client, domain)).mark).toBe(999_999_999_999_999);
+  });
+
+  test.each(['x', '01', '1000000000000000', '-1', '9'.repeat(100)])('with the mark %s counts anew', async (mark) => {
+    await redis.client.hset(storeAt(domain), 'mark', mark);
+    const { id } = await readStoreIdentity(redis.client, domain);
+    expect(await raiseMark(redis.client, domain, id)).toBe(1);
+    expect(await raiseMark(redis.client, domain, id)).toBe(2);
+    expect((await readStoreIdentity(redis.client, domain)).mark).toBe(2);
   });
 
   test('whose identity was made too long to read is refused, and goes on once operators name the one before', async () => {

@@ -1,5 +1,7 @@
+import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
 import { type StoredKind, storedValues } from '@keyfleet/shared/stored/names';
+import { TestDomain } from '@keyfleet/test-support/domain';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +17,18 @@ const keyRecord = text({ ...record, backingKeys: [] });
 const grant = { grantId: 'g', ...key, grantee: 'p', issuingAccount: '1', operations: ['Decrypt'], constraints: {} };
 const user = { kind: 'user', name: 'Alice', groups: ['staff'] };
 const hash = (name: string, value: Record<string, string>): Piece => ({ name, type: 'hash', value });
+/** The beginning of what hsm-workers seal, which names the domain key. */
+const sealed = (domainKeyId: string) => {
+  const header = new Writer();
+  for (const field of ['label', 'id', domainKeyId]) header.text(field);
+  const token = new Writer();
+  token.bytes(header.finish());
+  return token.finish().toString('base64');
+};
+const secret = sealed('ab'.repeat(16));
+const domain = new TestDomain();
+domain.rotate();
+const tokens = domain.tokens.map((token) => Buffer.from(token).toString('base64'));
 
 let path: string;
 beforeEach(() => {
@@ -62,13 +76,13 @@ test('what is a record of its place stays, byte for byte', async () => {
     hash('kf:aliases:{1/r}', { 'alias/a': text({ targetKeyId: 'k' }) }),
     hash('kf:iam:{1}', { 'user/alice': text(user) }),
     hash(grantsAt(key)[0], { g: text(grant) }),
-    hash('kf:fleet-keys:{session-keys}', { ['ab'.repeat(16)]: 'AP8=' }),
-    hash('kf:domain:{d}:store', { id: btoa('x'), mark: btoa('3') }),
-    { name: 'kf:secret:{record-key-1}', type: 'string', value: 'AP8=' },
+    hash('kf:fleet-keys:{session-keys}', { ['ab'.repeat(16)]: secret }),
+    hash('kf:domain:{d}:store', { id: btoa('x'), check: 'AP8=' }),
+    { name: 'kf:secret:{record-key-1}', type: 'string', value: secret },
     { name: 'kf:record-keys', type: 'string', value: btoa('12') },
     { name: 'kf:access-key:{A}', type: 'string', value: text({}) },
     { name: 'kf:first-access-key:{1}', type: 'string', value: btoa('A') },
-    { name: 'kf:domain:{d}:tokens', type: 'list', value: ['AQ==', 'Ag=='] },
+    { name: 'kf:domain:{d}:tokens', type: 'list', value: tokens },
   ];
   expect(await soundOf(...pieces)).toEqual({ sound: pieces, leftOut: [] });
 });
@@ -82,7 +96,13 @@ test('what is no record of its place is left out and named', async () => {
     [hash('kf:iam:{1}', { x: btoa('x') }), 'kf:iam:{1} x'],
     [hash(grantsAt(key)[0], { other: text(grant) }), 'kf:grants:{r/k} other'],
     [hash('kf:grants:{r/other}', { g: text(grant) }), 'kf:grants:{r/other} g'],
-    [hash('kf:fleet-keys:{session-keys}', { x: 'AP8=' }), 'kf:fleet-keys:{session-keys} x'],
+    [hash('kf:fleet-keys:{session-keys}', { x: secret }), 'kf:fleet-keys:{session-keys} x'],
+    [hash('kf:fleet-keys:{session-keys}', { ['ab'.repeat(16)]: 'AP8=' }), 'kf:fleet-keys:{session-keys} ab'],
+    [{ name: 'kf:secret:{record-key-2}', type: 'string', value: btoa('x') }, 'kf:secret:{record-key-2} (not a record'],
+    [
+      { name: 'kf:secret:{record-key-2}', type: 'string', value: sealed('x') },
+      'kf:secret:{record-key-2} (not a record',
+    ],
     [hash('kf:domain:{d}:store', { x: 'AP8=' }), 'kf:domain:{d}:store x'],
     [{ name: 'kf:record-keys', type: 'string', value: btoa('x') }, 'kf:record-keys'],
     [{ name: 'kf:access-key:{A}', type: 'string', value: btoa('x') }, 'kf:access-key:{A}'],
@@ -112,11 +132,21 @@ test.each(kinds)('a value of another type or too long is no %s', async (kind) =>
   expect(leftOut.length).toBe(role === 'kept' ? 2 : 0);
 });
 
-test('of domain tokens the rest goes with one that is too long: another would come into its place', async () => {
+test.each([
+  ['too long', Buffer.alloc(storedValues.tokens.maxBytes + 1).toString('base64')],
+  ['no domain token', btoa('x')],
+])('of domain tokens the rest goes with one that is %s: another would come into its place', async (problem, wrong) => {
   const name = 'kf:domain:{d}:tokens';
-  const long = Buffer.alloc(storedValues.tokens.maxBytes + 1).toString('base64');
-  const first = { name, type: 'list' as const, value: ['AQ==', long, 'Ag=='] };
-  const { sound, leftOut } = await soundOf(first, { name, type: 'list', from: 3, value: ['Aw=='] });
-  expect(sound).toEqual([{ ...first, value: ['AQ=='] }]);
-  expect(leftOut).toEqual([`${name} (from element 1 on: it is too long)`]);
+  const [one, two] = tokens as [string, string];
+  const first = { name, type: 'list' as const, value: [one, wrong, two] };
+  const { sound, leftOut } = await soundOf(first, { name, type: 'list', from: 3, value: [two] });
+  expect(sound).toEqual([{ ...first, value: [one] }]);
+  expect(leftOut).toEqual([`${name} (from element 1 on: it is ${problem})`]);
+});
+
+test("the store's mark counts anew: one that somebody set would outlive him", async () => {
+  const store = { id: btoa('x'), mark: btoa('999999999999000') };
+  const { sound, leftOut } = await soundOf(hash('kf:domain:{d}:store', store));
+  expect(sound).toEqual([hash('kf:domain:{d}:store', { id: btoa('x') })]);
+  expect(leftOut).toEqual([]);
 });

@@ -1,3 +1,5 @@
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { dueDateOf, dueEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { keyOfGrants, ListedGrant } from '@keyfleet/shared/stored/grants';
 import { iamFieldOf, type IamKind, iamLinksOf } from '@keyfleet/shared/stored/iam';
@@ -10,7 +12,7 @@ import { readPieces } from './reader.ts';
 const Usage = z.object({ usedAt: z.int() });
 const SomeRecord = z.record(z.string(), z.unknown());
 
-const STORE_FIELDS = new Set(['id', 'follows', 'mark', 'acceptedAt', 'acceptedBy', 'signature', 'check']);
+const STORE_FIELDS = new Set(['id', 'follows', 'acceptedAt', 'acceptedBy', 'signature', 'check']);
 
 /** Undefined for anything else. */
 export function parseRecord<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
@@ -53,15 +55,21 @@ function problemOf(piece: Piece, kind: StoredKind | undefined): string | undefin
   if (piece.type !== 'string') return undefined;
   const bytes = bytesOf(piece.value);
   if (bytes.length > maxBytes) return tooLong(bytes);
-  return isString(kind, bytes.toString()) ? undefined : NOT_ITS_RECORD;
+  return isString(kind, bytes) ? undefined : NOT_ITS_RECORD;
 }
 
 const NOT_ITS_RECORD = 'not a record of this place';
 
-function isString(kind: StoredKind, text: string): boolean {
+function isString(kind: StoredKind, bytes: Buffer): boolean {
+  if (kind === 'secret') return isSealed(bytes);
+  const text = bytes.toString();
   if (kind === 'recordKeys') return /^[1-9]\d{0,8}$/.test(text);
   const isRecord = kind === 'accessKey' || kind === 'accessKeyUse' || kind === 'keyStores';
   return !isRecord || parseRecord(SomeRecord, text) !== undefined;
+}
+
+function isSealed(bytes: Buffer): boolean {
+  return parses(() => domainKeyIdOf(bytes));
 }
 
 /** Of a list the rest goes with an element: another would come into its place. */
@@ -72,14 +80,19 @@ function* soundElements(
 ): Generator<Piece> {
   const { name, value, from = 0 } = piece;
   if (cutOff.has(name)) return;
-  const { maxBytes } = storedValues.tokens;
-  const end = value.findIndex((element) => bytesOf(element).length > maxBytes);
+  const problems = value.map((element) => problemOfToken(bytesOf(element)));
+  const end = problems.findIndex((problem) => problem !== undefined);
   if (end >= 0) {
     cutOff.add(name);
-    leftOut(`${name} (from element ${from + end} on: it is too long)`);
+    leftOut(`${name} (from element ${from + end} on: it is ${problems[end]})`);
   }
   const sound = end < 0 ? value : value.slice(0, end);
   if (sound.length > 0) yield { ...piece, value: sound };
+}
+
+function problemOfToken(bytes: Buffer): string | undefined {
+  if (bytes.length > storedValues.tokens.maxBytes) return 'too long';
+  return parses(() => parseToken(bytes)) ? undefined : 'no domain token';
 }
 
 function* soundFields(
@@ -122,8 +135,10 @@ function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<s
     case 'grants':
       return isGrant(name, field, text) ? itself : undefined;
     case 'fleetKeys':
-      return /^[0-9a-f]{32}$/.test(field) ? itself : undefined;
+      return /^[0-9a-f]{32}$/.test(field) && isSealed(bytes) ? itself : undefined;
     case 'store':
+      // It counts anew: one that somebody set would outlive him.
+      if (field === 'mark') return {};
       return STORE_FIELDS.has(field) ? itself : undefined;
     default:
       return undefined;
@@ -153,17 +168,21 @@ function isIamRecord(field: string, text: string): boolean {
 }
 
 function hasIamLinks(text: string): boolean {
-  try {
-    return iamLinksOf(JSON.parse(text)) !== undefined;
-  } catch {
-    return false;
-  }
+  return parses(() => iamLinksOf(JSON.parse(text)));
 }
 
 function isGrant(name: string, field: string, text: string): boolean {
   const grant = parseRecord(ListedGrant, text);
   const key = keyOfGrants(name);
   return grant?.grantId === field && grant.keyId === key?.keyId && grant.region === key.region;
+}
+
+function parses(parse: () => unknown): boolean {
+  try {
+    return parse() !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function tooLong({ length }: Buffer): string {

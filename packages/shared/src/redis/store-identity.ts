@@ -54,9 +54,18 @@ redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2], 'mark', '0')
 redis.call('HSET', KEYS[1], 'acceptedAt', ARGV[4], 'acceptedBy', ARGV[5], 'signature', ARGV[6])
 return 1`;
 
-/** KEYS: store. ARGV: the id that it must have. */
+/** The greatest that is read. */
+const MAX_MARK = '999999999999999';
+
+/**
+ * KEYS: store. ARGV: the id that it must have. The greatest mark stays: one that somebody set to just below it would
+ * otherwise be no count at a moment of his choice, and below all that services know. What is no count begins anew.
+ */
 const RAISE_MARK = `
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
+local mark = redis.call('HGET', KEYS[1], 'mark') or '0'
+if mark == '${MAX_MARK}' then return ${MAX_MARK} end
+if #mark > ${MAX_MARK.length} or not (mark == '0' or string.find(mark, '^[1-9]%d*$')) then redis.call('HSET', KEYS[1], 'mark', '0') end
 return redis.call('HINCRBY', KEYS[1], 'mark', 1)`;
 
 export interface Acceptance {
