@@ -53,11 +53,14 @@ interface DomainView {
 test('twenty minutes after a removal the older domain keys are retired, and nobody had to ask for it', async () => {
   await using cluster = await startTestCluster({ nodeArgs });
   const decrypts = await encrypted(kmsClient(cluster));
-  const [, removed] = cluster.home.workerNames;
+  const [stays, removed] = cluster.home.workerNames;
   const { domain, signer } = cliOptionsOf(cluster);
   expect(await runKeyfleet('member', 'remove', removed!, ...domain, ...signer)).toMatchObject({ exitCode: 0 });
   const log = () => readFileSync(cluster.home.in('log', 'domain-manager.log'), 'utf8');
   await eventually('the removal is stored', () => log().includes('"command":"ModifyMembers"'));
+  const workerLog = () => readFileSync(cluster.home.in('log', `${stays}.log`), 'utf8');
+  // The time counts from then on.
+  await eventually('who stays has installed it', () => /"generation":2\b.*domain token installed/.test(workerLog()));
 
   // Just before that time nothing of the kind happens, however often the domain-manager looks.
   letPass(cluster, 18 * MINUTE);
