@@ -44,7 +44,8 @@ export async function confirmStored(
     .filter(({ check }) => check !== undefined)
     .toSorted((one, other) => other.generation - one.generation);
   assertNoneIsLost(given);
-  assertNoneReplacesAll(tokens, known, { given, views });
+  const sure = Math.max(known, lastBuiltOn(tokens));
+  assertNoneReplacesAll(tokens, sure, { given, views });
   const isForked = isHeldOtherwise(given, known);
   if (best?.generation === tokens.length && !isForked) {
     await store.putCheck(best.generation, best.check!);
@@ -54,12 +55,11 @@ export async function confirmStored(
     return { upTo: tokens.length, isConfirmed: true };
   const believed = Math.max(known, (isForked ? undefined : best?.generation) ?? 0);
   const denials = counted.filter(
-    (one) => !one.isMaker && one.denial !== undefined && one.generation > believed && !isBuiltOn(one, tokens),
+    (one) => !one.isMaker && one.denial !== undefined && one.generation > Math.max(believed, sure),
   );
   for (const { worker, signerId, denial } of denials) events.tokenNotConfirmed(worker, signerId, denial);
   // Who confirms one before the newest can say more once it has the next. What nobody can deny is not in doubt.
-  if (denials.length === 0 && best !== undefined)
-    return { upTo: Math.max(believed, lastBuiltOn(tokens)), isConfirmed: true };
+  if (denials.length === 0 && best !== undefined) return { upTo: Math.max(believed, sure), isConfirmed: true };
   if (denials.length === 0) return { upTo: tokens.length, isConfirmed: false };
   const lowest = denials.toSorted((one, other) => one.generation - other.generation)[0]!;
   const said = denials
@@ -111,10 +111,10 @@ function assertNoneIsLost(given: readonly Opinion[]): void {
  */
 function assertNoneReplacesAll(
   tokens: readonly Buffer[],
-  known: number,
+  sure: number,
   { given, views }: { readonly given: readonly Opinion[]; readonly views: readonly WorkerView[] },
 ): void {
-  for (let generation = Math.max(known, lastBuiltOn(tokens)) + 1; generation <= tokens.length; generation++) {
+  for (let generation = sure + 1; generation <= tokens.length; generation++) {
     const { signerId, state, before, others, veterans } = witnessesOf(tokens, generation);
     if (before === undefined || others.length === veterans.length) continue;
     const speaking = given.filter((one) => one.generation >= generation);
@@ -199,15 +199,21 @@ async function doesMakerHold(
   return false;
 }
 
-/** Whether another than its maker has made a later token: whoever makes one holds those before it. */
-function isBuiltOn({ generation, signerId }: Opinion, tokens: readonly Buffer[]): boolean {
-  return tokens.slice(generation).some((later) => parseToken(later).signerId !== signerId);
-}
-
-/** The generation of the last token that another than its maker has built on. */
+/**
+ * The generation of the last token on which a member from before has built, other than its maker: whoever makes one
+ * holds those before it, and has compared their keys. Whom it admits had none to compare.
+ */
 function lastBuiltOn(tokens: readonly Buffer[]): number {
-  const makers = tokens.map((token) => parseToken(token).signerId);
-  return makers.findLastIndex((maker) => maker !== makers.at(-1)) + 1;
+  const parsed = tokens.map(parseToken);
+  const later: Member[] = [];
+  for (let generation = tokens.length; generation > 0; generation--) {
+    const token = parsed[generation - 1]!;
+    const { veterans } = mayWitness(token, parsed[generation - 2]?.state);
+    if (later.some((maker) => isMember({ members: veterans }, maker))) return generation;
+    const maker = token.state.members.find(({ memberId }) => memberId === token.signerId);
+    if (maker !== undefined && !isMember({ members: later }, maker)) later.push(maker);
+  }
+  return 0;
 }
 
 function isCheckedBy(members: readonly Member[], check: Buffer | undefined, token: CheckedToken): boolean {

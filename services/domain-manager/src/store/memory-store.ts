@@ -114,7 +114,7 @@ export class MemoryStore implements DomainStore {
     const stored = this.#reseals.get(generation);
     if ((stored?.pass ?? 0) === begun.pass - 1) {
       const { resealed } = stored === undefined ? { resealed: 0 } : progressOf(stored);
-      this.#reseals.set(generation, { ...stored, ...begun, resealed, reports: stored?.reports ?? new Map() });
+      this.#reseals.set(generation, { ...stored, ...begun, resealed, reports: new Map() });
     }
   }
 

@@ -86,9 +86,13 @@ const RELEASE_LEASE = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
 
 /** KEYS: progress. ARGV: pass, shards, startedAt, ttl, what was resealed in earlier passes. */
+/** Whoever once wrote there may have left reports of passes to come. */
 const START_PASS = `
 if tonumber(redis.call('HGET', KEYS[1], 'pass') or '0') ~= tonumber(ARGV[1]) - 1 then return 0 end
+local verifiedAt = redis.call('HGET', KEYS[1], 'verifiedAt')
+redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARGV[3], 'resealed', ARGV[5])
+if verifiedAt then redis.call('HSET', KEYS[1], 'verifiedAt', verifiedAt) end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1`;
 
