@@ -16,8 +16,8 @@ export interface Awaiting {
  * The addresses of workers that a change waits for, because one of them may be a member that could check its token, and
  * nobody in reach can. What those signed who may change the members waits for nobody, as a removal, unless it admits
  * somebody, who has no keys to compare. All else can wait: after a power failure the first member that answers may be
- * hostile, and a token for nobody, or with other keys, ends the domain. What an offline member makes waits for nobody:
- * the fleet is lost.
+ * hostile, and a token for nobody, or with other keys, ends the domain. That of an offline member waits as well: a
+ * worker that is silent may be the maker.
  */
 export function awaitedWitnesses(proposal: Signed, { before, maker, admits, views }: Awaiting): string[] {
   if (before === undefined) return [];
@@ -26,8 +26,7 @@ export function awaitedWitnesses(proposal: Signed, { before, maker, admits, view
     description !== undefined &&
     description.generation >= before.generation &&
     isMember({ members: others }, description);
-  const isOffline = !views.some(({ description }) => description?.memberId === maker);
-  const isUrgent = mayModifyMembers(before, proposal) && (isOffline || !admits);
+  const isUrgent = mayModifyMembers(before, proposal) && !admits;
   if (others.length === 0 || isUrgent || views.some(mayCheck)) return [];
   return views.filter(({ standing }) => standing === 'unreachable').map(({ worker }) => worker.address);
 }

@@ -58,6 +58,17 @@ describe('resealing', () => {
     );
   });
 
+  test('a pass that lay in the store before there was its domain key is begun anew, whatever was reported of it', async () => {
+    const { store } = world;
+    await store.startPass(2, { pass: 1, shards: 2, startedAt: 1 });
+    const done = { resealed: 0, remaining: 0, parts: 1, standing: 'done' } as const;
+    for (const shard of [0, 1]) await store.report({ generation: 2, pass: 1, shard, shards: 2 }, done);
+    const replica = await rotated();
+    for (let i = 0; i < 2; i++) await replica.round.run();
+    expect(await store.findReseal(2)).toMatchObject({ pass: 2, reports: new Map() });
+    expect(world.asked).toHaveLength(world.asked[0]!.shards);
+  });
+
   test('no domain key goes away by itself, however long ago nothing was found under it', async () => {
     const replica = await rotated();
     await runPass(replica, 7);

@@ -1,3 +1,4 @@
+import { CLOCK_TOLERANCE_MS } from '@keyfleet/shared/domain/chain';
 import {
   activeDomainKey,
   CHANGEOVER_MS,
@@ -59,8 +60,10 @@ export class ResealPasses {
     this.#progress = progress;
     if (progress === undefined) return this.#startPass(generation, 1);
     const { verifiedAt, reports, shards, pass, startedAt } = progress;
-    // Begun by a replica whose clock was wrong: such a pass would prove too much.
-    if (startedAt > clock.now()) return this.#startPass(generation, pass + 1);
+    // Begun by a replica whose clock was wrong: such a pass would prove too much. Or by nobody, before there was a key.
+    const { createdAt } = activeDomainKey(state);
+    if (startedAt > clock.now() || startedAt < createdAt - CLOCK_TOLERANCE_MS)
+      return this.#startPass(generation, pass + 1);
     const owesProof = domainKeysToRetire(state).length > 0 && !provesRetirement(state, progress, sightings);
     if (verifiedAt !== undefined && !owesProof) return;
     if (reports.size < shards) return this.#ask(generation, progress);
