@@ -1,6 +1,6 @@
 import { mayModifyMembers, type Signed } from '@keyfleet/shared/domain/quorum';
-import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
-import type { WorkerView } from './worker-survey.ts';
+import type { DomainState, Member } from '@keyfleet/shared/domain/state';
+import { newestMembers, type WorkerView } from './worker-survey.ts';
 
 export interface Awaiting {
   /** The state that the token follows; undefined for the founding one. */
@@ -21,12 +21,8 @@ export interface Awaiting {
  */
 export function awaitedWitnesses(proposal: Signed, { before, maker, admits, views }: Awaiting): string[] {
   if (before === undefined) return [];
-  const others = before.members.filter(({ memberId }) => memberId !== maker);
-  const mayCheck = ({ description }: WorkerView): boolean =>
-    description !== undefined &&
-    description.generation >= before.generation &&
-    isMember({ members: others }, description);
+  const isAnother = ({ memberId }: Pick<Member, 'memberId'>): boolean => memberId !== maker;
   const isUrgent = mayModifyMembers(before, proposal) && !admits;
-  if (others.length === 0 || isUrgent || views.some(mayCheck)) return [];
+  if (!before.members.some(isAnother) || isUrgent || newestMembers(views, before).some(isAnother)) return [];
   return views.filter(({ standing }) => standing === 'unreachable').map(({ worker }) => worker.address);
 }

@@ -3,11 +3,11 @@ import { parseToken } from '@keyfleet/shared/domain/token';
 import { type Awaiting, awaitedWitnesses } from './awaited-witness.ts';
 import type { Signed } from '@keyfleet/shared/domain/quorum';
 import type { DomainManagerEvents } from './events.ts';
-import type { WorkerView } from './worker-survey.ts';
+import { newestMembers, type WorkerView } from './worker-survey.ts';
 import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
 import { HeldTokenError } from '@keyfleet/shared/domain/token-check';
 import type { Decided } from './decided.ts';
-import { assertOthersOpen, inTwoChanges, newestMembers } from './witness.ts';
+import { assertOthersOpen, inTwoChanges } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 export interface ExecuteDeps {

@@ -8,7 +8,7 @@ import type { DomainManagerEvents } from './events.ts';
 import type { Decided } from './decided.ts';
 import type { Proposals } from './proposals.ts';
 import { type DistributionDeps, distributeTokens } from './token-distribution.ts';
-import { surveyWorkers, type WorkerView } from './worker-survey.ts';
+import { newestMembers, surveyWorkers, type WorkerView } from './worker-survey.ts';
 import { type Head, TokenLogError } from './token-log.ts';
 import { type HsmDescription, type Worker, WorkerRefusedError } from './workers.ts';
 
@@ -137,14 +137,6 @@ async function assertMakerHoldsIt(
       if (error instanceof HeldTokenError) throw new TokenLogError(error.message, { cause: error });
     }
   }
-}
-
-/** The members in reach that say that they have the newest keys. */
-export function newestMembers(views: readonly WorkerView[], state: DomainState): HsmDescription[] {
-  return views
-    .map(({ description }) => description)
-    .filter((one) => one !== undefined)
-    .filter((one) => isMember(state, one) && one.generation >= state.generation);
 }
 
 /** What operators are to do who would admit members and remove all that could compare the keys. */
