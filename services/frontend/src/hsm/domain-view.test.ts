@@ -223,6 +223,42 @@ describe('a removal', () => {
     expect(view.state!.generation).toBe(2);
   });
 
+  test('empties what removed members answered, each of two that are of one generation', async () => {
+    await using world = await newWorld();
+    const { domain, view, managers } = world;
+    const heard: string[][] = [];
+    view.onRemoval(() => heard.push(view.state!.members.map(({ memberId }) => memberId)));
+    await world.shows(domain.prepare(removal));
+    expect(heard).toEqual([['hsm-1', 'hsm-2']]);
+    const other: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } };
+    domain.step(other, domain.people, domain.hsms[1]!);
+    managers[1]!.tokens = domain.tokens.slice();
+    await view.hear();
+    expect(heard).toEqual([['hsm-1', 'hsm-2'], ['hsm-2']]);
+    await view.hear();
+    expect(heard).toHaveLength(2);
+  });
+
+  test('empties that although nothing was relied on in between', async () => {
+    const domain = new TestDomain({ members: 3 });
+    const manager = showing('one', domain.tokens.slice());
+    await using started = viewOf(domain, [manager]);
+    const { view } = started;
+    await until(() => view.state?.generation === 1);
+    const heard: number[] = [];
+    view.onRemoval(() => heard.push(view.state!.generation));
+    const { time } = domain.clock;
+    domain.clock.time = Date.now() + 2 * HOUR;
+    manager.tokens = [...domain.tokens, domain.prepare(rotation)];
+    domain.clock.time = time;
+    await view.hear();
+    expect(view.state).toBeUndefined();
+    domain.step(removal, domain.people, domain.hsms[1]!);
+    manager.tokens = domain.tokens.slice();
+    await view.hear();
+    expect(heard).toEqual([2]);
+  });
+
   test('of different members in two tokens: nobody is used whom either removes', async () => {
     await using world = await newWorld();
     const { domain, view, managers } = world;

@@ -9,7 +9,7 @@ import type { DomainFloor } from './domain-floor.ts';
 import { FirstLook } from './first-look.ts';
 import { type DomainProof, isProofOf, type KnownDomain } from './known-domain.ts';
 import { isNewer, Proofs } from './proofs.ts';
-import { cannotBeTaken, checkpointOf, lastRemoval, ShownChain } from './shown-chain.ts';
+import { cannotBeTaken, checkpointOf, removesAny, ShownChain } from './shown-chain.ts';
 
 const POLL_MS = 3000;
 /** Nothing works until there is a state. */
@@ -67,6 +67,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #relied: VerifiedDomain | undefined;
   /** The newest after that which a member has proven, or which removes somebody. */
   #current: VerifiedDomain | undefined;
+  /** The last that was that, although nothing is now. */
+  #used: VerifiedDomain | undefined;
   /** Why that is not to be relied on. */
   #trouble: string | undefined;
   /** The newest generation that is shown after it. */
@@ -210,12 +212,13 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const isTail = (chain: ShownChain): boolean => relied !== undefined && chain.contains(checkpointOf(relied));
     this.#tails = this.#chains.filter(isTail);
     this.#heard = Math.max(0, ...this.#tails.map(({ generation }) => generation));
-    const before = this.#current;
     this.#current = relied === undefined ? undefined : this.#newestAfter(relied);
     this.#trouble = this.#whatTroubles();
     this.#elsewhere = this.#elsewhere.filter((one) => !this.#isShown(one));
-    if (before === undefined || this.#current === undefined) return;
-    if (lastRemoval(this.#current) > lastRemoval(before)) for (const hear of this.#onRemoval) hear();
+    if (this.#current === undefined) return;
+    const before = this.#used ?? this.#current;
+    this.#used = this.#current;
+    if (removesAny(before, this.#used)) for (const hear of this.#onRemoval) hear();
   }
 
   #whatTroubles(): string | undefined {

@@ -1,6 +1,6 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertComesBy, assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
-import { newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { TokenSource } from '@keyfleet/shared/token-follower';
@@ -129,7 +129,7 @@ export class ShownChain implements TokenSource {
     verified.add(id);
     this.#hashes.push(hash);
     this.#kept = [...this.#kept.slice(1 - KEPT), next];
-    if (lastRemoval(next) === state.generation) this.#removal = next;
+    if (newestAfterRemoval(state)?.createdGeneration === state.generation) this.#removal = next;
     this.heardAt = performance.now();
   }
 
@@ -143,9 +143,10 @@ export function cannotBeTaken({ state }: VerifiedDomain, error: unknown): string
   return `domain token ${state.generation} cannot be taken: ${(error as Error).message}`;
 }
 
-/** The generation of the last token that removed a member or a service host. */
-export function lastRemoval({ state }: VerifiedDomain): number {
-  return newestAfterRemoval(state)?.createdGeneration ?? 0;
+/** Whether somebody of `before` was removed since. Two removals may be of one generation. */
+export function removesAny(before: VerifiedDomain, { state }: VerifiedDomain): boolean {
+  const isGone = before.state.members.some((one) => !isMember(state, one));
+  return isGone || newestAfterRemoval(before.state)?.id !== newestAfterRemoval(state)?.id;
 }
 
 export function checkpointOf({ state, hash }: VerifiedDomain): Checkpoint {
