@@ -4,7 +4,7 @@ import { assertHomeOrEmpty, type Home, isHome, openHome, removeUnfounded } from 
 import { lockHome } from './home-lock.ts';
 import { caFileOf, peersOf, provideTls } from './home-tls.ts';
 import { ManagedProcess } from './managed-process.ts';
-import { assertFree, choosePorts, type Ports } from './ports.ts';
+import { assertFree, choosePorts, type Ports, publicPorts } from './ports.ts';
 import { type ServiceOptions, specsOf } from './process-specs.ts';
 import { describeWorker, frontendReady, lastLogLine, saysReady, tcpReady, until } from './readiness.ts';
 import { allRegions } from './regions.ts';
@@ -53,8 +53,7 @@ const WELL_MS = 30_000;
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   // Before anything is made: a start that cannot be leaves nothing behind.
   if (!isHome(options.home)) {
-    await assertFree(options.httpPort, '--http-port');
-    await assertFree(options.grpcPort, '--grpc-port');
+    await assertFree(publicPorts({ http: options.httpPort, grpc: options.grpcPort }));
   }
   assertHomeOrEmpty(options.home);
   using guard = new DisposableStack();
@@ -216,15 +215,8 @@ export class Cluster implements AsyncDisposable {
 
   /** Ports were free when they were chosen. Another program may have taken one until its process wanted it. */
   async #takenPort(name: string): Promise<string | undefined> {
-    const { http, grpc } = this.ports;
-    const ports: [number, string?][] = [
-      [http, '--http-port'],
-      [grpc, '--grpc-port'],
-    ];
     try {
-      for (const [port, option] of name === 'frontend' ? ports : [[this.#portOf(name)] as const]) {
-        await assertFree(port, option);
-      }
+      await assertFree(name === 'frontend' ? publicPorts(this.ports) : [{ port: this.#portOf(name) }]);
       return undefined;
     } catch (error) {
       return (error as Error).message;

@@ -25,11 +25,26 @@ export interface PortWish {
   readonly domainManagers: number;
 }
 
+/** A port, and the option that chooses another; without one the next start does. */
+interface WantedPort {
+  readonly port: number;
+  readonly option?: string;
+}
+
+/** Those that people know a cluster by. */
+export function publicPorts({ http, grpc }: Pick<PortWish, 'http' | 'grpc'>): readonly [WantedPort, WantedPort] {
+  return [
+    { port: http, option: '--http-port' },
+    { port: grpc, option: '--grpc-port' },
+  ];
+}
+
 /**
  * The public ports must be those asked for; an internal one may be any, as only this cluster knows it. Throws
  * StartError.
  */
 export async function choosePorts(wish: PortWish): Promise<Ports> {
+  await assertFree(publicPorts(wish));
   // Hold all until all are chosen, so that none is chosen twice.
   const held: Server[] = [];
   const hold = async (port: number) => {
@@ -40,14 +55,15 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
   const block = wish.http === 0 ? await reserveBlock() : undefined;
   const any = async () => (block === undefined ? await hold(0) : await firstFree(block, hold)) ?? 0;
   const internal = async (preferred: number) => (block === undefined ? await hold(preferred) : undefined) ?? any();
-  const open = async (port: number, option: string) => {
-    const chosen = port === 0 ? await any() : await hold(port);
-    if (chosen === undefined) throw taken(port, option);
+  const open = async (wanted: WantedPort) => {
+    const chosen = wanted.port === 0 ? await any() : await hold(wanted.port);
+    if (chosen === undefined) throw taken([wanted]);
     return chosen;
   };
   try {
-    const http = await open(wish.http, '--http-port');
-    const grpc = await open(wish.grpc, '--grpc-port');
+    const [wantedHttp, wantedGrpc] = publicPorts(wish);
+    const http = await open(wantedHttp);
+    const grpc = await open(wantedGrpc);
     const workers: number[] = [];
     for (let index = 0; index < wish.workers; index++) workers.push(await internal(defaultPorts.workers + index));
     const otherDomainManagers: number[] = [];
@@ -69,12 +85,16 @@ export async function choosePorts(wish: PortWish): Promise<Ports> {
 /** Below the ports that the system gives to outgoing connections, which could take one between choice and use. */
 const blocks = { first: 10_000, count: 220, size: 100 };
 
-/** Throws StartError if the port is taken; `option` chooses another, or the next start does. 0: any free one. */
-export async function assertFree(port: number, option?: string): Promise<void> {
-  if (port === 0) return;
-  const server = await listen(port);
-  if (server === undefined) throw taken(port, option);
-  await once(server.close(), 'close');
+/** Throws one StartError for all that are taken. 0: any free one. */
+export async function assertFree(wanted: readonly WantedPort[]): Promise<void> {
+  const busy: WantedPort[] = [];
+  for (const one of wanted) {
+    if (one.port === 0) continue;
+    const server = await listen(one.port);
+    if (server === undefined) busy.push(one);
+    else await once(server.close(), 'close');
+  }
+  if (busy.length > 0) throw taken(busy);
 }
 
 /**
@@ -119,10 +139,13 @@ async function firstFree(block: number, hold: (port: number) => Promise<number |
   throw new StartError(`no port is free between ${block} and ${block + blocks.size}.`);
 }
 
-function taken(port: number, option: string | undefined): StartError {
+function taken(busy: readonly WantedPort[]): StartError {
+  const ports = busy.map(({ port }) => port).join(' and ');
+  const options = busy.flatMap(({ option }) => (option === undefined ? [] : [`${option} N`])).join(' ');
+  const [are, another] = busy.length === 1 ? [`port ${ports} is`, 'another'] : [`ports ${ports} are`, 'others'];
   const todo =
-    option === undefined ? 'Start again: that chooses another' : `Stop it, or choose another with ${option} N`;
-  return new StartError(`port ${port} is taken by another program. ${todo}.`);
+    options === '' ? `Start again: that chooses ${another}` : `Stop it, or choose ${another} with ${options}`;
+  return new StartError(`${are} taken by another program. ${todo}.`);
 }
 
 /** Undefined when the port is taken. */

@@ -13,7 +13,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -25,13 +24,14 @@ let directory: Awaited<ReturnType<typeof mkdtempDisposable>>;
 let home: string;
 let options: string[];
 let httpPort: number;
+let grpcPort: number;
 let firstKey: string;
 
 beforeAll(async () => {
   directory = await mkdtempDisposable(join(tmpdir(), 'keyfleet-start-'));
   home = join(directory.path, 'home');
   httpPort = await newPort();
-  const grpcPort = await newPort();
+  grpcPort = await newPort();
   options = ['--home', home, '--http-port', `${httpPort}`, '--grpc-port', `${grpcPort}`];
 });
 
@@ -149,13 +149,17 @@ test('a home that is in use is not touched', async () => {
   expect(await refusal()).toMatch(/is in use by process \d+\. Stop that one, or choose another --home\.$/);
 });
 
-test('a port that is taken is named with its option', async () => {
-  const other = createServer().listen(httpPort, '127.0.0.1');
-  await using _ = { [Symbol.asyncDispose]: () => new Promise<void>((resolve) => other.close(() => resolve())) };
-  expect(await refusal()).toContain(`port ${httpPort} is taken by another program`);
-  expect(await refusal()).toContain('--http-port N');
+test('the ports that are taken are named with their options, all at once', async () => {
   const fresh = join(directory.path, 'fresh');
-  expect(await refusal('--home', fresh)).toContain('--http-port N');
+  using taken = new DisposableStack();
+  taken.use(await listenAsWorker(httpPort));
+  const one = `keyfleet: port ${httpPort} is taken by another program. Stop it, or choose another with --http-port N.`;
+  expect(await refusal()).toBe(one);
+  expect(await refusal('--home', fresh)).toBe(one);
+  taken.use(await listenAsWorker(grpcPort));
+  const both = `keyfleet: ports ${httpPort} and ${grpcPort} are taken by another program. Stop it, or choose others with --http-port N --grpc-port N.`;
+  expect(await refusal()).toBe(both);
+  expect(await refusal('--home', fresh)).toBe(both);
   expect(existsSync(fresh)).toBe(false);
 });
 
