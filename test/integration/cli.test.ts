@@ -315,6 +315,7 @@ test('the doctor says what is well, and what to do about the rest', async () => 
       'well  record key: none was needed yet',
       // This fleet has no frontend, so that nothing is stored.
       'well  domain keys: tokens: 0 under <short> (active); domain keys: 1 active, 0 deactivated, 0 retired',
+      'well  dates: nothing that lasts is to vanish',
       'advice  domain: the trust anchor has no checkpoint: a service that starts with an empty disk would accept an older domain state. Run: keyfleet domain checkpoint',
       "advice  domain: a change of members needs everyone's signature (2 people): admit one more, in case a key is lost",
       'advice  domain: no offline member: if all workers are lost, all keys are. Run: keyfleet member create-offline',

@@ -1,5 +1,6 @@
 import { type Restored, restoreBackup } from '@keyfleet/cli/backup/restore';
 import { type Taken, takeBackup } from '@keyfleet/cli/backup/take';
+import { checkDates, hashesWithDates } from '@keyfleet/cli/doctor/dates';
 import type { Progress } from '@keyfleet/cli/progress';
 import { Unlisted } from '@keyfleet/cli/unlisted';
 import { newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
@@ -272,6 +273,31 @@ describe.each(['x', '9000000000000000', 'nan'])('a date that no frontend wrote, 
     expect(await store.claimEvents(key, { now, until: now + 60_000 })).toEqual([{ id: 'event', text: '{"a":1}' }]);
     await expect(store.claimEvents(key, { now, until: now + 60_000 })).rejects.toThrow('is being recorded');
   });
+});
+
+test('a date on which something that lasts is to vanish is named, and goes with a change and with a restore', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  const changed = newKey();
+  for (const one of [key, changed]) await store.insertKey(one);
+  await store.insertAccessKey(newAccessKey('AKIA1', '1'));
+  await client.set('kf:rates:{1/r}', 'x', 'PX', 60_000);
+  const names = [key, changed].map(({ region, keyId }) => keyAt(region, keyId));
+  const dated = [...names, 'kf:access-key:{AKIA1}', keyListAt(key, key.keyId), 'kf:deletion:{r/x}'];
+  await client.hset('kf:deletion:{r/x}', 'a', 'b');
+  expect(await checkDates(client, silent)).toBe('nothing that lasts is to vanish');
+  for (const name of dated) await client.pexpireat(name, Date.UTC(2100, 0, 1));
+  const named = (text: string) => dated.filter((name) => text.includes(`${name} on 2100-01-01`));
+  const told = () => checkDates(client, silent).catch((error: Error) => named(error.message));
+  expect(await told()).toEqual(dated);
+  await store.updateKey(changed);
+  expect(await told()).toEqual(dated.filter((name) => name !== names[1]));
+  await moved();
+  expect(await told()).toBe('nothing that lasts is to vanish');
+});
+
+test('hashes in which a field is to vanish are counted', () => {
+  expect(hashesWithDates('# Keyspace\r\ndb0:keys=3,expires=0,avg_ttl=0,subexpiry=2\r\n')).toBe(2);
+  expect(hashesWithDates('# Keyspace\r\ndb0:keys=3,expires=0,avg_ttl=0\r\n')).toBe(0);
 });
 
 test('records that are in force and in no list are named, each once, and no others', async () => {

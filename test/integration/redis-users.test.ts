@@ -5,7 +5,7 @@ import { startServer } from '@keyfleet/test-support/servers';
 import { storedValues } from '@keyfleet/shared/stored/names';
 import { execa } from 'execa';
 import { Redis } from 'ioredis';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +83,58 @@ describe('a domain-manager may not', () => {
   ])('%s', async (_, command) => {
     await expect(call('domain-manager', command)).rejects.toThrow('NOPERM');
   });
+});
+
+/** Each way to set one, of those that Redis 7.0 has. */
+const datings = (name: string) => [
+  ...['EXPIRE', 'PEXPIRE', 'EXPIREAT', 'PEXPIREAT'].map((command) => [command, name, '9']),
+  ...['SETEX', 'PSETEX'].map((command) => [command, name, '9', 'x']),
+  ['GETEX', name, 'PX', '9'],
+  ['RENAME', 'kf:rates:{x}', name],
+  ['COPY', 'kf:rates:{x}', name],
+  ['RESTORE', name, '9', 'x'],
+];
+const datedOf: Readonly<Record<RedisUser, RegExp>> = {
+  frontend: /^kf:rates:/,
+  'domain-manager': /^kf:domain:\{x\}:(?:proposal|reseal):/,
+};
+
+test.each(Object.entries(datedOf))(
+  'a %s may set a date on which a name vanishes only where it does',
+  async (user, own) => {
+    const names = Object.values(storedValues).map(({ name }) => name.replaceAll(/<[^>]+>/g, 'x'));
+    const all = names.flatMap((name) => datings(name).map((command) => [name, command] as const));
+    for (const [name, command] of all) {
+      const answer = await call('default', ['ACL', 'DRYRUN', user, ...command]);
+      const may =
+        own.test(name) && /^P?EXPIRE(?:AT)?$/.test(command[0]!) && (user !== 'frontend' || command[0] === 'PEXPIRE');
+      if (!may) expect(answer, command.join(' ')).toContain('has no permissions');
+    }
+    const ending = names.filter((name) => own.test(name));
+    for (const name of ending) expect(await call('default', ['ACL', 'DRYRUN', user, 'PEXPIRE', name, '9'])).toBe('OK');
+  },
+);
+
+test('each may run every command of its scripts', async () => {
+  const folders: Readonly<Record<RedisUser, readonly string[]>> = {
+    frontend: ['services/frontend/src', 'packages/shared/src/redis'],
+    'domain-manager': ['services/domain-manager/src', 'packages/shared/src/redis'],
+  };
+  const names = { frontend: 'kf:rates:{x}', 'domain-manager': 'kf:domain:{x}:proposal:x' };
+  for (const [user, roots] of Object.entries(folders) as [RedisUser, readonly string[]][]) {
+    const files = roots.flatMap((root) => globSync(join(import.meta.dirname, '../..', root, '**/*.ts')));
+    const text = files.map((file) => readFileSync(file, 'utf8')).join('\n');
+    const commands = new Set([...text.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, command]) => command!));
+    expect(commands.size).toBeGreaterThan(15);
+    for (const command of commands) {
+      const arity = Math.abs(
+        Number(((await call('default', ['COMMAND', 'INFO', command])) as [[string, number]])[0][1]),
+      );
+      const args = command === 'PUBLISH' ? ['kf:changes', 'x'] : [names[user], ...Array.from({ length: 9 }, () => '1')];
+      const answer = await call('default', ['ACL', 'DRYRUN', user, command, ...args.slice(0, arity - 1)]);
+      expect(answer, `${user} ${command}`).toBe('OK');
+    }
+  }
 });
 
 test('each may do what is its own', async () => {

@@ -9,6 +9,7 @@ import { standingsOf, summaryOf } from '../domain-key-summary.ts';
 import type { OpenDomain } from '../options.ts';
 import type { Progress } from '../progress.ts';
 import { countTokens, damagedText } from '../sealed-census.ts';
+import { checkDates } from './dates.ts';
 import { checkRecordKey } from './record-key.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
@@ -34,12 +35,16 @@ const checks: Checks = {
   'record key': checkStoredRecordKey,
 };
 
-/** `census`: also reads everything that is stored. */
-export function checksOf({ frontends }: Patient, census: boolean): Checks {
+/** `census`: also reads everything that is stored. `deep`: looks at each name, at least. */
+export function checksOf(
+  { frontends }: Patient,
+  { census, deep }: Readonly<Record<'census' | 'deep', boolean>>,
+): Checks {
   return {
     ...checks,
     ...(frontends.length > 0 && { frontends: ({ frontends: urls }) => checkFrontends(urls) }),
     ...(census && { 'domain keys': checkDomainKeys }),
+    ...((census || deep) && { dates: checkStoredDates }),
   };
 }
 
@@ -137,6 +142,11 @@ async function checkWorkers({ client }: Patient): Promise<string> {
 async function checkStoredRecordKey({ client, anchor, openRedis }: Patient): Promise<string> {
   await using redis = await openRedis();
   return await checkRecordKey(redis, (await client.getDomain(anchor)).state);
+}
+
+async function checkStoredDates({ openRedis, progress }: Patient): Promise<string> {
+  await using redis = await openRedis();
+  return await checkDates(redis, progress);
 }
 
 /** Under which domain keys everything in Redis is sealed: counted here, not taken from anyone's report. */

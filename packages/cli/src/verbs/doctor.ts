@@ -52,7 +52,7 @@ export const doctor = verb({
       progress: new Progress(terminal),
     };
     const found = await Promise.all(
-      Object.entries(checksOf(patient, args.census)).map(([name, look]) => findingOf(name, () => look(patient))),
+      Object.entries(checksOf(patient, args)).map(([name, look]) => findingOf(name, () => look(patient))),
     );
     const deep = args.deep
       ? [

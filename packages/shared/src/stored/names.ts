@@ -79,6 +79,13 @@ export const storedValues = {
 
 export type StoredKind = keyof typeof storedValues;
 
+/** Of what no service sets a date on which it vanishes: records, what derives from them, and what is to be audited. */
+export const lasting: ReadonlySet<StoredKind> = new Set(
+  (Object.keys(storedValues) as StoredKind[]).filter(
+    (kind) => kind === 'events' || storedValues[kind].role !== 'passing',
+  ),
+);
+
 /** The SCAN pattern for every name of Keyfleet. */
 export const ALL_NAMES = 'kf:*';
 /** Holds the progress of a running restore. */

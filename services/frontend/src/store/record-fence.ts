@@ -1,6 +1,6 @@
 import { isCluster, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { slotOf, tagsOfSlots } from '@keyfleet/shared/redis/slots';
-import { recordFenceAt, type StoredKind, type StoredValue, storedValues } from '@keyfleet/shared/stored/names';
+import { lasting, recordFenceAt, type StoredKind, storedValues } from '@keyfleet/shared/stored/names';
 import type { AuthenticRecord } from './record-mac.ts';
 
 export type ScriptPart = string | number | Buffer;
@@ -23,26 +23,23 @@ end
 
 /** These are replaced, whatever stands there. */
 const replaced: ReadonlySet<string> = new Set<StoredKind>(['recordKeys', 'recordFence', 'accessKeyUse']);
-const lasting = Object.entries(storedValues).filter(([kind, { role }]) => role !== 'passing' && !replaced.has(kind));
-const typed = [...lasting, ['events', storedValues.events] as const];
-
-function tableOf(kinds: readonly (readonly [string, StoredValue])[]): string {
-  return kinds.map(([, { name, type }]) => `['${/^kf:[^:{]+/.exec(name)![0]}'] = '${type}'`).join(', ');
-}
+const types = [...lasting]
+  .filter((kind) => !replaced.has(kind))
+  .map((kind) => `['${/^kf:[^:{]+/.exec(storedValues[kind].name)![0]}'] = '${storedValues[kind].type}'`);
 
 /**
  * Stands before each script that writes several values, after the fence. Redis undoes nothing of a script that fails:
  * each of its KEYS is of its kind's type, or nothing is done. A date on which one is to vanish is none of ours.
  */
 export const ALL_OR_NOTHING = `
-local types, lasting = { ${tableOf(typed)} }, { ${tableOf(lasting)} }
+local types = { ${types.join(', ')} }
 for i = 1, #KEYS - 1 do
   local kind = string.match(KEYS[i], '^kf:[^:{]+')
   local found = redis.call('TYPE', KEYS[i]).ok
   if types[kind] and found ~= 'none' and found ~= types[kind] then
     return redis.error_reply('WRONGTYPE ' .. kind .. ' is a ' .. found)
   end
-  if lasting[kind] and redis.call('PTTL', KEYS[i]) > 0 then redis.call('PERSIST', KEYS[i]) end
+  if types[kind] and redis.call('PTTL', KEYS[i]) > 0 then redis.call('PERSIST', KEYS[i]) end
 end
 `;
 
