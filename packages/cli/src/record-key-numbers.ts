@@ -1,6 +1,6 @@
 import { recordKeyName } from '@keyfleet/frontend/store/record-key';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { DamagedValueError, readString } from '@keyfleet/shared/redis/stored-values';
+import { readString, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { CliError } from './cli-error.ts';
 
@@ -9,13 +9,9 @@ const MOST = 1_000;
 
 /** What Redis says of where record keys begin; undefined if nothing. */
 export async function notedOldest(redis: RedisClient): Promise<number | undefined> {
-  const text = await readString(redis, RECORD_KEYS).catch(asIfAbsent);
+  const text = await readString(redis, RECORD_KEYS).catch(unlessDamaged);
   const noted = /^[1-9]\d{0,8}$/.exec(text?.toString() ?? '')?.[0];
   return noted === undefined ? undefined : Number(noted);
-}
-
-function asIfAbsent(error: unknown): undefined {
-  if (!(error instanceof DamagedValueError)) throw error;
 }
 
 /** The numbers of all record keys that are stored, whatever Redis says of where they begin. */

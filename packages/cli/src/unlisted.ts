@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RecordPlace } from '@keyfleet/frontend/store/record-mac';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { DamagedValueError, isOfOtherType, readFields, readString } from '@keyfleet/shared/redis/stored-values';
+import { isOfOtherType, readFields, readString, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { firstAccessKeyAt, iamAt, isOfKind } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { type ListEntry, listEntriesOf } from './list-entries.ts';
@@ -110,10 +110,6 @@ export class Unlisted {
 async function readField(redis: RedisClient, name: string, field: string): Promise<Buffer | undefined> {
   const [value] = await readFields(redis, name, [field]);
   return value;
-}
-
-function unlessDamaged(error: unknown): undefined {
-  if (!(error instanceof DamagedValueError)) throw error;
 }
 
 const AccessKey = z.object({

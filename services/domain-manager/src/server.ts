@@ -7,6 +7,7 @@ import { type DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { Signed } from '@keyfleet/shared/domain/quorum';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
+import { isOfOtherType } from '@keyfleet/shared/redis/stored-values';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
 import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
 import { monotonicClock } from '@keyfleet/shared/clock';
@@ -176,7 +177,7 @@ function rejectionOf(error: unknown): RejectedError {
   if (error instanceof RejectedError) return error;
   if (error instanceof TokenLogError) return new RejectedError(status.DATA_LOSS, error.message);
   if (error instanceof UnconfirmedError) return new RejectedError(status.ABORTED, `${error.message}: try again`);
-  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) {
+  if (isOfOtherType(error)) {
     return new RejectedError(
       status.DATA_LOSS,
       'the store holds a value that it did not write: restore it from a backup',

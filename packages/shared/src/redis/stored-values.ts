@@ -71,6 +71,11 @@ export class DamagedValueError extends Error {
   override name = 'DamagedValueError';
 }
 
+/** For a `catch`: what is damaged is as if it were not there. Throws any other error. */
+export function unlessDamaged(error: unknown): undefined {
+  if (!(error instanceof DamagedValueError)) throw error;
+}
+
 const SCORED = 'scored';
 
 /** The greatest length of what this release does not know: a newer one may have put it there. */

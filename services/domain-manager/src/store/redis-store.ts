@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { readShortFields } from '@keyfleet/shared/redis/stored-values';
+import { isOfOtherType, readShortFields } from '@keyfleet/shared/redis/stored-values';
 import { randomUUID } from 'node:crypto';
 import { PROGRESS_BYTES, reportField, RESEAL_SHARDS, shardReportOf } from '@keyfleet/shared/reseal-queue';
 import {
@@ -289,7 +289,7 @@ export class RedisStore implements DomainStore {
 }
 
 /** What is no hash was put there by somebody else, and is no proposal. */
-function emptyIfNoHash(error: Error): Record<string, Buffer> {
-  if (error.message.startsWith('WRONGTYPE')) return {};
+function emptyIfNoHash(error: unknown): Record<string, Buffer> {
+  if (isOfOtherType(error)) return {};
   throw error;
 }

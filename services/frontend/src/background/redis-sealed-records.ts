@@ -1,6 +1,7 @@
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { accessKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { isFleetSecret } from '@keyfleet/shared/hsm/fleet-secret';
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { CHANGES, firstAccessKeyIn, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
@@ -156,10 +157,6 @@ export class RedisSealedRecords implements SealedRecords {
   async #replaceValue(name: string, before: string | Buffer, after: AuthenticRecord | Buffer): Promise<boolean> {
     return (await this.#deps.calls.script('kfReplaceValue', name, before, after)) === 1;
   }
-}
-
-function unlessDamaged(error: unknown): void {
-  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 /** Somebody has moved it there, and would move it back once it is resealed. */

@@ -12,8 +12,8 @@ import {
   retirableEntryOf,
 } from '@keyfleet/shared/stored/grants';
 import { permittedTo } from '@keyfleet/shared/stored/grant-permissions';
-import { CHANGES } from '@keyfleet/shared/stored/names';
-import { keyAt } from '@keyfleet/shared/stored/names';
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
+import { CHANGES, keyAt } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
 import { grantName, grantsName } from '../store/change-feed.ts';
 import type { Clock } from '@keyfleet/shared/clock';
@@ -21,7 +21,7 @@ import { Orphans } from '../store/orphans.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { grantPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
-import { DamagedRecordError, type Page } from '../store/store.ts';
+import type { DamagedRecordError, Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
 import { type GrantQuestion, permissionsFor } from './constraints.ts';
 import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
@@ -253,8 +253,8 @@ export class RedisGrantStore implements GrantStore {
     try {
       return await grant;
     } catch (error) {
-      if (!(error instanceof DamagedRecordError)) throw error;
-      this.#events?.grantPassedOver(error);
+      unlessDamaged(error);
+      this.#events?.grantPassedOver(error as DamagedRecordError);
       return undefined;
     }
   }

@@ -1,4 +1,5 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { CHANGES, iamAt, storedValues } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
 import { iamChangeOf, iamRecordName } from '../store/change-feed.ts';
@@ -7,7 +8,7 @@ import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import { iamVersionOf } from '../store/iam-scripts.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
-import { ConflictError, DamagedRecordError, type Page } from '../store/store.ts';
+import { ConflictError, type Page } from '../store/store.ts';
 import type { IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './iam-records.ts';
 
@@ -246,10 +247,6 @@ export class RedisIamStore implements IamStore {
     const last = items.at(-1);
     return members.length > limit && last !== undefined ? { items, next: last } : { items };
   }
-}
-
-function unlessDamaged(error: unknown): undefined {
-  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 function fieldOf({ kind, name }: IamRecord): string {

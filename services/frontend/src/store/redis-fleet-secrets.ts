@@ -1,7 +1,8 @@
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { fleetKeysAt, RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
 import { recordKeyName, type RecordKeyRange, type RecordKeyStore } from './record-key.ts';
 import type { RedisCalls } from './redis-calls.ts';
-import { ConflictError, DamagedRecordError, type FleetKeyStore } from './store.ts';
+import { ConflictError, type FleetKeyStore } from './store.ts';
 
 /** Each waits for its node's replicas. */
 const FENCES_AT_ONCE = 100;
@@ -44,7 +45,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   }
 
   async findOldestRecordKey(): Promise<number | undefined> {
-    const text = await this.#redis.text(RECORD_KEYS).catch(asIfAbsent);
+    const text = await this.#redis.text(RECORD_KEYS).catch(unlessDamaged);
     return text !== undefined && /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
   }
 
@@ -78,9 +79,4 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
       await this.#redis.write('del', secretAt(recordKeyName(number).name));
     }
   }
-}
-
-/** As what is no number. */
-function asIfAbsent(error: unknown): undefined {
-  if (!(error instanceof DamagedRecordError)) throw error;
 }

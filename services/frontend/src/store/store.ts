@@ -1,4 +1,5 @@
 import type { TrackedOperation } from '@keyfleet/shared/api/choices';
+import { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
 import type { DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { z } from 'zod';
@@ -218,6 +219,6 @@ export class StoreUnavailableError extends Error {
 }
 
 /** A record that no release would write. It is never guessed at. The message names the record and what to do. */
-export class DamagedRecordError extends Error {
+export class DamagedRecordError extends DamagedValueError {
   override name = 'DamagedRecordError';
 }

@@ -1,7 +1,7 @@
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { z } from 'zod';
 import { hasAccessKey, namesOfOwner } from '../first-user.ts';
 import type { Call } from '../../operations/handler.ts';
-import { DamagedRecordError } from '../../store/store.ts';
 import { evaluate } from '../../policy/evaluate.ts';
 import { accessRequestOf, type Asking, resourceTagsOf } from '../access.ts';
 import type { UserRecord } from '../iam-records.ts';
@@ -139,10 +139,6 @@ async function ownerOf(accessKeyId: string, accountId: string, { iam }: IamDeps)
     if (user !== undefined && hasAccessKey(user, accessKeyId)) return user;
   }
   return undefined;
-}
-
-function unlessDamaged(error: unknown): undefined {
-  if (!(error instanceof DamagedRecordError)) throw error;
 }
 
 function mayAsk(
