@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { tokenHash } from '@keyfleet/shared/domain/token';
+import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import {
   type Change,
   memberOf,
@@ -169,6 +170,35 @@ describe('a token that one member made for itself, and proves', () => {
       'hostile: it shows domain token 2, which of the hsm-workers hsm-1 alone has shown: it is not relied on',
     ]);
   });
+});
+
+test('a token that operators took out of the store counts for whom two members proved it to, until its floor is gone', async () => {
+  const floor = newFloor();
+  await using world = await newWorld({ floor });
+  const { domain, view, managers } = world;
+  const [maker, other, third] = domain.hsms as [Hsm, Hsm, Hsm];
+  const hidden = domain.prepare(rotation, [domain.scheduler], maker);
+  await world.shows(hidden);
+  for (const hsm of [maker, other])
+    expect(await world.proves(hsm, proofOf({ generation: 2, token: hidden }))).toBe(true);
+  managers[2]!.tokens = domain.tokens.slice();
+  await view.hear();
+  expect(view.verified!.hash).toEqual(tokenHash(hidden));
+  expect(await world.proves(third)).toBe(false);
+  const startedWith = async (lowest?: Checkpoint): Promise<string | boolean> => {
+    await using restarted = viewOf(domain, managers, { floor: newFloor(lowest) });
+    const problem = () => restarted.problems[0] ?? restarted.view.problem!;
+    await until(() => restarted.view.state !== undefined || problem().includes('before'));
+    return restarted.view.state === undefined ? problem() : restarted.proves(third);
+  };
+  expect(await startedWith(floor.lowest)).toBe(
+    'the domain-managers show domain token 1, but token 2 was known here before',
+  );
+  expect(await startedWith()).toBe(true);
+  domain.step(rotation, [domain.scheduler], other);
+  for (const manager of managers) manager.tokens = domain.tokens.slice();
+  expect(await startedWith(floor.lowest)).toBe('one: token 2 is not the one that was known before');
+  expect(await startedWith()).toBe(true);
 });
 
 test('the word of one member counts where there is one to ask', async () => {
