@@ -1,14 +1,12 @@
-import { type KeyObject, timingSafeEqual } from 'node:crypto';
-import type { Clock } from '@keyfleet/shared/clock';
 import { type DomainState, newestAfterRemoval } from '@keyfleet/shared/domain/state';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
-import { FleetKey, isMadeIn, madeIn } from './fleet-key.ts';
-import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
+import { isMadeIn, madeIn } from './fleet-key.ts';
+import { HsmUnavailableError } from '../hsm/commands.ts';
+import { OpenedRecordKeys, type OpenedRecordKeysDeps } from './opened-record-keys.ts';
 import { fingerprintOf, type RecordKeyRange, recordKeyName, type RecordKeyStore } from './record-key.ts';
-import type { FollowedKeys, RecordKeyFloor } from './record-key-floor.ts';
+import type { FollowedKeys } from './record-key-floor.ts';
 import { DamagedRecordError } from './store.ts';
 import {
-  doesNotOpen,
   isFromBefore,
   isFromElsewhen,
   isLost,
@@ -18,19 +16,13 @@ import {
   isReplaced,
 } from './record-key-problems.ts';
 
-const COMMAND_TIMEOUT_MS = 5_000;
 /** Nobody replaces the record key more often between two looks; whoever left may have put thousands there. */
 const AT_ONCE = 16;
 /** One a month for eight years. */
 const MOST_MADE = 100;
 
-export interface RecordKeyFollowerDeps {
+export interface RecordKeyFollowerDeps extends OpenedRecordKeysDeps {
   readonly secrets: RecordKeyStore;
-  readonly hsm: HsmCommands;
-  /** The domain as known here; without it nothing is opened. */
-  readonly domain: { readonly state: DomainState | undefined };
-  readonly clock: Clock;
-  readonly floor: RecordKeyFloor;
 }
 
 export interface Seen extends RecordKeyRange {
@@ -58,10 +50,12 @@ export const NONE: Seen = { oldest: 1, newest: 0, madeIn: undefined };
  */
 export class RecordKeyFollower {
   readonly #deps: RecordKeyFollowerDeps;
-  readonly #keys = new Map<number, FleetKey>();
+  /** Of the keys that it followed, those that were needed. */
+  readonly keys: OpenedRecordKeys;
 
   constructor(deps: RecordKeyFollowerDeps) {
     this.#deps = deps;
+    this.keys = new OpenedRecordKeys(deps);
   }
 
   /** From what was seen before, here or in an earlier run. Without a problem the newest, if there is one, is open. */
@@ -75,7 +69,7 @@ export class RecordKeyFollower {
     const oldest = Math.max(stored, seen.oldest);
     if (oldest > seen.newest && seen.problem !== undefined) throw seen.problem;
     if (oldest > seen.newest) seen = await this.#followed(await this.#leapTo(oldest, seen));
-    for (const number of this.#keys.keys()) if (number < oldest) this.#keys.delete(number);
+    this.keys.forgetBefore(oldest);
     return { ...seen, oldest, isNoted: noted === oldest };
   }
 
@@ -87,11 +81,10 @@ export class RecordKeyFollower {
     const number = newest + 1;
     if ((await this.#find(number)) !== undefined) throw isPlanted(number);
     const earliest = Math.max(1, madeBefore, this.#lastRemoval());
-    const key = this.#keyOf(number);
-    await key.loadOrMake(this.#deadline(), (token, isNew) => {
+    const made = await this.keys.make(number, (token, isNew) => {
       if (this.#madeIn(number, token) < earliest) throw isNew ? isFromElsewhen(number) : isPlanted(number);
     });
-    return this.#seenFrom(oldest, number, key.opened!.token);
+    return this.#seenFrom(oldest, number, made);
   }
 
   /**
@@ -102,19 +95,7 @@ export class RecordKeyFollower {
     for (let number = 2; number < MOST_MADE; number++) {
       if ((await this.#findAny(number)) !== undefined) throw isMissing(1);
     }
-    const key = this.#keyOf(1);
-    await key.loadOrMake(this.#deadline());
-    return this.#seenFrom(1, 1, key.opened!.token);
-  }
-
-  load(number: number): KeyObject | Promise<KeyObject> {
-    const key = this.#keyOf(number).load(this.#deadline());
-    return key instanceof Promise ? this.#asking(number, () => key) : key;
-  }
-
-  /** Whether the token holds this record key. Throws DamagedRecordError if no HSM can tell. */
-  async isIn(number: number, token: Uint8Array): Promise<boolean> {
-    return this.#asking(number, async () => this.#keyOf(number).isIn(token, this.#deadline()));
+    return this.#seenFrom(1, 1, await this.keys.make(1));
   }
 
   /** What to write down: nobody who left the domain can have had it made. Undefined unless this is so of the newest. */
@@ -124,10 +105,10 @@ export class RecordKeyFollower {
     const earliest = Math.max(1, this.#lastRemoval());
     const isProven = (number: number, token: Uint8Array): boolean =>
       number === newest || (number >= oldest && number < newest && this.#madeIn(number, token) >= earliest);
-    const written = Object.entries(this.#written()).filter(([number]) => Number(number) >= oldest);
-    const opened = [...this.#keys].flatMap(([number, { opened: found }]) =>
-      found !== undefined && isProven(number, found.token) ? [[number, fingerprintOf(found.key)]] : [],
-    );
+    const written = Object.entries(this.keys.written).filter(([number]) => Number(number) >= oldest);
+    const opened = this.keys.all
+      .filter(([number, { token }]) => isProven(number, token))
+      .map(([number, { key }]) => [number, fingerprintOf(key)]);
     return { oldest, newest, madeIn: generation, fingerprints: Object.fromEntries([...written, ...opened]) };
   }
 
@@ -150,14 +131,14 @@ export class RecordKeyFollower {
    */
   async #withNewest(seen: Seen): Promise<Seen> {
     const { oldest, newest, madeIn: generation } = seen;
-    const isOpen = this.#keyOf(newest).opened !== undefined;
+    const isOpen = this.keys.isOpen(newest);
     const token = await this.#findAny(newest);
     try {
       if (token instanceof DamagedRecordError) throw token;
       if (token === undefined) throw isLost(newest);
-      const isOurs = isOpen ? this.#goesOnWith(newest, token) : this.#openAsSeen(seen, token);
+      const isOurs = isOpen ? this.keys.goesOnWith(newest, token) : this.#openAsSeen(seen, token);
       // What an operator says of a key is exact.
-      const wasUsed = isOpen || this.#written()[newest] !== undefined;
+      const wasUsed = isOpen || this.keys.written[newest] !== undefined;
       if (!(await isOurs) && !(wasUsed && (await this.#isSuperseded(seen, token)))) throw isReplaced(newest);
     } catch (cause) {
       const isUntold = isOpen && cause instanceof HsmUnavailableError;
@@ -169,29 +150,20 @@ export class RecordKeyFollower {
     return { ...found, madeIn: found.madeIn ?? generation };
   }
 
-  #goesOnWith(number: number, token: Uint8Array): Promise<boolean> {
-    return this.#asking(number, async () => this.#keyOf(number).goesOnWith(token, this.#deadline()));
-  }
-
   #openAsSeen({ newest, madeIn: generation }: Seen, token: Uint8Array): Promise<boolean> {
     const { name } = recordKeyName(newest);
     const isOurs = () => generation === undefined || isMadeIn(this.#state(), { name, token, generation });
-    return this.#open(newest, token, isOurs);
+    return this.keys.open(newest, token, isOurs);
   }
 
   /**
    * Whoever left may have had the one made that was followed, and shown it for a moment. Operators, who never saw it,
    * have made one of the same number since: that one he cannot have.
    */
-  #isSuperseded({ newest, madeIn: generation = 0 }: Seen, token: Uint8Array): Promise<boolean> {
-    return this.#asking(newest, async () => {
-      const lastRemoval = this.#lastRemoval();
-      if (generation >= lastRemoval || this.#madeIn(newest, token) < lastRemoval) return false;
-      const key = new FleetKey(recordKeyName(newest), { ...this.#deps, assertSame: () => {} });
-      await key.open(token, this.#deadline());
-      this.#keys.set(newest, key);
-      return true;
-    });
+  async #isSuperseded({ newest, madeIn: generation = 0 }: Seen, token: Uint8Array): Promise<boolean> {
+    const lastRemoval = this.#lastRemoval();
+    if (generation >= lastRemoval) return false;
+    return this.keys.replace(newest, token, () => this.#madeIn(newest, token) >= lastRemoval);
   }
 
   /**
@@ -206,14 +178,14 @@ export class RecordKeyFollower {
     if (token instanceof DamagedRecordError) return withProblem(seen, token);
     const isOurs = () => this.#madeIn(number, token) >= Math.max(1, madeBefore);
     try {
-      if (!(await this.#open(number, token, isOurs))) return seen;
+      if (!(await this.keys.open(number, token, isOurs))) return seen;
     } catch (cause) {
       return withProblem(seen, cause);
     }
     const next = this.#seenFrom(oldest, number, token);
     const further = this.#isProven(next) || (await this.#mayBeProven(number + 1)) ? await this.#followed(next) : next;
     if (this.#isProven(next) || this.#isProven(further)) return further;
-    for (const one of this.#keys.keys()) if (one > newest) this.#keys.delete(one);
+    this.keys.forgetAfter(newest);
     return withProblem(seen, isFromBefore(number));
   }
 
@@ -247,49 +219,8 @@ export class RecordKeyFollower {
     const token = await this.#find(oldest);
     if (token === undefined) throw isPlantedAsOldest(oldest, newest);
     const isOurs = () => this.#madeIn(oldest, token) >= Math.max(1, madeBefore, this.#lastRemoval());
-    if (!(await this.#open(oldest, token, isOurs))) throw isPlantedAsOldest(oldest, newest);
+    if (!(await this.keys.open(oldest, token, isOurs))) throw isPlantedAsOldest(oldest, newest);
     return this.#seenFrom(oldest, oldest, token);
-  }
-
-  /** Opens this token, if it is ours by its header. */
-  #open(number: number, token: Uint8Array, isOurs = () => true): Promise<boolean> {
-    return this.#asking(number, async () => {
-      if (!isOurs()) return false;
-      await this.#keyOf(number).open(token, this.#deadline());
-      return true;
-    });
-  }
-
-  /** Anything at all may stand there. */
-  async #asking<T>(number: number, ask: () => Promise<T>): Promise<T> {
-    try {
-      return await ask();
-    } catch (cause) {
-      const isRefusal = cause instanceof HsmRefusedError || cause instanceof FormatError;
-      throw isRefusal ? doesNotOpen(number, cause) : cause;
-    }
-  }
-
-  #keyOf(number: number): FleetKey {
-    const assertSame = (key: KeyObject): void => this.#assertSame(number, key);
-    const found = this.#keys.get(number) ?? new FleetKey(recordKeyName(number), { ...this.#deps, assertSame });
-    this.#keys.set(number, found);
-    return found;
-  }
-
-  /** As an earlier run wrote it down: also of an older key, and however long ago its domain key was dropped. */
-  #assertSame(number: number, key: KeyObject): void {
-    const known = this.#written()[number];
-    if (known === undefined || timingSafeEqual(Buffer.from(known), Buffer.from(fingerprintOf(key)))) return;
-    throw isReplaced(number);
-  }
-
-  #written(): FollowedKeys['fingerprints'] {
-    return this.#deps.floor.lowest?.fingerprints ?? {};
-  }
-
-  #deadline(): number {
-    return this.#deps.clock.now() + COMMAND_TIMEOUT_MS;
   }
 
   #find(number: number): Promise<Uint8Array | undefined> {

@@ -63,7 +63,7 @@ export class FleetRecordKeys implements RecordKeys {
   async find(number: number): Promise<KeyObject | undefined> {
     const { oldest, newest } = await this.#upTo(number, this.#recent() ?? (await this.#lookOnce()));
     if (number < oldest || number > newest) return undefined;
-    return this.#follower.load(number);
+    return this.#follower.keys.load(number);
   }
 
   /** The range of keys that exist now, of which the newest was opened here. Throws if it does not open. */
@@ -80,7 +80,7 @@ export class FleetRecordKeys implements RecordKeys {
   async uses(number: number, token: Uint8Array): Promise<boolean> {
     const { oldest, newest } = await this.#upTo(number, await this.#lookOnce());
     if (number < oldest || number > newest) return false;
-    return this.#follower.isIn(number, token);
+    return this.#follower.keys.isIn(number, token);
   }
 
   /** Makes the next key, from then on the newest for everyone who looks. */
@@ -148,7 +148,7 @@ export class FleetRecordKeys implements RecordKeys {
   }
 
   #load(number: number): RecordKey | Promise<RecordKey> {
-    const key = this.#follower.load(number);
+    const key = this.#follower.keys.load(number);
     return key instanceof Promise ? key.then((opened) => ({ number, key: opened })) : { number, key };
   }
 }
