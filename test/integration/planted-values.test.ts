@@ -2,11 +2,8 @@ import { type Restored, restoreBackup } from '@keyfleet/cli/backup/restore';
 import { type Taken, takeBackup } from '@keyfleet/cli/backup/take';
 import { checkDates, hashesWithDates } from '@keyfleet/cli/doctor/dates';
 import type { Progress } from '@keyfleet/cli/progress';
-import { Unlisted } from '@keyfleet/cli/unlisted';
-import { newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
 import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
-import { grantsAt, retirableAt } from '@keyfleet/shared/stored/grants';
-import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
+import { keyListAt } from '@keyfleet/shared/stored/key-list';
 import { pagesOfRecords } from '@keyfleet/cli/records';
 import { countTokens } from '@keyfleet/cli/sealed-census';
 import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
@@ -20,15 +17,7 @@ import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
-import {
-  aliasesAt,
-  dueAt,
-  iamAt,
-  keyAt,
-  type StoredKind,
-  storedValueOf,
-  storedValues,
-} from '@keyfleet/shared/stored/names';
+import { dueAt, iamAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
 import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
@@ -298,130 +287,6 @@ test('a date on which something that lasts is to vanish is named, and goes with 
 test('hashes in which a field is to vanish are counted', () => {
   expect(hashesWithDates('# Keyspace\r\ndb0:keys=3,expires=0,avg_ttl=0,subexpiry=2\r\n')).toBe(2);
   expect(hashesWithDates('# Keyspace\r\ndb0:keys=3,expires=0,avg_ttl=0\r\n')).toBe(0);
-});
-
-test('records that are in force and in no list are named, each once, and no others', async () => {
-  const { calls, writes } = redis;
-  const store = openStore({ client, writes, clock: systemClock });
-  const deps = { calls, macs: testMacs(), monotonicClock: systemClock };
-  const [iam, grants] = [new RedisIamStore(deps), new RedisGrantStore(deps)];
-  const seen = newKey();
-  for (const one of [key, seen]) await store.insertKey(one);
-  const aliasScope = { accountId: key.accountId, region: key.region };
-  const at = { targetKeyId: key.keyId, createdAt: 1, updatedAt: 1 };
-  for (const name of ['alias/ghost', 'alias/seen']) await store.insertAlias(aliasScope, { ...at, name }, 9);
-  for (const name of ['ghost', 'seen']) await iam.insert(newUser(name), 9);
-  const [users, userNames] = iamAt(seen.accountId);
-  const [ghostGrant, seenGrant] = [newGrant(key), newGrant(key, { retiring: 'p' })];
-  for (const grant of [ghostGrant, seenGrant]) await grants.insert(grant, 9);
-  await store.insertFirstAccessKey(newAccessKey('AKIA1', '1'));
-  // The first of an account that has users, as a former frontend may say, which made the access key.
-  await store.insertFirstAccessKey(newAccessKey('AKIA4', seen.accountId));
-  for (const id of ['AKIA2', 'AKIA3']) await store.insertAccessKey(newAccessKey(id, '1'));
-  await store.forgetPolicies('AKIA3');
-  const odd = await testMacs().withMac({ name: users, field: 'user/odd' }, '{"a":1}');
-  await client.hset(users, 'user/odd', odd.text);
-  const [aliases, names] = aliasesAt(aliasScope);
-  const [records, index] = grantsAt(key);
-  await client.zrem(names, 'alias/ghost');
-  await client.zrem(userNames, 'user/ghost');
-  await client.zrem(index, `id ${ghostGrant.grantId}`);
-  await client.unlink(keyListAt(key, key.keyId));
-  const unlisted = new Unlisted(client);
-  for await (const page of pagesOfRecords(client, calls)) {
-    const verified = page.records.map(async ({ place, stored }) => ({
-      place,
-      stored,
-      record: await testMacs().verified(place, stored),
-    }));
-    await unlisted.look(await Promise.all(verified));
-  }
-  await client.zadd(keyListAt(seen, seen.keyId), 0, entryOf(seen));
-  const told = await unlisted.problems();
-  expect(told.map((text) => text.split(/ is | has /)[0]!).toSorted()).toEqual(
-    [
-      keyAt(key.region, key.keyId),
-      `${aliases} alias/ghost`,
-      `${users} user/ghost`,
-      `${records} ${ghostGrant.grantId}`,
-      `${users} user/odd`,
-      'kf:access-key:{AKIA2}',
-      'kf:access-key:{AKIA4}',
-    ].toSorted(),
-  );
-});
-
-test('an authentic value that is no record ends no look for what lists lack, and is named', async () => {
-  const unlisted = new Unlisted(redis.client);
-  const places = [
-    { name: keyAt(key.region, key.keyId), field: 'record' },
-    { name: iamAt(key.accountId)[0], field: 'user/x' },
-    { name: grantsAt(key)[0], field: '0' },
-    { name: 'kf:access-key:{AKIA3}' },
-  ];
-  for (const record of ['{}', 'x', 'null', '[]']) {
-    await unlisted.look(places.map((place) => ({ place, stored: record, record })));
-  }
-  const told = new Set((await unlisted.problems()).map((text) => text.split(' is authentic, and no record')[0]));
-  expect([...told]).toEqual(places.map(({ name, field }) => (field && field !== 'record' ? `${name} ${field}` : name)));
-});
-
-test('what nobody wrote among the grants of a key hides none, and is gone with the key', async () => {
-  const { calls, client, writes } = redis;
-  const store = openStore({ client, writes, clock: systemClock });
-  const grants = new RedisGrantStore({ calls, macs: testMacs(), monotonicClock: systemClock });
-  const key = newKey();
-  await store.insertKey(key);
-  const grant = newGrant(key, { retiring: 'p' });
-  await grants.insert(grant, 9);
-  const [records, index] = grantsAt(key);
-  // Beside each of its entries one of another grant, which sorts before it and has no MAC.
-  for (const list of [index, retirableAt(key.region, 'p')]) {
-    const entries = await client.zrange(list, '0', '-1');
-    const planted = entries.filter((entry) => entry.includes(grant.grantId));
-    expect(planted).not.toEqual([]);
-    for (const entry of planted) await client.zadd(list, 0, entry.replace(grant.grantId, '0'));
-  }
-  await client.hset(records, '0', '{}');
-  const candidates: string[] = [];
-  const [operation] = grant.operations;
-  for await (const page of grants.candidates(key, grant.grantee, {
-    operation: operation!,
-    encryptionContext: undefined,
-  })) {
-    candidates.push(...page.map(({ grantId }) => grantId));
-  }
-  expect(candidates).toEqual([grant.grantId]);
-  expect((await grants.list(key, undefined, 9)).items).toEqual([grant]);
-  expect(await grants.grantsOf(key, grant.grantee)).toEqual([grant]);
-  expect((await grants.listRetirable(key.region, 'p', 9)).items).toEqual([grant]);
-  await grants.clear(key);
-  expect(await client.exists(records, index)).toBe(0);
-});
-
-test('what nobody wrote among the events of a key keeps none of them from being recorded', async () => {
-  const { client, writes } = redis;
-  const store = openStore({ client, writes, clock: systemClock });
-  const [key, other] = [newKey(), newKey()];
-  for (const one of [key, other]) {
-    await store.insertKey(one);
-    await store.deleteKey(one, { id: 'event', text: `{"of":"${one.keyId}"}` });
-  }
-  const at = `kf:deletion:{${key.region}/${key.keyId}}`;
-  const copied = await client.hget(`kf:deletion:{${other.region}/${other.keyId}}`, 'event');
-  await client.hset(at, { a: '{}', another: copied!, x: 'x' });
-  const damaged: string[] = [];
-  const onDamaged = ({ message }: Error): void => void damaged.push(message);
-  const claim = { now: 1, until: 2, onDamaged };
-  const events = await store.claimEvents(key, claim);
-  expect(events).toEqual([{ id: 'event', text: `{"of":"${key.keyId}"}` }]);
-  expect(damaged.toSorted()).toEqual(
-    ['a', 'another', 'x'].map(
-      (field) => expect.stringContaining(`the record ${at} ${field} is not authentic`) as string,
-    ),
-  );
-  await store.forgetEvents(key, events);
-  expect(await client.hkeys(at)).toEqual(expect.arrayContaining(['a', 'another', 'x']));
 });
 
 test('entries of a list that are too long hide none of the others, and are not sent', async () => {

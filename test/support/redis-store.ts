@@ -24,6 +24,7 @@ export function openStore({
   clock,
   monotonicClock,
   acknowledged,
+  events,
   ...connections
 }: Options): RedisStore & FleetSecretStore & FleetKeyStore {
   const calls = new RedisCalls(connections);
@@ -34,6 +35,7 @@ export function openStore({
     clock,
     ...(monotonicClock && { monotonicClock }),
     ...(acknowledged && { acknowledged }),
+    events,
   });
   return Object.assign(store, {
     findSecret: secrets.findSecret.bind(secrets),

@@ -50,6 +50,11 @@ export class FrontendEvents implements ConfirmationEvents {
       this.#log.error({ err: damage, omitted }, 'a grant in Redis is none that a frontend wrote: it allows nothing'),
     );
   }
+  aliasPassedOver(damage: DamagedRecordError): void {
+    this.#rarely.say('aliases', (omitted) =>
+      this.#log.error({ err: damage, omitted }, 'an alias in Redis is none that a frontend wrote: no list shows it'),
+    );
+  }
   domainManagerProblem(address: string, error: unknown): void {
     this.#log.warn({ address, err: error }, 'domain-manager not usable');
   }

@@ -99,9 +99,28 @@ export async function readFields(
   name: string,
   fields: readonly string[],
 ): Promise<(Buffer | undefined)[]> {
+  const values = await readEachField(client, name, fields);
+  return values.map((value) => {
+    if (value instanceof DamagedValueError) throw value;
+    return value;
+  });
+}
+
+/** The same where one that is too long hides none of the others: what is wrong with it is in its place. */
+export async function readEachField(
+  client: RedisClient,
+  name: string,
+  fields: readonly string[],
+): Promise<(Buffer | undefined | DamagedValueError)[]> {
   const kind = kindOf(name, 'hash');
   const values = await read(client, name, kind, 'fields', ...fields);
-  return fields.map((field, i) => shortOf(`${name} ${field}`, values[i], kind));
+  return fields.map((field, i) => {
+    try {
+      return shortOf(`${name} ${field}`, values[i], kind);
+    } catch (error) {
+      return error as DamagedValueError;
+    }
+  });
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   retirableEntryOf,
 } from '@keyfleet/shared/stored/grants';
 import { permittedTo } from '@keyfleet/shared/stored/grant-permissions';
-import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
+import { type DamagedValueError, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { CHANGES, keyAt } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
 import { grantName, grantsName } from '../store/change-feed.ts';
@@ -109,7 +109,7 @@ export class RedisGrantStore implements GrantStore {
     return this.#read(text, key, grantId);
   }
 
-  async #read(stored: string, key: GrantedKey, grantId: string): Promise<Grant> {
+  async #read(stored: string | DamagedValueError, key: GrantedKey, grantId: string): Promise<Grant> {
     return decodeGrant(await this.#macs.verified(grantPlace(key, grantId), stored), key, grantId);
   }
 
@@ -216,11 +216,14 @@ export class RedisGrantStore implements GrantStore {
   async #all(key: GrantedKey, ids: readonly string[]): Promise<readonly Grant[]> {
     const [grants] = grantsAt(key);
     const assertNotGone = this.#acknowledged.beginRead();
-    const texts = ids.length === 0 ? [] : await this.#redis.fields(grants, ids);
-    const read = ids.flatMap((id, i) => (texts[i] ? [this.#unlessDamaged(this.#read(texts[i], key, id))] : []));
-    const items = (await Promise.all(read)).filter((grant) => grant !== undefined);
-    for (const { grantId } of items) assertNotGone(grantName({ ...key, grantId }), 1);
-    return items;
+    const texts = ids.length === 0 ? [] : await this.#redis.eachField(grants, ids);
+    const read = async (grantId: string, text: string | DamagedValueError): Promise<Grant> => {
+      const grant = await this.#read(text, key, grantId);
+      assertNotGone(grantName(grant), 1);
+      return grant;
+    };
+    const all = ids.flatMap((id, i) => (texts[i] ? [this.#unlessDamaged(read(id, texts[i]))] : []));
+    return (await Promise.all(all)).filter((grant) => grant !== undefined);
   }
 
   async listRetirable(region: string, principal: string, limit: number, after?: string): Promise<Page<Grant>> {

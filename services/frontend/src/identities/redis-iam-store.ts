@@ -1,5 +1,5 @@
 import { iamFieldOf, iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
+import { type DamagedValueError, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { CHANGES, iamAt, storedValues } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
 import { iamChangeOf, iamRecordName } from '../store/change-feed.ts';
@@ -186,7 +186,7 @@ export class RedisIamStore implements IamStore {
     const [name] = iamAt(accountId);
     const fields = places.map(([kind, one]) => iamFieldOf(kind, one));
     const assertNotOlder = this.#acknowledged.beginRead();
-    const texts = await this.#redis.fields(name, fields);
+    const texts = await this.#redis.eachField(name, fields);
     const read = await Promise.allSettled(
       texts.flatMap((text, i) =>
         text === undefined ? [] : [this.#read(accountId, places[i]![0], { field: fields[i]!, text, assertNotOlder })],
@@ -196,7 +196,7 @@ export class RedisIamStore implements IamStore {
     const records = read.flatMap((one) =>
       one.status === 'fulfilled' ? [one.value] : (unlessDamaged(one.reason) ?? []),
     );
-    return { records, length: texts.reduce((sum, text) => sum + (text?.length ?? 0), 0) };
+    return { records, length: texts.reduce((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0) };
   }
 
   async #read<K extends IamKind>(
@@ -206,7 +206,7 @@ export class RedisIamStore implements IamStore {
       field,
       text,
       assertNotOlder,
-    }: { field: string; text: string; assertNotOlder: ReturnType<Acknowledged['beginRead']> },
+    }: { field: string; text: string | DamagedValueError; assertNotOlder: ReturnType<Acknowledged['beginRead']> },
   ): Promise<RecordOf<K>> {
     const [name] = iamAt(accountId);
     const record = decodeIamRecord(await this.#macs.verified({ name, field }, text), { accountId, kind });

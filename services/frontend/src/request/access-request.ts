@@ -122,11 +122,11 @@ async function lookUp(key: KmsKey, { target, deps, asks }: LookUp): Promise<Look
 
 /**
  * Beyond AWS's quota of aliases the answer is unknown: an Allow does not apply, a Deny does (KMS Developer Guide,
- * "kms:ResourceAliases").
+ * "kms:ResourceAliases"). So it is where the list names others, or more, than there are.
  */
 async function aliasesOf(key: KmsKey, { listAliases }: AccessRequestDeps): Promise<LookedUp['resourceAliases']> {
-  const { items } = await listAliases(key, ALIASES_PER_KEY + 1, undefined, key.keyId);
-  if (items.length > ALIASES_PER_KEY) return undecidable;
+  const { items, next, isLacking } = await listAliases(key, ALIASES_PER_KEY, undefined, key.keyId);
+  if (next !== undefined || isLacking) return undecidable;
   return items.filter(({ updatedAt }) => wasGivenTo(key, updatedAt)).map(({ name }) => name);
 }
 

@@ -136,6 +136,21 @@ test('the alias by which a request names its key is a condition, and so are the 
   expect(await frontend.may(DescribeKey, { KeyId: 'alias/else' }, onAlias)).toBe(false);
 });
 
+test('where nobody can tell which aliases a key has, an Allow that asks for them does not hold, and a Deny does', async () => {
+  const KeyId = await newKey();
+  await frontend.call(CreateAlias, { AliasName: 'alias/mine', TargetKeyId: KeyId });
+  const of = (name: string) => ({ 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': name } });
+  const allowed = bob({ Condition: of('alias/mine') });
+  const denied = bob({}, { Effect: 'Deny', Condition: of('alias/else') });
+  const may = () => Promise.all([allowed, denied].map((as) => frontend.may(DescribeKey, { KeyId }, as)));
+  expect(await may()).toEqual([true, true]);
+  const { items } = await frontend.store.listAliases({ accountId, region: 'us-east-1' }, 1);
+  for (const lacking of [{ isLacking: true }, { next: 'alias/mine' }]) {
+    frontend.store.listAliases = async () => ({ items, ...lacking });
+    expect(await may()).toEqual([false, false]);
+  }
+});
+
 test('tags of a key and of a request are conditions', async () => {
   const KeyId = await newKey({ Tags: [{ TagKey: 'Team', TagValue: 'payments' }] });
   const ofTeam = (team: string) => bob({ Condition: { StringEquals: { 'aws:ResourceTag/team': team } } });

@@ -1,8 +1,9 @@
+import type { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
 import type { Acknowledged } from './acknowledged.ts';
 
 /** An alias's record as read, and the check that rejects it if it is older than an acknowledged one. */
 export interface ReadAlias {
-  readonly text: string;
+  readonly text: string | DamagedValueError;
   readonly assertNotOlder: ReturnType<Acknowledged['beginRead']>;
 }
 

@@ -8,6 +8,7 @@ import type {
   Alias,
   AliasMove,
   AliasOutcome,
+  AliasPage,
   AliasStore,
   ClaimedEvent,
   KeyStore,
@@ -114,7 +115,7 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#changing(aliasName(scope, alias.name), this.#store.deleteAlias(scope, alias));
   }
 
-  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
+  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<AliasPage> {
     return this.#store.listAliases(scope, limit, after, targetKeyId);
   }
 

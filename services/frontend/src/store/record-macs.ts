@@ -1,3 +1,4 @@
+import type { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
 import { type AuthenticRecord, isMacOf, joinMac, recordMac, type RecordPlace, splitMac } from './record-mac.ts';
 import type { RecordKeys } from './record-keys.ts';
 import { DamagedRecordError } from './store.ts';
@@ -19,8 +20,12 @@ export class RecordMacs {
     return { text: joinMac({ record, keyNumber, mac: recordMac(key, place, record) }), keyNumber };
   }
 
-  /** Throws DamagedRecordError unless `stored` is what a frontend wrote there. Returns the record. */
-  async verified(place: RecordPlace, stored: string): Promise<string> {
+  /**
+   * Throws DamagedRecordError unless `stored` is what a frontend wrote there, as what could not even be read is not.
+   * Returns the record.
+   */
+  async verified(place: RecordPlace, stored: string | DamagedValueError): Promise<string> {
+    if (typeof stored !== 'string') throw new DamagedRecordError(stored.message, { cause: stored });
     const found = splitMac(stored);
     if (found === undefined) throw notAuthentic(place, 'it has no MAC');
     const key = await this.#keys.find(found.keyNumber);

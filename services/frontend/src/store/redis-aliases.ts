@@ -1,4 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { aliasesAt, CHANGES, type Scope } from '@keyfleet/shared/stored/names';
 import type { Acknowledged } from './acknowledged.ts';
 import { aliasRange, type ReadAlias } from './alias-lists.ts';
@@ -7,13 +8,27 @@ import type { RecordMacs } from './record-macs.ts';
 import { aliasPlace } from './record-places.ts';
 import { decodeAlias, encodeAlias } from './records.ts';
 import type { RedisCalls } from './redis-calls.ts';
-import { type Alias, type AliasMove, type AliasOutcome, type AliasStore, ConflictError, type Page } from './store.ts';
+import {
+  type Alias,
+  type AliasMove,
+  type AliasOutcome,
+  type AliasPage,
+  type AliasStore,
+  ConflictError,
+  type DamagedRecordError,
+} from './store.ts';
 
 export interface RedisAliasesDeps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
   readonly clock: Clock;
   readonly acknowledged: Acknowledged;
+  readonly events?: AliasStoreEvents | undefined;
+}
+
+export interface AliasStoreEvents {
+  /** What Redis has is none that a frontend wrote, or an older one. */
+  aliasPassedOver(damage: DamagedRecordError): void;
 }
 
 /** All of one account's aliases in a Region are stored under one hash tag. */
@@ -22,12 +37,14 @@ export class RedisAliases implements AliasStore {
   readonly #macs: RecordMacs;
   readonly #clock: Clock;
   readonly #acknowledged: Acknowledged;
+  readonly #events: AliasStoreEvents | undefined;
 
-  constructor({ calls, macs, clock, acknowledged }: RedisAliasesDeps) {
+  constructor({ calls, macs, clock, acknowledged, events }: RedisAliasesDeps) {
     this.#redis = calls;
     this.#macs = macs;
     this.#clock = clock;
     this.#acknowledged = acknowledged;
+    this.#events = events;
   }
 
   async findAlias(scope: Scope, name: string): Promise<Alias | undefined> {
@@ -79,21 +96,39 @@ export class RedisAliases implements AliasStore {
     return done === 1;
   }
 
-  async listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
+  async listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<AliasPage> {
     const [aliases, names, targets] = aliasesAt(scope);
     const { prefix, from, to } = aliasRange(targetKeyId, after);
     const list = prefix === '' ? names : targets;
     const members = await this.#redis.entries(list, { from, to, limit: limit + 1 });
     const page = members.slice(0, limit).map((member) => member.slice(prefix.length));
     const assertNotOlder = this.#acknowledged.beginRead();
-    const texts = page.length === 0 ? [] : await this.#redis.fields(aliases, page);
+    const texts = page.length === 0 ? [] : await this.#redis.eachField(aliases, page);
     // Aliases deleted meanwhile are left out.
-    const aliasesThere = await Promise.all(
-      page.flatMap((name, i) => (texts[i] ? [this.#readAlias(scope, name, { text: texts[i], assertNotOlder })] : [])),
-    );
+    const read = page.flatMap((name, i) => {
+      const text = texts[i];
+      return text === undefined ? [] : [this.#unlessDamaged(this.#readAlias(scope, name, { text, assertNotOlder }))];
+    });
+    const found = await Promise.all(read);
     // The lists only say where to look: what an alias names stands in its record, which is authenticated.
-    const items = aliasesThere.filter((alias) => targetKeyId === undefined || alias.targetKeyId === targetKeyId);
+    const items = found.filter(
+      (alias) => alias !== undefined && (targetKeyId === undefined || alias.targetKeyId === targetKeyId),
+    ) as Alias[];
     const last = page.at(-1);
-    return members.length > limit && last !== undefined ? { items, next: last } : { items };
+    return {
+      items,
+      ...(members.length > limit && last !== undefined && { next: last }),
+      ...(found.includes(undefined) && { isLacking: true }),
+    };
+  }
+
+  async #unlessDamaged(alias: Promise<Alias>): Promise<Alias | undefined> {
+    try {
+      return await alias;
+    } catch (error) {
+      unlessDamaged(error);
+      this.#events?.aliasPassedOver(error as DamagedRecordError);
+      return undefined;
+    }
   }
 }

@@ -9,6 +9,7 @@ import {
   ofOtherType,
   pageOfFields,
   type PageOfFields,
+  readEachField,
   readEntries,
   readFields,
   readString,
@@ -90,6 +91,12 @@ export class RedisCalls {
   async fields(name: string, fields: readonly string[]): Promise<(string | undefined)[]> {
     const values = await this.read((client) => readFields(client, name, fields));
     return values.map((value) => value?.toString());
+  }
+
+  /** As `readEachField`. */
+  async eachField(name: string, fields: readonly string[]): Promise<(string | undefined | DamagedValueError)[]> {
+    const values = await this.read((client) => readEachField(client, name, fields));
+    return values.map((value) => (Buffer.isBuffer(value) ? value.toString() : value));
   }
 
   pageOfFields(name: string, at: Parameters<typeof pageOfFields>[2]): Promise<PageOfFields> {

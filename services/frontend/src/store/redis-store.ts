@@ -14,7 +14,7 @@ import { eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
 import { decodeLastUsage, encodeLastUsage } from './records.ts';
 import { RedisAccessKeys } from './redis-access-keys.ts';
-import { RedisAliases } from './redis-aliases.ts';
+import { type AliasStoreEvents, RedisAliases } from './redis-aliases.ts';
 import type { RedisCalls } from './redis-calls.ts';
 import {
   type AccessKeyRecord,
@@ -23,6 +23,7 @@ import {
   type Alias,
   type AliasMove,
   type AliasOutcome,
+  type AliasPage,
   type AliasStore,
   type Claim,
   type ClaimedEvent,
@@ -47,6 +48,7 @@ export interface RedisStoreDeps {
   readonly acknowledged?: Acknowledged;
   /** For measuring durations. */
   readonly monotonicClock?: Clock;
+  readonly events?: AliasStoreEvents | undefined;
 }
 
 type Named = Pick<KeyTraces, 'region' | 'keyId'>;
@@ -70,11 +72,12 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     clock,
     monotonicClock = ofThisProcess,
     acknowledged = new Acknowledged(),
+    events,
   }: RedisStoreDeps) {
     this.#redis = calls;
     this.#macs = macs;
     this.#acknowledged = acknowledged;
-    this.#aliases = new RedisAliases({ calls, macs, clock, acknowledged });
+    this.#aliases = new RedisAliases({ calls, macs, clock, acknowledged, events });
     this.#accessKeys = new RedisAccessKeys({ calls, macs, acknowledged });
     this.#records = new RecordWrites(this.#redis, clock);
     this.#lists = new KeyLists(this.#redis, new Orphans(monotonicClock));
@@ -222,7 +225,7 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return this.#aliases.deleteAlias(scope, alias);
   }
 
-  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>> {
+  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<AliasPage> {
     return this.#aliases.listAliases(scope, limit, after, targetKeyId);
   }
 

@@ -166,7 +166,8 @@ for _, member in ipairs(members) do
   local name = string.sub(member, #ARGV[1] + 2)
   local alias = redis.call('HGET', KEYS[1], name)
   redis.call('ZREM', KEYS[3], member)
-  if alias and cjson.decode(alias)['targetKeyId'] == ARGV[1] then
+  local isRecord, record = pcall(cjson.decode, alias or '')
+  if isRecord and type(record) == 'table' and record['targetKeyId'] == ARGV[1] then
     redis.call('HDEL', KEYS[1], name)
     redis.call('ZREM', KEYS[2], name)
     redis.call('PUBLISH', ARGV[2], ARGV[3] .. name)

@@ -87,7 +87,7 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
     heard: (id, revision, keyNumber) => acknowledged.heard(id, revision, keyNumber),
   });
   feed.listen(announcements);
-  const records = new RedisStore({ calls, macs, clock, acknowledged });
+  const records = new RedisStore({ calls, macs, clock, acknowledged, events });
   const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged, events }), feed);
   const cached = new CachedStore(records, feed, { maxKeyBytes: config.keyCache, grants });
   const keyStores = new CachedKeyStores(new RedisKeyStores({ calls, macs, monotonicClock, acknowledged }), feed);

@@ -121,6 +121,11 @@ export interface AliasMove {
   readonly quota: number;
 }
 
+export interface AliasPage extends Page<Alias> {
+  /** It lacks some that are in the list, because they are none that a frontend wrote: nobody knows whose they are. */
+  readonly isLacking?: boolean;
+}
+
 export interface AliasStore {
   findAlias(scope: Scope, name: string): Alias | Promise<Alias | undefined>;
   /** Checked and written in one step, so that the quota holds whoever else writes. */
@@ -129,7 +134,7 @@ export interface AliasStore {
   updateAlias(scope: Scope, alias: Alias, move: AliasMove): Promise<AliasOutcome>;
   /** False if there is no such alias. Throws ConflictError unless it still names this key. */
   deleteAlias(scope: Scope, alias: Pick<Alias, 'name' | 'targetKeyId'>): Promise<boolean>;
-  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<Page<Alias>>;
+  listAliases(scope: Scope, limit: number, after?: string, targetKeyId?: string): Promise<AliasPage>;
 }
 
 /** An access key as stored: the secret only as sealed by the HSM. */
