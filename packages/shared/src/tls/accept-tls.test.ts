@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect as connectPlain, createServer } from 'node:net';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { CertificateAuthority } from '../../../../tools/certificates.ts';
@@ -36,6 +36,7 @@ async function startPort({ mutual }: { mutual: boolean }) {
   const { port } = listener.address() as AddressInfo;
   const visitors: TLSSocket[] = [];
   return {
+    number: port,
     /** Undefined if the client was ended before it was greeted. */
     async visit(shown: Omit<TlsMaterial, 'ca'>, options: { maxVersion?: SecureVersion; session?: Buffer } = {}) {
       const where = { host: '127.0.0.1', port, servername: 'localhost', ca: first.certificate };
@@ -91,6 +92,18 @@ test('clients whose authority is taken out are ended at once, and the others go 
   expect(await port.visit(old)).toBeUndefined();
   expect(await port.visit(await materialOf(second, 'newer'))).toBeDefined();
   expect(honest.destroyed).toBe(false);
+});
+
+test('a client whose authority is taken out during its handshake is ended', async () => {
+  await using port = await startPort({ mutual: true });
+  const early = connectPlain(port.number, '127.0.0.1');
+  await once(early, 'connect');
+  // By then the port has accepted it, in its turn.
+  expect(await port.visit(await materialOf(first, 'next'))).toBeDefined();
+  port.trust(second);
+  const old = await materialOf(first, 'old');
+  const socket = connect({ socket: early, checkServerIdentity: () => undefined, ca: first.certificate, ...old });
+  await once(socket, 'close');
 });
 
 test('a connection ends with the certificate of its client', async () => {

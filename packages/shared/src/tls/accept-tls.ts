@@ -11,13 +11,11 @@ import {
   type TlsOptions,
 } from 'node:tls';
 import { type Clock, systemClock } from '../clock.ts';
-import { certificatesIn } from './certificate-ends.ts';
+import { ShownCertificates } from './shown-certificates.ts';
 import { secureContextOf, type TlsFiles } from './tls-files.ts';
 
 /** With more time, a stranger would hold a connection for nothing. */
 const HANDSHAKE_MS = 5_000;
-/** How often the certificate of an open connection is looked at. */
-const LOOK_MS = 60_000;
 
 /** Negotiates TLS for HTTP/2 on connections accepted elsewhere, and passes each one to `serve`. */
 export function acceptTls(
@@ -71,12 +69,12 @@ export class ServerCertificates {
    * no authority has issued that is still there, or have ended themselves.
    */
   follow(server: Pick<Server, 'setSecureContext'> & EventEmitter): void {
-    const clients = this.#isMutual ? clientsOf(server, this.#clock) : [];
     const [first] = this.#files;
+    const clients = new ShownCertificates(() => first!.material.ca, this.#clock);
+    if (this.#isMutual) server.on('secureConnection', (socket: TLSSocket) => clients.note(socket));
     first!.onChange(() => {
       server.setSecureContext(this.#firstContext());
-      const authorities = certificatesIn(first!.material.ca ?? '');
-      for (const [socket, certificate] of clients) if (!chainsTo(authorities, certificate)) socket.destroy();
+      clients.lookAgain();
     });
   }
 
@@ -99,35 +97,4 @@ interface Named {
 
 function namedContext({ material }: ServerFiles): Named {
   return { certificate: new X509Certificate(material.cert), context: createSecureContext(secureContextOf(material)) };
-}
-
-type ClientCertificate = X509Certificate | undefined;
-
-/** What the client of each open connection has shown. A connection ends with its certificate. */
-function clientsOf(server: EventEmitter, clock: Clock): ReadonlyMap<TLSSocket, ClientCertificate> {
-  const open = new Map<TLSSocket, ClientCertificate>();
-  server.on('secureConnection', (socket: TLSSocket) => {
-    const certificate = socket.getPeerX509Certificate();
-    open.set(socket, certificate);
-    const look = setInterval(() => {
-      if (certificate === undefined || certificate.validToDate.getTime() < clock.now()) socket.destroy();
-    }, LOOK_MS).unref();
-    socket.once('close', () => {
-      clearInterval(look);
-      open.delete(socket);
-    });
-  });
-  return open;
-}
-
-/** The client chose what follows its certificate. */
-function chainsTo(authorities: readonly X509Certificate[], certificate: ClientCertificate): boolean {
-  if (certificate === undefined) return false;
-  if (authorities.some((authority) => isIssuedBy(certificate, authority))) return true;
-  const { issuerCertificate: next } = certificate;
-  return next !== undefined && isIssuedBy(certificate, next) && chainsTo(authorities, next);
-}
-
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
