@@ -2,6 +2,7 @@ import { type Restored, restoreBackup } from '@keyfleet/cli/backup/restore';
 import { type Taken, takeBackup } from '@keyfleet/cli/backup/take';
 import { checkDates, hashesWithDates } from '@keyfleet/cli/doctor/dates';
 import type { Progress } from '@keyfleet/cli/progress';
+import { RedisParts } from '@keyfleet/frontend/background/reseal-parts';
 import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import { keyListAt } from '@keyfleet/shared/stored/key-list';
 import { pagesOfRecords } from '@keyfleet/cli/records';
@@ -183,6 +184,21 @@ test('names, types and fields that are none of ours end no backup and no restore
   ]);
   expect(await client.keys('*')).toEqual(['kf:domain:{test}:store']);
   expect(await client.hgetall('kf:domain:{test}:store')).toEqual({ id: 'x' });
+});
+
+test('of a name that is longer than any of ours nobody is sent more than the beginning, and no backup has it', async () => {
+  await client.eval("redis.call('SET', 'kf:key:{' .. string.rep('x', 5000000) .. '}', 1)", 0);
+  await client.set('kf:access-key:{AKIA1}', '{}');
+  const sent = await sentBytes();
+  const parts = new RedisParts(client, 'test');
+  await client.hset('kf:domain:{test}:reseal:parts:1', { pass: 1, shards: 1, startedAt: 1 });
+  const part = await parts.open({ generation: 1, pass: 1, shard: 0, shards: 1 });
+  expect(await part!.next({ resealed: 0, remaining: 0 })).toContain('kf:access-key:{AKIA1}');
+  expect(await Array.fromAsync(pagesOfRecords(client, redis.calls))).not.toEqual([]);
+  const { taken } = await moved();
+  expect(taken.leftOut).toEqual([expect.stringMatching(/^kf:key:\{x+ \(no name of Keyfleet's\)$/)]);
+  expect((await sentBytes()) - sent).toBeLessThan(100_000);
+  expect(await client.keys('kf:access*')).toEqual(['kf:access-key:{AKIA1}']);
 });
 
 test('a restore leaves nothing of what somebody put beside the records, and makes the lists from these', async () => {

@@ -1,5 +1,5 @@
 import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
-import { SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
+import { scanNames } from '@keyfleet/shared/redis/nodes';
 import { parseRedisUrl } from '@keyfleet/shared/redis/url';
 import { redisElsewhere } from '@keyfleet/shared/tls/plaintext';
 import { ALL_NAMES } from '@keyfleet/shared/stored/names';
@@ -47,7 +47,7 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
 export async function* pagesOfAllNames(redis: RedisClient): AsyncGenerator<readonly string[]> {
   for (const node of mastersOf(redis)) {
     for (let cursor: string | undefined; cursor !== '0';) {
-      const [next, names]: [string, string[]] = await node.scan(cursor ?? '0', 'MATCH', ALL_NAMES, 'COUNT', SCAN_COUNT);
+      const [next, names]: [string, string[]] = await scanNames(node, cursor ?? '0', ALL_NAMES);
       yield names;
       cursor = next;
     }

@@ -1,5 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { nodesInOrder, runIdsOf, SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
+import { nodesInOrder, runIdsOf, scanNames } from '@keyfleet/shared/redis/nodes';
 import { CliError } from '../cli-error.ts';
 import type { Position } from './format.ts';
 import { isOfStage, scanPatternOf, STAGES } from './stages.ts';
@@ -27,7 +27,7 @@ export async function* pagesOfNames(redis: RedisClient, begin: Position = START)
   const nodes = nodesInOrder(redis);
   for (let at: Position | undefined = begin; at !== undefined;) {
     const { stage, node } = at;
-    const [cursor, found] = await nodes[node]!.scan(at.cursor, 'MATCH', scanPatternOf(stage), 'COUNT', SCAN_COUNT);
+    const [cursor, found] = await scanNames(nodes[node]!, at.cursor, scanPatternOf(stage));
     const next = nextOf(at, cursor, nodes.length);
     const names = [...new Set(found)].filter((name) => isOfStage(name, stage));
     yield { names, ...(next !== undefined && { next }) };

@@ -1,5 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { nodesInOrder, runIdsOf, SCAN_COUNT } from '@keyfleet/shared/redis/nodes';
+import { nodesInOrder, runIdsOf, scanNames } from '@keyfleet/shared/redis/nodes';
 import { readShortFields } from '@keyfleet/shared/redis/stored-values';
 import {
   PROGRESS_BYTES,
@@ -189,7 +189,7 @@ class RedisShardParts implements ShardParts {
     const node = nodesInOrder(this.#client)[front.node];
     let { cursor } = front;
     do {
-      const [next, found] = (await node?.scan(cursor, 'MATCH', ALL_NAMES, 'COUNT', SCAN_COUNT)) ?? ['0', []];
+      const [next, found] = node === undefined ? ['0', [] as string[]] : await scanNames(node, cursor, ALL_NAMES);
       cursor = next;
       for (const name of found) names.add(name);
     } while (cursor !== '0' && names.size < PART_NAMES);
