@@ -169,6 +169,53 @@ test('what nobody wrote among the grants of a key hides none, and is gone with t
   expect(await client.exists(records, index)).toBe(0);
 });
 
+test('fields that are longer than any of ours, or a thousand of them, keep nobody from recording what was done to a key', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  await store.insertKey(key);
+  await store.deleteKey(key, { id: 'event', text: '{"a":1}' });
+  const at = `kf:deletion:{${key.region}/${key.keyId}}`;
+  const long = 'x'.repeat(10_000_000);
+  await client.hset(at, { a: long, [long]: 'x', claimedUntil: long });
+  const sent = await sentBytes();
+  const damaged: string[] = [];
+  const onDamaged = ({ message }: Error): void => void damaged.push(message);
+  let now = 1;
+  const claimed = async () => store.claimEvents(key, { now: ++now, until: now, onDamaged });
+  const [event, ...others] = await claimed();
+  expect(others).toEqual([]);
+  expect(damaged.map((message) => message.slice(0, 100)).toSorted()).toEqual([
+    expect.stringContaining(`${at} a `),
+    expect.stringContaining(`${at} xxx`),
+  ]);
+  expect((await client.hkeys(at)).toSorted()).toEqual(['claimedUntil', 'event']);
+  await client.hset(at, Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`junk-${i}`, 'x'.repeat(60_000)])));
+  const before = await sentBytes();
+  await expect.poll(claimed, { timeout: 20_000, interval: 0 }).toEqual([event]);
+  expect((await sentBytes()) - before).toBeLessThan(now * 7_000_000);
+  await client.del(at);
+  await client.hset(at, long, 'x');
+  expect(await claimed()).toEqual([]);
+  expect(await client.exists(at)).toBe(0);
+  expect(before - sent).toBeLessThan(8_000);
+});
+
+test('a long field beside a record, or among the keys that frontends share, is sent to nobody', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  await store.insertKey(key);
+  const long = 'x'.repeat(10_000_000);
+  await client.hset(keyAt(key.region, key.keyId), { due: long, usedAt: long });
+  await store.insertFleetKey('f', 'ab', Buffer.of(1));
+  await client.hset('kf:fleet-keys:{f}', long, 'x');
+  const sent = await sentBytes();
+  const usage = { operation: 'Encrypt', usedAt: Date.now(), requestId: 'r', eventId: 'e' } as const;
+  await store.keepLastUsages([{ region: key.region, keyId: key.keyId, usage }]);
+  expect(await store.updateKey(key)).toMatchObject({ revision: key.revision + 1 });
+  expect(await store.findLastUsage(key.region, key.keyId)).toEqual(usage);
+  expect(await store.listFleetKeys('f')).toEqual(['ab']);
+  expect(await client.hlen('kf:fleet-keys:{f}')).toBe(1);
+  expect((await sentBytes()) - sent).toBeLessThan(8_000);
+});
+
 test('what nobody wrote among the events of a key keeps none of them from being recorded', async () => {
   const { client, writes } = redis;
   const store = openStore({ client, writes, clock: systemClock });
@@ -193,3 +240,7 @@ test('what nobody wrote among the events of a key keeps none of them from being 
   await store.forgetEvents(key, events);
   expect(await client.hkeys(at)).toEqual(expect.arrayContaining(['a', 'another', 'x']));
 });
+
+async function sentBytes(): Promise<number> {
+  return Number(/total_net_output_bytes:(\d+)/.exec(await client.info('stats'))![1]);
+}

@@ -18,6 +18,8 @@ const RECORD = 1024 * 1024;
 /** Sealed secrets, and entries of lists: the longest names a principal. */
 const SHORT = 8 * 1024;
 const NUMBER = 32;
+/** Of what frontends do by themselves: a kilobyte or two. */
+const AUDIT_RECORD = 64 * 1024;
 /** As many as a domain token may have (`TOKEN_BYTES` of the domain-manager). */
 const DOMAIN_TOKEN = 3 * 1024 * 1024;
 
@@ -42,7 +44,7 @@ export const storedValues = {
   oldKeys: { name: 'kf:keys:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   due: { name: 'kf:due:{<shard>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   /** Named after the first events stored. By the time of a restore they are recorded. */
-  events: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing', maxBytes: RECORD },
+  events: { name: 'kf:deletion:{<region>/<key id>}', type: 'hash', role: 'passing', maxBytes: AUDIT_RECORD },
   iam: { name: 'kf:iam:{<account>}', type: 'hash', role: 'kept', maxBytes: RECORD },
   iamNames: { name: 'kf:iam-names:{<account>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   iamLinks: { name: 'kf:iam-links:{<account>}', type: 'zset', role: 'derived', maxBytes: SHORT },

@@ -36,8 +36,8 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
     await this.#redis.write('del', secretAt(name));
   }
 
-  listFleetKeys(name: string): Promise<readonly string[]> {
-    return this.#redis.about(fleetKeysAt(name), (client) => client.hkeys(fleetKeysAt(name)));
+  async listFleetKeys(name: string): Promise<readonly string[]> {
+    return (await this.#redis.scriptUndurably('kfFleetKeys', fleetKeysAt(name))) as string[];
   }
 
   async dropFleetKey(name: string, domainKeyId: string): Promise<void> {

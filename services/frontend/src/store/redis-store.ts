@@ -1,6 +1,15 @@
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
 import { type DueKey, dueKeyOf, endOf } from '@keyfleet/shared/stored/due-entries';
-import { aliasesAt, CHANGES, eventsAt, dueAt, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
+import {
+  aliasesAt,
+  CHANGES,
+  eventsAt,
+  dueAt,
+  keyAt,
+  keyStoresAt,
+  type Scope,
+  storedValues,
+} from '@keyfleet/shared/stored/names';
 import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { Acknowledged } from './acknowledged.ts';
@@ -133,7 +142,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   }
 
   async claimEvents(key: Named, { now, until, onDamaged }: Claim): Promise<StoredEvent[]> {
-    const found = await this.#redis.script('kfClaimEvents', eventsAt(key.region, key.keyId), now, until);
+    const most = storedValues.events.maxBytes;
+    const found = await this.#redis.script('kfClaimEvents', eventsAt(key.region, key.keyId), now, until, most);
     if (found === 0) throw new ConflictError(`what was done to key ${key.keyId} is being recorded`);
     const parts = found as string[];
     const events: StoredEvent[] = [];

@@ -1,7 +1,15 @@
 import { ALL_OR_NOTHING, FENCE, type ScriptPart } from './record-fence.ts';
+import { aliasScripts } from './alias-scripts.ts';
 import { grantScripts } from './grant-scripts.ts';
 import { iamScripts } from './iam-scripts.ts';
+import { storedValues } from '@keyfleet/shared/stored/names';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
+
+const NUMBER_BYTES = 16;
+const EVENT_ID_BYTES = 64;
+/** A key has a few. */
+const EVENTS_AT_ONCE = 100;
+const DOMAIN_KEY_ID_BYTES = 32;
 
 /**
  * The revision in the record, which has a MAC, and not the field beside it: whoever wrote that once would keep the key
@@ -10,7 +18,7 @@ import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect'
 const revisionOf = `
 local function revision()
   local record = redis.call('HGET', KEYS[1], 'record') or ''
-  return string.match(record, '^{"schemaVersion":%d+,"revision":(%d+)[,}]') or redis.call('HGET', KEYS[1], 'revision')
+  return string.match(record, '^{"schemaVersion":%d+,"revision":(%d+)[,}]') or short(KEYS[1], 'revision', ${NUMBER_BYTES})
 end`;
 
 /**
@@ -49,7 +57,7 @@ return 1`,
     2,
     `${revisionOf}
 if revision() ~= ARGV[1] then return 0 end
-local due = redis.call('HGET', KEYS[1], 'due') or ''
+local due = short(KEYS[1], 'due', ${storedValues.due.maxBytes})
 redis.call('HSET', KEYS[1], 'revision', string.format('%.0f', ARGV[1] + 1), 'record', ARGV[2], 'due', ARGV[3])
 if ARGV[6] then redis.call('HSET', KEYS[2], ARGV[6], ARGV[7], 'claimedUntil', ARGV[8]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
@@ -67,24 +75,26 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
   ],
   /**
-   * KEYS: events. ARGV: now and the claim's end, in milliseconds since the epoch. Returns ids and texts in turn. 0:
-   * they are claimed, for no longer than anybody claims them.
+   * KEYS: events. ARGV: now and the claim's end, in milliseconds since the epoch, and the most bytes of an event.
+   * Returns ids and texts in turn. 0: they are claimed, for no longer than anybody claims them. Where somebody put many
+   * beside them, each claim has some. What is longer than any of ours goes, and is told as an event without a text.
    */
   kfClaimEvents: [
     1,
     `
-local all = redis.call('HGETALL', KEYS[1])
+local till = tonumber(string.match(short(KEYS[1], 'claimedUntil', ${NUMBER_BYTES}), '^%d+$') or 0)
+if till > tonumber(ARGV[1]) and till <= ARGV[2] + 600000 then return 0 end
 local events = {}
-for i = 1, #all, 2 do
-  if all[i] ~= 'claimedUntil' then
-    table.insert(events, all[i])
-    table.insert(events, all[i + 1])
-  else
-    local till = tonumber(string.match(all[i + 1], '^%d+$') or 0)
-    if till > tonumber(ARGV[1]) and till <= ARGV[2] + 600000 then return 0 end
+for _, id in ipairs(redis.call('HRANDFIELD', KEYS[1], ${EVENTS_AT_ONCE})) do
+  if id ~= 'claimedUntil' then
+    local isLong = #id > ${EVENT_ID_BYTES} or redis.call('HSTRLEN', KEYS[1], id) > tonumber(ARGV[3])
+    table.insert(events, string.sub(id, 1, ${EVENT_ID_BYTES}))
+    table.insert(events, isLong and '' or redis.call('HGET', KEYS[1], id))
+    if isLong then redis.call('HDEL', KEYS[1], id) end
   end
 end
-if #events > 0 then redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2]) end
+if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('DEL', KEYS[1])
+else redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2]) end
 return events`,
   ],
   /** KEYS: events. ARGV: ids. */
@@ -109,72 +119,7 @@ if isRecord and type(use) == 'table' and dateOf(use['usedAt']) > tonumber(ARGV[1
 redis.call('SET', KEYS[2], ARGV[2])
 return 1`,
   ],
-  /** KEYS: aliases, names, targets. ARGV: name, JSON, target, quota, channel, message. */
-  kfInsertAlias: [
-    3,
-    `
-if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 'taken' end
-if redis.call('ZLEXCOUNT', KEYS[3], '[' .. ARGV[3] .. '/', '(' .. ARGV[3] .. '0') >= tonumber(ARGV[4]) then return 'full' end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('ZADD', KEYS[2], 0, ARGV[1])
-redis.call('ZADD', KEYS[3], 0, ARGV[3] .. '/' .. ARGV[1])
-redis.call('PUBLISH', ARGV[5], ARGV[6])
-return 'done'`,
-  ],
-  /** KEYS and ARGV as before, then the present target. */
-  kfUpdateAlias: [
-    3,
-    `
-local old = redis.call('HGET', KEYS[1], ARGV[1])
-if not old then return 'missing' end
-local target = cjson.decode(old)['targetKeyId']
-if target ~= ARGV[7] then return 'moved' end
-if target ~= ARGV[3] then
-  if redis.call('ZLEXCOUNT', KEYS[3], '[' .. ARGV[3] .. '/', '(' .. ARGV[3] .. '0') >= tonumber(ARGV[4]) then return 'full' end
-  redis.call('ZREM', KEYS[3], target .. '/' .. ARGV[1])
-  redis.call('ZADD', KEYS[3], 0, ARGV[3] .. '/' .. ARGV[1])
-end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('PUBLISH', ARGV[5], ARGV[6])
-return 'done'`,
-  ],
-  /**
-   * KEYS: aliases, names, targets. ARGV: name, the present target, channel, message. 0: there was none. 2: it has
-   * another target.
-   */
-  kfDeleteAlias: [
-    3,
-    `
-local old = redis.call('HGET', KEYS[1], ARGV[1])
-if not old then return 0 end
-if cjson.decode(old)['targetKeyId'] ~= ARGV[2] then return 2 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('ZREM', KEYS[2], ARGV[1])
-redis.call('ZREM', KEYS[3], ARGV[2] .. '/' .. ARGV[1])
-redis.call('PUBLISH', ARGV[3], ARGV[4])
-return 1`,
-  ],
-  /**
-   * KEYS: aliases, names, targets. ARGV: target, channel, message without the name. The alias's record decides, not the
-   * list of targets.
-   */
-  kfDeleteAliasesOf: [
-    3,
-    `
-local members = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. ARGV[1] .. '/', '(' .. ARGV[1] .. '0')
-for _, member in ipairs(members) do
-  local name = string.sub(member, #ARGV[1] + 2)
-  local alias = redis.call('HGET', KEYS[1], name)
-  redis.call('ZREM', KEYS[3], member)
-  local isRecord, record = pcall(cjson.decode, alias or '')
-  if isRecord and type(record) == 'table' and record['targetKeyId'] == ARGV[1] then
-    redis.call('HDEL', KEYS[1], name)
-    redis.call('ZREM', KEYS[2], name)
-    redis.call('PUBLISH', ARGV[2], ARGV[3] .. name)
-  end
-end
-return #members`,
-  ],
+  ...aliasScripts,
   ...iamScripts,
   ...grantScripts,
   /**
@@ -223,6 +168,16 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
 redis.call('PEXPIRE', KEYS[1], 10000)
 return told`,
+  ],
+  /** KEYS: keys that frontends share. Returns by which domain keys there are some; longer names are none of ours. */
+  kfFleetKeys: [
+    1,
+    `
+local ids = {}
+for _, id in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if #id <= ${DOMAIN_KEY_ID_BYTES} then table.insert(ids, id) else redis.call('HDEL', KEYS[1], id) end
+end
+return ids`,
   ],
   /** KEYS: value. ARGV: the new value. 0: there is one already. */
   kfInsertValue: [1, `return redis.call('SETNX', KEYS[1], ARGV[1])`],
@@ -274,7 +229,7 @@ const scriptsForMany = {
   kfKeepLastUsages: `${dateOf}
 for i = 1, #KEYS - 1 do
   local at, text = ARGV[2 * i - 1], ARGV[2 * i]
-  if redis.call('TYPE', KEYS[i]).ok == 'hash' and dateOf(redis.call('HGET', KEYS[i], 'usedAt')) <= tonumber(at) then
+  if redis.call('TYPE', KEYS[i]).ok == 'hash' and dateOf(short(KEYS[i], 'usedAt', ${NUMBER_BYTES})) <= tonumber(at) then
     redis.call('HSET', KEYS[i], 'usedAt', at, 'lastUsage', text)
   end
 end
