@@ -9,6 +9,7 @@ import {
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import type { IamRecord } from '@keyfleet/frontend/identities/iam-records';
 import { DamagedRecordError, type Page } from '@keyfleet/frontend/store/store';
+import { iamAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { describe, expect, test } from 'vitest';
 
@@ -43,8 +44,11 @@ describe('the Redis store', () => {
     await store.insert(group, 9);
     await store.insert(newUser('alice', { groups: [] }), 9);
     await store.insert(newUser('forged', { groups: ['g'] }), 9);
-    await redis.client.hset('kf:iam:{111122223333}', 'user/forged', '{"kind":"user"}');
-    const planted = ['', 'user/ghost', 'user/alice', 'user/forged', 'user/', 'x', long].map(member);
+    const [records] = iamAt('111122223333');
+    await redis.client.hset(records, 'user/forged', '{"kind":"user"}');
+    const odd = await testMacs().withMac({ name: records, field: 'user/odd' }, '{"kind":"user"}');
+    await redis.client.hset(records, 'user/odd', odd.text);
+    const planted = ['', 'user/ghost', 'user/alice', 'user/forged', 'user/odd', 'user/', 'x', long].map(member);
     for (const link of planted) await redis.client.zadd(links, 0, link);
     await store.update({ before: group, record: { ...group, name: 'h' } });
     expect(await redis.client.zrange(links, '-', '+', 'BYLEX')).toEqual([]);

@@ -129,7 +129,9 @@ test('an authentic value that is no record ends no look for what lists lack, and
     { name: grantsAt(key)[0], field: '0' },
     { name: 'kf:access-key:{AKIA3}' },
   ];
-  for (const record of ['{}', 'x', 'null', '[]']) {
+  const name = 'n'.repeat(300_000);
+  const bomb = JSON.stringify({ kind: 'user', name, groups: Array.from({ length: 100_000 }, () => 'g') });
+  for (const record of ['{}', 'x', 'null', '[]', bomb]) {
     await unlisted.look(places.map((place) => ({ place, stored: record, record })));
   }
   const told = new Set((await unlisted.problems()).map((text) => text.split(' is authentic, and no record')[0]));

@@ -6,23 +6,26 @@ import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import { aliasesAt, iamAt, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 
+const Id = z.string().max(256);
+
 /** The members that lists are derived from; only frontends know the rest of a record. */
 export const KeyRecord = z.object({
   revision: z.int().min(1),
-  keyId: z.string(),
-  accountId: z.string(),
-  region: z.string(),
+  keyId: Id,
+  accountId: Id,
+  region: Id,
   createdAt: z.int(),
-  state: z.string(),
+  state: Id,
   deletionDate: z.int().optional(),
   automaticRotation: z.object({ nextDate: z.int() }).optional(),
-  backingKeys: z.array(z.object({ validTo: z.int().optional() })),
+  /** As many as a megabyte has, with their tokens. */
+  backingKeys: z.array(z.object({ validTo: z.int().optional() })).max(10_000),
   imported: z.object({ validTo: z.int().optional() }).optional(),
-  related: z.object({ primary: z.string(), spreading: z.boolean().optional() }).optional(),
-  customKeyStoreId: z.string().optional(),
-  xksKeyId: z.string().optional(),
+  related: z.object({ primary: Id, spreading: z.boolean().optional() }).optional(),
+  customKeyStoreId: Id.optional(),
+  xksKeyId: Id.optional(),
 });
-export const AliasRecord = z.object({ targetKeyId: z.string() });
+export const AliasRecord = z.object({ targetKeyId: Id });
 
 export interface ListEntry {
   readonly list: string;

@@ -5,6 +5,7 @@ import type { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';
+import { keptIn } from './left-out.ts';
 import type { Progress } from './progress.ts';
 import { OlderRecords } from './older-records.ts';
 import { assertNoneBeyond } from './record-key-numbers.ts';
@@ -97,6 +98,7 @@ async function rewriteAll(
 ): Promise<Pick<RotatedRecordKey, 'rewritten' | 'refused' | 'unlisted'>> {
   let [rewritten, seen] = [0, 0];
   const refused: string[] = [];
+  const refuse = keptIn(refused);
   const older = new OlderRecords(from);
   const unlisted = new Unlisted(redis);
   const rewrite = async (found: FoundRecord): Promise<ReadRecord | undefined> => {
@@ -111,13 +113,13 @@ async function rewriteAll(
     return { place, stored: next.text, record };
   };
   for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
-    refused.push(...damaged);
+    damaged.forEach(refuse);
     const outcomes = await Promise.allSettled(records.map(rewrite));
     await unlisted.look(outcomes.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : [])));
     for (const outcome of outcomes) {
       if (outcome.status === 'fulfilled') continue;
       if (!(outcome.reason instanceof DamagedRecordError)) throw outcome.reason;
-      refused.push(outcome.reason.message);
+      refuse(outcome.reason.message);
     }
     seen += records.length;
     progress.tell(() => `${seen} records checked, ${rewritten} rewritten under record key ${newest}`);

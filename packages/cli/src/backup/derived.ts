@@ -3,6 +3,7 @@ import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
 import { aliasesAt, dueAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
+import { keptIn } from '../left-out.ts';
 import { HASH_PIECE } from './format.ts';
 import { AliasRecord, KeyRecord, type ListEntry, listEntriesOf } from '../list-entries.ts';
 import { dueEntryIn } from './sound.ts';
@@ -20,6 +21,7 @@ const AT_ONCE = 250;
 export class DerivedLists {
   readonly #redis: RedisClient;
   readonly #dangling: string[] = [];
+  readonly #leaveOut = keptIn(this.#dangling);
 
   constructor(redis: RedisClient) {
     this.#redis = redis;
@@ -59,7 +61,7 @@ export class DerivedLists {
       for (const { name, text } of found.filter((alias) => there.has(alias.target)))
         members.add(...listEntriesOf({ name: aliases, field: name }, text));
       if (dangling.length > 0) await this.#redis.hdel(aliases, ...dangling);
-      this.#dangling.push(...dangling);
+      dangling.forEach(this.#leaveOut);
       await members.write(this.#redis);
     } while (cursor !== '0');
   }
@@ -71,7 +73,7 @@ export class DerivedLists {
     const [grants] = grantsAt(key);
     if ((await this.#redis.exists(keyAt(key.region, key.keyId))) === 0) {
       await this.#redis.unlink(grants);
-      this.#dangling.push(grants);
+      this.#leaveOut(grants);
       return;
     }
     let cursor = '0';

@@ -9,7 +9,8 @@ import type { Piece } from './format.ts';
 import { assertEmpty, RestoreMark } from './restore-mark.ts';
 import { verifyBackup, type Whole } from './reader.ts';
 import { readBack, writePiece } from './redis-pieces.ts';
-import { keptIn, soundPieces } from './sound.ts';
+import { keptIn } from '../left-out.ts';
+import { soundPieces } from './sound.ts';
 
 /** Pieces, and characters in them, that are written or compared at once. */
 const SLICE = 200;

@@ -1,3 +1,4 @@
+import { GrantOperation } from '@keyfleet/shared/api/choices';
 import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
 import { type StoredKind, storedValues } from '@keyfleet/shared/stored/names';
@@ -15,6 +16,9 @@ const record = { revision: 7, accountId: '1', createdAt: 5, state: 'PendingDelet
 const text = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64');
 const keyRecord = text({ ...record, backingKeys: [] });
 const grant = { grantId: 'g', ...key, grantee: 'p', issuingAccount: '1', operations: ['Decrypt'], constraints: {} };
+/** A record of less than a megabyte that would have gigabytes of entries in lists. */
+const many = (one: unknown): unknown[] => Array.from({ length: 80_000 }, () => one);
+const longName = 'n'.repeat(9_000);
 const user = { kind: 'user', name: 'Alice', groups: ['staff'] };
 const hash = (name: string, value: Record<string, string>): Piece => ({ name, type: 'hash', value });
 /** The beginning of what hsm-workers seal, which names the domain key. */
@@ -87,13 +91,53 @@ test('what is a record of its place stays, byte for byte', async () => {
   expect(await soundOf(...pieces)).toEqual({ sound: pieces, leftOut: [] });
 });
 
+test('the largest records that frontends write stay', async () => {
+  const arn = `arn:aws-us-gov:iam::111122223333:policy/${'p'.repeat(510)}/${'n'.repeat(128)}`;
+  const names = Array.from({ length: 10 }, () => 'g'.repeat(128));
+  const accessKeys = ['A', 'B'].map((accessKeyId) => ({ accessKeyId: accessKeyId.repeat(32) }));
+  const largeUser = {
+    ...user,
+    name: 'a'.repeat(128),
+    groups: names,
+    attached: names.map(() => arn),
+    boundary: arn,
+    accessKeys,
+  };
+  const pairs = Array.from({ length: 8 }, (_, i) => [String(i).repeat(384), 'v'.repeat(384)]);
+  const largeGrant = {
+    ...grant,
+    name: 'n'.repeat(256),
+    grantee: arn,
+    retiring: arn,
+    operations: GrantOperation.options,
+  };
+  const largeKey = { ...record, backingKeys: Array.from({ length: 3_000 }, () => ({ validTo: 1 })) };
+  const pieces: Piece[] = [
+    hash('kf:iam:{1}', { [`user/${largeUser.name}`]: text(largeUser) }),
+    hash(grantsAt(key)[0], { g: text({ ...largeGrant, constraints: { encryptionContextSubset: pairs } }) }),
+  ];
+  expect(await soundOf(...pieces)).toEqual({ sound: pieces, leftOut: [] });
+  expect((await soundOf(hash('kf:key:{r/k}', { record: text(largeKey) }))).leftOut).toEqual([]);
+});
+
 test('what is no record of its place is left out and named', async () => {
   const wrong: [Piece, string][] = [
     [hash('kf:key:{r/other}', { record: keyRecord }), 'kf:key:{r/other} record'],
     [hash('kf:key:{r/k}', { record: text({}) }), 'kf:key:{r/k} record'],
+    [hash('kf:key:{r/k}', { record: text({ ...record, backingKeys: many({}) }) }), 'kf:key:{r/k} record'],
     [hash('kf:aliases:{1/r}', { 'alias/a': btoa('x') }), 'kf:aliases:{1/r} alias/a'],
     [hash('kf:iam:{1}', { 'user/bob': text(user) }), 'kf:iam:{1} user/bob'],
     [hash('kf:iam:{1}', { x: btoa('x') }), 'kf:iam:{1} x'],
+    ...(['attached', 'groups'] as const).map((member): [Piece, string] => [
+      hash('kf:iam:{1}', { 'user/alice': text({ ...user, [member]: many('g') }) }),
+      'kf:iam:{1} user/alice',
+    ]),
+    [hash('kf:iam:{1}', { [`user/${longName}`]: text({ ...user, name: longName }) }), 'kf:iam:{1} user/nnn'],
+    [hash(grantsAt(key)[0], { g: text({ ...grant, operations: many('Decrypt') }) }), 'kf:grants:{r/k} g'],
+    [
+      hash(grantsAt(key)[0], { g: text({ ...grant, constraints: { encryptionContextSubset: many(['a', 'b']) } }) }),
+      'kf:grants:{r/k} g',
+    ],
     [hash(grantsAt(key)[0], { other: text(grant) }), 'kf:grants:{r/k} other'],
     [hash('kf:grants:{r/other}', { g: text(grant) }), 'kf:grants:{r/other} g'],
     [hash('kf:fleet-keys:{session-keys}', { x: secret }), 'kf:fleet-keys:{session-keys} x'],

@@ -192,26 +192,3 @@ function tooLong({ length }: Buffer): string {
 function bytesOf(base64: string): Buffer {
   return Buffer.from(base64, 'base64');
 }
-
-/** Ten million fields that somebody put there must not fill memory. */
-const MOST_KEPT = 10_000;
-const MOST_NAMED = 20;
-
-/** Keeps what is left out, up to a number of things. */
-export function keptIn(leftOut: string[]): (what: string) => void {
-  return (what) => {
-    if (leftOut.length < MOST_KEPT) leftOut.push(what);
-    else leftOut[MOST_KEPT] = 'and more';
-  };
-}
-
-/** Lines for people; none if nothing was. */
-export function leftOutText(leftOut: readonly string[]): string[] {
-  if (leftOut.length === 0) return [];
-  const more = leftOut.length > MOST_NAMED ? [`${leftOut.length - MOST_NAMED} more`] : [];
-  return [
-    `${leftOut.length} were left out, because no service wrote them so:`,
-    ...leftOut.slice(0, MOST_NAMED),
-    ...more,
-  ];
-}

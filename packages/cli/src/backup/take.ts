@@ -7,7 +7,7 @@ import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
 import type { Piece, Position } from './format.ts';
 import { assertSameRun, pagesOfNames } from './names.ts';
-import { keptIn } from './sound.ts';
+import { keptIn } from '../left-out.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
 import { type LeaveOut, readPieces } from './redis-pieces.ts';
 import { BackupWriter } from './writer.ts';

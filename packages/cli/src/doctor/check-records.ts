@@ -1,5 +1,6 @@
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { CliError } from '../cli-error.ts';
+import { keptIn } from '../left-out.ts';
 import { openHostHsm } from '../host-pool.ts';
 import { OlderRecords } from '../older-records.ts';
 import { openRecords, pagesOfRecords } from '../records.ts';
@@ -19,8 +20,9 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
   const unlisted = new Unlisted(redis);
   let genuine = 0;
   const refused: string[] = [];
+  const refuse = keptIn(refused);
   for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
-    refused.push(...damaged);
+    damaged.forEach(refuse);
     const read = await Promise.allSettled(
       records
         .filter((one) => !older.has(one))
@@ -29,7 +31,7 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
     await unlisted.look(read.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])));
     for (const outcome of read) {
       if (outcome.status === 'fulfilled') genuine++;
-      else if (outcome.reason instanceof DamagedRecordError) refused.push(outcome.reason.message);
+      else if (outcome.reason instanceof DamagedRecordError) refuse(outcome.reason.message);
       else throw outcome.reason;
     }
     patient.progress.tell(() => `records: ${genuine + refused.length} checked`);

@@ -2,7 +2,7 @@ import { takeBackup } from '../backup/take.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
-import { leftOutText } from '../backup/sound.ts';
+import { leftOutText } from '../left-out.ts';
 
 export const backup = verb({
   description: 'Back up Redis to a file while the service runs, then verify the file.',

@@ -5,7 +5,7 @@ import { restoreBackup } from '../backup/restore.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
-import { leftOutText } from '../backup/sound.ts';
+import { leftOutText } from '../left-out.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const restore = verb({

@@ -37,27 +37,33 @@ export function grantOfRetirableEntry(entry: string): { readonly keyId: string; 
   return { keyId, grantId };
 }
 
-const Pairs = z.array(z.tuple([z.string(), z.string()]));
+/** Of the text of an encryption context. */
+const Context = z.string().max(8192);
+/** AWS allows eight. */
+const Pairs = z.array(z.tuple([Context, Context])).max(64);
+const Id = z.string().max(256);
+const Principal = z.string().max(2048);
 
 /**
  * The members that lists are derived from; only frontends know the rest of a record. Principals contain no spaces, so a
- * space separates.
+ * space separates. Whoever once wrote to Redis may have left a record of a megabyte that would have a hundred thousand
+ * entries.
  */
 export const ListedGrant = z.object({
-  grantId: z.string(),
-  keyId: z.string(),
-  region: z.string(),
-  name: z.string().optional(),
-  grantee: z.string(),
-  granteeId: z.string().optional(),
-  retiring: z.string().optional(),
-  retiringId: z.string().optional(),
-  issuingAccount: z.string(),
-  operations: z.array(z.string()),
+  grantId: Id,
+  keyId: Id,
+  region: Id,
+  name: Id.optional(),
+  grantee: Principal,
+  granteeId: Principal.optional(),
+  retiring: Principal.optional(),
+  retiringId: Principal.optional(),
+  issuingAccount: Id,
+  operations: z.array(Id).max(64),
   constraints: z.object({
     encryptionContextEquals: Pairs.optional(),
     encryptionContextSubset: Pairs.optional(),
-    sourceArn: z.string().optional(),
+    sourceArn: Principal.optional(),
   }),
 });
 export type ListedGrant = z.output<typeof ListedGrant>;

@@ -8,14 +8,22 @@ export function iamFieldOf(kind: IamKind, name: string): string {
   return `${kind}/${name.toLowerCase()}`;
 }
 
+const Name = z.string().max(128);
+const Arn = z.string().max(2048);
+/** Many times as many as IAM's quotas allow. A record of a megabyte could else have links of many gigabytes. */
+const MOST = 100;
+
 /** The members that links are derived from; only frontends know the rest of a record. */
 const Linking = z.object({
   kind: z.enum(['user', 'role', 'group', 'policy']),
-  name: z.string(),
-  attached: z.array(z.string()).optional(),
-  boundary: z.string().optional(),
-  groups: z.array(z.string()).optional(),
-  accessKeys: z.array(z.object({ accessKeyId: z.string() })).optional(),
+  name: Name,
+  attached: z.array(Arn).max(MOST).optional(),
+  boundary: Arn.optional(),
+  groups: z.array(Name).max(MOST).optional(),
+  accessKeys: z
+    .array(z.object({ accessKeyId: Name }))
+    .max(MOST)
+    .optional(),
 });
 
 /**

@@ -1,10 +1,8 @@
 import { GrantOperation } from '@keyfleet/shared/api/choices';
-import type { GrantedKey } from '@keyfleet/shared/stored/grants';
+import { type GrantedKey, ListedGrant } from '@keyfleet/shared/stored/grants';
 import { z } from 'zod';
 import { decodeRecord, damagedRecord } from '../store/records.ts';
 import type { Grant } from './grant.ts';
-
-const Pairs = z.array(z.tuple([z.string(), z.string()]));
 
 const GrantRecord = z.strictObject({
   schemaVersion: z.literal(1),
@@ -19,10 +17,9 @@ const GrantRecord = z.strictObject({
   retiring: z.string().min(1).optional(),
   retiringId: z.string().min(1).optional(),
   issuingAccount: z.string().regex(/^\d{12}$/),
-  operations: z.array(GrantOperation).min(1),
+  operations: ListedGrant.shape.operations.pipe(z.array(GrantOperation).min(1)),
   constraints: z.strictObject({
-    encryptionContextEquals: Pairs.optional(),
-    encryptionContextSubset: Pairs.optional(),
+    ...ListedGrant.shape.constraints.shape,
     sourceArn: z.string().min(1).optional(),
   }),
 });

@@ -143,7 +143,7 @@ export class RedisIamStore implements IamStore {
     const [name] = iamAt(accountId);
     const text = (await this.#redis.field(name, field).catch(unlessDamaged)) ?? '';
     const record = text === '' ? undefined : await this.#macs.verified({ name, field }, text).catch(unlessDamaged);
-    return record !== undefined && iamLinksOf(JSON.parse(record)).includes(link) ? undefined : text;
+    return record !== undefined && hasLink(record, link) ? undefined : text;
   }
 
   async list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>> {
@@ -246,6 +246,15 @@ export class RedisIamStore implements IamStore {
     const items = members.slice(0, limit).map((member) => member.slice(prefix.length));
     const last = items.at(-1);
     return members.length > limit && last !== undefined ? { items, next: last } : { items };
+  }
+}
+
+/** Whoever has the record key may have written what is no record. */
+function hasLink(record: string, link: string): boolean {
+  try {
+    return iamLinksOf(JSON.parse(record)).includes(link);
+  } catch {
+    return false;
   }
 }
 
