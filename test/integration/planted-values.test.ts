@@ -17,6 +17,7 @@ import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { readElements } from '@keyfleet/shared/redis/stored-values';
 import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { dueAt, iamAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
 import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
@@ -318,6 +319,36 @@ test('entries of a list that are too long hide none of the others, and are not s
   expect(await redis.calls.entries(list, range)).toEqual(entries.slice(0, 2));
   expect(await redis.calls.entries(list, { ...range, from: `(${entries[1]}` })).toEqual(entries.slice(2));
   expect((await sentBytes()) - sent).toBeLessThan(8_000);
+  // Nobody has read those after the range.
+  expect(await client.zcard(list)).toBe(5 + 3);
+});
+
+const long = Buffer.alloc(4_000_000, 'x');
+
+test.each([
+  {
+    what: 'entries',
+    plant: (i: number) => client.zadd(dueAt(3), 0, Buffer.concat([Buffer.of(i), long])),
+    read: () => redis.calls.entries(dueAt(3), { from: '-', to: '+', limit: 17 }),
+  },
+  {
+    what: 'fields',
+    plant: (i: number) => client.hset('kf:iam:{1}', i, long),
+    read: () => redis.calls.pageOfFields('kf:iam:{1}', { cursor: '0', count: 64 }),
+  },
+  {
+    what: 'elements',
+    plant: () => client.rpush('kf:domain:{test}:tokens', long),
+    read: () => readElements(client, 'kf:domain:{test}:tokens', 0, 31).catch(() => {}),
+  },
+])('of $what that are too long Redis copies one at a time', async ({ plant, read }) => {
+  const memory = async (name: string): Promise<number> =>
+    Number(new RegExp(`${name}:(\\d+)`).exec(await client.info('memory'))![1]);
+  for (let i = 0; i < 16; i++) await plant(i);
+  const before = await memory('used_memory');
+  expect(before).toBeGreaterThan(16 * long.length);
+  await read();
+  expect((await memory('used_memory_peak')) - before).toBeLessThan(6 * long.length);
 });
 
 test('entries with a score, which no frontend writes, hide none of the others', async () => {

@@ -2,40 +2,54 @@ import { type StoredValue, storedValueOf } from '../stored/names.ts';
 import type { RedisClient } from './connect.ts';
 
 /**
- * KEYS: value. ARGV: the type that it is to be of, the most bytes; then of a hash either fields, or 'page', a cursor
- * and how many; of a sorted set a range and how many; of a list the first and the last element. In the place of what is
- * longer, its length, which is sent alone; entries of a sorted set that are longer are passed over. Of a value of
- * another type, the type. 'scored': entries have another score than 0, and no range finds all.
+ * KEYS: value. ARGV: the type that it is to be of, the most bytes; then of a hash either fields, or 'page', a cursor,
+ * how many, and how many bytes; of a sorted set a range and how many; of a list the first and the last element. In the
+ * place of what is longer, its length, which is sent alone. Of a value of another type, the type; of a sorted set
+ * 'scored' if entries have another score than 0, and no range finds all, and 'long' if an entry is longer. Redis takes
+ * twice the memory of what a script reads: entries, elements and fields that may be long are read one at a time.
  */
 const READ = `
 local type, most, what = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local found = redis.call('TYPE', KEYS[1]).ok
 if found == 'none' then return {} end
 if found ~= type then return found end
-local function short(values)
-  for i, value in ipairs(values) do if #value > most then values[i] = #value end end
-  return values
-end
+local function short(value) return #value > most and #value or value end
 if type == 'string' then
   local length = redis.call('STRLEN', KEYS[1])
   return { length > most and length or redis.call('GET', KEYS[1]) }
 end
 if type == 'zset' then
   if redis.call('ZCOUNT', KEYS[1], '-inf', '(0') + redis.call('ZCOUNT', KEYS[1], '(0', '+inf') > 0 then return 'scored' end
-  local entries, limit, page = {}, tonumber(ARGV[5])
-  repeat
-    page = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, limit)
-    for _, entry in ipairs(page) do
-      if #entry <= most and #entries < limit then table.insert(entries, entry) end
-    end
-    what = '(' .. (page[#page] or '')
-  until #page < limit or #entries == limit
+  local entries = {}
+  while #entries < tonumber(ARGV[5]) do
+    local entry = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, 1)[1]
+    if not entry then break end
+    if #entry > most then return 'long' end
+    table.insert(entries, entry)
+    what = '(' .. entry
+  end
   return entries
 end
-if type == 'list' then return short(redis.call('LRANGE', KEYS[1], what, ARGV[4])) end
+if type == 'list' then
+  local elements = {}
+  for i = tonumber(what), tonumber(ARGV[4]) do
+    local element = redis.call('LINDEX', KEYS[1], i)
+    if not element then break end
+    table.insert(elements, short(element))
+  end
+  return elements
+end
 if what == 'page' then
-  local page = redis.call('HSCAN', KEYS[1], ARGV[4], 'COUNT', ARGV[5])
-  return { page[1], short(page[2]) }
+  local cursor, flat, bytes = ARGV[4], {}, 0
+  repeat
+    local some = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', 1)
+    cursor = some[1]
+    for _, value in ipairs(some[2]) do
+      table.insert(flat, short(value))
+      bytes = bytes + math.min(#value, most)
+    end
+  until cursor == '0' or #flat >= 2 * tonumber(ARGV[5]) or bytes >= tonumber(ARGV[6])
+  return { cursor, flat }
 end
 local values = {}
 for i = 4, #ARGV do
@@ -44,15 +58,34 @@ for i = 4, #ARGV do
 end
 return values`;
 
-/** KEYS: sorted set. Gives a thousand of its entries the score that all of ours have. */
-const RESCORE = `
+/**
+ * KEYS: sorted set. ARGV: the most bytes, a range, after how many entries to stop. Gives a thousand of its entries the
+ * score that all of ours have, and removes a megabyte of those that are longer, or one: no service reads them.
+ */
+const TIDY = `
+local most, what, seen, bytes = tonumber(ARGV[1]), ARGV[2], 0, 0
+local function remove(entry)
+  redis.call('ZREM', KEYS[1], entry)
+  bytes = bytes + #entry
+end
 for _, range in ipairs({{'-inf', '(0'}, {'(0', '+inf'}}) do
-  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], range[1], range[2], 'LIMIT', 0, 500)) do
-    redis.call('ZADD', KEYS[1], 0, entry)
+  for _ = 1, 500 do
+    local entry = redis.call('ZRANGEBYSCORE', KEYS[1], range[1], range[2], 'LIMIT', 0, 1)[1]
+    if not entry or bytes >= 1048576 then break end
+    if #entry > most then remove(entry) else redis.call('ZADD', KEYS[1], 0, entry) end
+  end
+end
+while seen < tonumber(ARGV[4]) and bytes < 1048576 do
+  local entry = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[3], 'LIMIT', 0, 1)[1]
+  if not entry then break end
+  if #entry > most then remove(entry)
+  else
+    seen = seen + 1
+    what = '(' .. entry
   end
 end`;
 /** Of a list that somebody filled with millions the next reader does the rest. */
-const RESCORES = 100;
+const TIDIES = 100;
 
 type Found = Buffer | number | null;
 
@@ -77,6 +110,7 @@ export function unlessDamaged(error: unknown): undefined {
 }
 
 const SCORED = 'scored';
+const LONG = 'long';
 
 /** The greatest length of what this release does not know: a newer one may have put it there. */
 const UNKNOWN_BYTES = 1024 * 1024;
@@ -144,20 +178,21 @@ export interface EntryRange {
   readonly limit: number;
 }
 
-/** Of a sorted set, without those that are too long: all others must be found, whatever somebody put among them. */
+/** Of a sorted set. All must be found, whatever somebody put among them: those that are too long are removed. */
 export async function readEntries(
   client: RedisClient,
   name: string,
   { from, to, limit }: EntryRange,
 ): Promise<string[]> {
   const kind = kindOf(name, 'zset');
-  for (let rescored = 0; rescored < RESCORES; rescored++) {
+  for (let tidied = 0; tidied < TIDIES; tidied++) {
     const found = await ask(client, name, kind, from, to, limit);
     if (Array.isArray(found)) return found.map(String);
-    if (found.toString() !== SCORED) throw damaged(name, `is a ${found.toString()}, and should be a ${kind.type}`);
-    await client.eval(RESCORE, 1, name);
+    const problem = found.toString();
+    if (problem !== SCORED && problem !== LONG) throw damaged(name, `is a ${problem}, and should be a ${kind.type}`);
+    await client.eval(TIDY, 1, name, kind.maxBytes, from, to, limit);
   }
-  throw damaged(name, 'has entries with scores');
+  throw damaged(name, 'has entries with scores, or too long ones');
 }
 
 /** Of a list, the last one included. */
@@ -175,18 +210,18 @@ export interface PageOfFields {
   readonly damaged: readonly string[];
 }
 
-/** Of values as long as they may be: one page is one line of a backup. */
-const PAGE_BYTES = 64 * 1024 * 1024;
+/** One page is one line of a backup, and a hundred are read at once. */
+const PAGE_BYTES = 256 * 1024;
 
-/** As HSCAN, and fewer of what may be long. */
+/** As HSCAN, and fewer of what is long. */
 export async function pageOfFields(
   client: RedisClient,
   name: string,
   { cursor, count }: { readonly cursor: string; readonly count: number },
 ): Promise<PageOfFields> {
   const kind = kindOf(name, 'hash');
-  const few = Math.min(count, Math.floor(PAGE_BYTES / kind.maxBytes));
-  const [next = null, flat = []] = (await read(client, name, kind, 'page', cursor, few)) as [Found?, Found[]?];
+  const page = await read(client, name, kind, 'page', cursor, count, PAGE_BYTES);
+  const [next = null, flat = []] = page as [Found?, Found[]?];
   const fields: (readonly [string, Buffer])[] = [];
   const damages: string[] = [];
   for (let i = 0; i < flat.length; i += 2) {
