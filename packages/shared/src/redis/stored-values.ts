@@ -1,103 +1,6 @@
-import { type StoredValue, storedValueOf } from '../stored/names.ts';
+import { storedValueOf } from '../stored/names.ts';
 import type { RedisClient } from './connect.ts';
-
-/**
- * KEYS: value. ARGV: the type that it is to be of, the most bytes; then of a hash either fields, or 'page', a cursor,
- * how many, and how many bytes; of a sorted set a range and how many; of a list the first and the last element. In the
- * place of what is longer, its length, which is sent alone. Of a value of another type, the type; of a sorted set
- * 'scored' if entries have another score than 0, and no range finds all, and 'long' if an entry is longer. Redis takes
- * twice the memory of what a script reads: entries, elements and fields that may be long are read one at a time.
- */
-const READ = `
-local type, most, what = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local found = redis.call('TYPE', KEYS[1]).ok
-if found == 'none' then return {} end
-if found ~= type then return found end
-local function short(value) return #value > most and #value or value end
-if type == 'string' then
-  local length = redis.call('STRLEN', KEYS[1])
-  return { length > most and length or redis.call('GET', KEYS[1]) }
-end
-if type == 'zset' then
-  if redis.call('ZCOUNT', KEYS[1], '-inf', '(0') + redis.call('ZCOUNT', KEYS[1], '(0', '+inf') > 0 then return 'scored' end
-  local entries = {}
-  while #entries < tonumber(ARGV[5]) do
-    local entry = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, 1)[1]
-    if not entry then break end
-    if #entry > most then return 'long' end
-    table.insert(entries, entry)
-    what = '(' .. entry
-  end
-  return entries
-end
-if type == 'list' then
-  local elements = {}
-  for i = tonumber(what), tonumber(ARGV[4]) do
-    local element = redis.call('LINDEX', KEYS[1], i)
-    if not element then break end
-    table.insert(elements, short(element))
-  end
-  return elements
-end
-if what == 'page' then
-  local cursor, flat, bytes = ARGV[4], {}, 0
-  repeat
-    local some = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', 1)
-    cursor = some[1]
-    for _, value in ipairs(some[2]) do
-      table.insert(flat, short(value))
-      bytes = bytes + math.min(#value, most)
-    end
-  until cursor == '0' or #flat >= 2 * tonumber(ARGV[5]) or bytes >= tonumber(ARGV[6])
-  return { cursor, flat }
-end
-local values = {}
-for i = 4, #ARGV do
-  local length = redis.call('HSTRLEN', KEYS[1], ARGV[i])
-  values[i - 3] = length > most and length or redis.call('HGET', KEYS[1], ARGV[i])
-end
-return values`;
-
-/**
- * KEYS: sorted set. ARGV: the most bytes, a range, after how many entries to stop. Gives a thousand of its entries the
- * score that all of ours have, and removes a megabyte of those that are longer, or one: no service reads them.
- */
-const TIDY = `
-local most, what, seen, bytes = tonumber(ARGV[1]), ARGV[2], 0, 0
-local function remove(entry)
-  redis.call('ZREM', KEYS[1], entry)
-  bytes = bytes + #entry
-end
-for _, range in ipairs({{'-inf', '(0'}, {'(0', '+inf'}}) do
-  for _ = 1, 500 do
-    local entry = redis.call('ZRANGEBYSCORE', KEYS[1], range[1], range[2], 'LIMIT', 0, 1)[1]
-    if not entry or bytes >= 1048576 then break end
-    if #entry > most then remove(entry) else redis.call('ZADD', KEYS[1], 0, entry) end
-  end
-end
-while seen < tonumber(ARGV[4]) and bytes < 1048576 do
-  local entry = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[3], 'LIMIT', 0, 1)[1]
-  if not entry then break end
-  if #entry > most then remove(entry)
-  else
-    seen = seen + 1
-    what = '(' .. entry
-  end
-end`;
-/** Of a list that somebody filled with millions the next reader does the rest. */
-const TIDIES = 100;
-
-type Found = Buffer | number | null;
-
-/**
- * Missing from the types of ioredis. A master that is about to hand over holds up EVAL, as all that may write, and not
- * this.
- */
-interface EvalReadOnly {
-  eval_roBuffer(script: string, keys: number, ...args: readonly (string | number)[]): Promise<Found[] | Buffer>;
-}
-
-type Kind = Pick<StoredValue, 'type' | 'maxBytes'>;
+import { askFor, askTidied, type Found, type Kind } from './stored-value-scripts.ts';
 
 /** Something that no service stores there. The message names the value and says what to do. */
 export class DamagedValueError extends Error {
@@ -108,9 +11,6 @@ export class DamagedValueError extends Error {
 export function unlessDamaged(error: unknown): undefined {
   if (!(error instanceof DamagedValueError)) throw error;
 }
-
-const SCORED = 'scored';
-const LONG = 'long';
 
 /** The greatest length of what this release does not know: a newer one may have put it there. */
 const UNKNOWN_BYTES = 1024 * 1024;
@@ -166,7 +66,7 @@ export async function readShortFields<F extends string>(
   name: string,
   { maxBytes, fields }: { readonly maxBytes: number; readonly fields: readonly F[] },
 ): Promise<ReadonlyMap<F, string>> {
-  const found = await ask(client, name, { type: 'hash', maxBytes }, 'fields', ...fields);
+  const found = await askFor(client, name, { type: 'hash', maxBytes }, 'fields', ...fields);
   const short = Array.isArray(found) ? fields.map((field, i) => [field, found[i]] as const) : [];
   return new Map(short.flatMap(([field, value]) => (Buffer.isBuffer(value) ? [[field, value.toString()]] : [])));
 }
@@ -185,14 +85,9 @@ export async function readEntries(
   { from, to, limit }: EntryRange,
 ): Promise<string[]> {
   const kind = kindOf(name, 'zset');
-  for (let tidied = 0; tidied < TIDIES; tidied++) {
-    const found = await ask(client, name, kind, from, to, limit);
-    if (Array.isArray(found)) return found.map(String);
-    const problem = found.toString();
-    if (problem !== SCORED && problem !== LONG) throw damaged(name, `is a ${problem}, and should be a ${kind.type}`);
-    await client.eval(TIDY, 1, name, kind.maxBytes, from, to, limit);
-  }
-  throw damaged(name, 'has entries with scores, or too long ones');
+  const found = await askTidied(client, name, kind, from, to, limit);
+  if (found === undefined) throw damaged(name, 'has entries with scores, or too long ones');
+  return arrayOf(name, kind, found).map(String);
 }
 
 /** Of a list, the last one included. */
@@ -249,21 +144,15 @@ export function ofOtherType(...names: readonly string[]): DamagedValueError {
 async function read(
   client: RedisClient,
   name: string,
-  { type, maxBytes }: Kind,
+  kind: Kind,
   ...args: readonly (string | number)[]
 ): Promise<Found[]> {
-  const found = await ask(client, name, { type, maxBytes }, ...args);
-  if (Array.isArray(found)) return found;
-  throw damaged(name, `is a ${found.toString()}, and should be a ${type}`);
+  return arrayOf(name, kind, await askFor(client, name, kind, ...args));
 }
 
-function ask(
-  client: RedisClient,
-  name: string,
-  { type, maxBytes }: Kind,
-  ...args: readonly (string | number)[]
-): Promise<Found[] | Buffer> {
-  return (client as RedisClient & EvalReadOnly).eval_roBuffer(READ, 1, name, type, maxBytes, ...args);
+function arrayOf(name: string, { type }: Kind, found: Found[] | Buffer): Found[] {
+  if (Array.isArray(found)) return found;
+  throw damaged(name, `is a ${found.toString()}, and should be a ${type}`);
 }
 
 function kindOf(name: string, type: Kind['type']): Kind {
