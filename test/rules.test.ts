@@ -179,6 +179,16 @@ test('a file under 15 lines starts a program, or is one idea that many files sha
   ]);
 });
 
+test('no script reads all of a list or hash, which somebody may have filled', () => {
+  const calls = production.flatMap((file) => [
+    ...codeOf(file).matchAll(/redis\.p?call\('(?:ZRANGE\w*|ZSCAN|[HS]SCAN|SCAN|HGETALL|HKEYS|HVALS|SMEMBERS)'.*/g),
+  ]);
+  expect(calls.length).toBeGreaterThan(8);
+  const whole = calls.map(([call]) => call).filter((call) => !/'(?:LIMIT|COUNT)'/.test(call));
+  // In one, a line before this removes what is too many.
+  expect(whole).toEqual(["redis.call('HGETALL', KEYS[1])"]);
+});
+
 test('no test mocks or spies on our own code', () => {
   const tests = globSync('{packages,services,test}/**/*.ts', { cwd: root }).filter(
     (file) => !file.includes('node_modules'),

@@ -85,6 +85,7 @@ export class RedisGrantStore implements GrantStore {
       JSON.stringify(grantIndexOf(listed)),
     );
     if (outcome === 'done') return outcome;
+    if (outcome === 'again') return this.insert(grant, quota);
     await this.#removeRetirable(grant);
     if (outcome === 'full' || outcome === 'gone') return outcome;
     const existing = String(outcome);
@@ -134,12 +135,13 @@ export class RedisGrantStore implements GrantStore {
   /** The forms of the permissions that begin with `to`: few, however many permissions there are. */
   async *#formsOf(key: GrantedKey, to: string): AsyncGenerator<readonly string[]> {
     const [, index] = grantsAt(key);
-    let after: string | undefined = '';
-    do {
-      const forms = (await this.#redis.scriptUndurably('kfGrantForms', index, to, after, FORMS_AT_ONCE)) as string[];
+    let [after, goesOn]: [string, number] = ['', 1];
+    while (goesOn === 1) {
+      const found = await this.#redis.scriptUndurably('kfGrantForms', index, to, after, FORMS_AT_ONCE);
+      const [more, ...forms] = found as [number, ...string[]];
       yield forms;
-      after = forms.length === FORMS_AT_ONCE ? forms.at(-1) : undefined;
-    } while (after !== undefined);
+      [after, goesOn] = [forms.at(-1) ?? after, more];
+    }
   }
 
   /** The grants whose entries begin with one of the prefixes. Most prefixes have one grant or none. */

@@ -25,6 +25,8 @@ export interface RedisIamStoreDeps {
  */
 const READ_AT_ONCE = 16;
 const MAX_PAGE_LENGTH = 1024 * 1024;
+/** Links that one step of Redis looks at: somebody may have put millions there. */
+const LINKS_AT_ONCE = 250;
 /** Links that one request forgets. */
 const MOST_FORGOTTEN = 400;
 /** What a principal of a trust policy counts for: whoever shows the policy reads its record, of as much or more. */
@@ -121,8 +123,7 @@ export class RedisIamStore implements IamStore {
     let forgotten = 0;
     for (const how of ['attached', 'boundary', 'member']) {
       const prefix = `${how}/${fieldOf(to)}/`;
-      const long = [...rangeOf(prefix), storedValues.iamLinks.maxBytes] as const;
-      forgotten += Number(await this.#redis.script('kfForgetLongIamLinks', ...iamAt(accountId), ...long));
+      forgotten += await this.#forgetLongLinks(accountId, prefix);
       let after: string | undefined;
       do {
         const { items, next }: Page<string> = await this.listLinks(accountId, prefix, READ_AT_ONCE, after);
@@ -136,6 +137,18 @@ export class RedisIamStore implements IamStore {
       } while (after !== undefined);
     }
     return forgotten > 0;
+  }
+
+  async #forgetLongLinks(accountId: string, prefix: string): Promise<number> {
+    let [[from, to], forgotten] = [rangeOf(prefix), 0];
+    while (from !== '' && forgotten < MOST_FORGOTTEN) {
+      const range = [from, to, storedValues.iamLinks.maxBytes, LINKS_AT_ONCE] as const;
+      const found = await this.#redis.script('kfForgetLongIamLinks', ...iamAt(accountId), ...range);
+      const [count, next] = found as [number, string];
+      forgotten += count;
+      from = next;
+    }
+    return forgotten;
   }
 
   /** The text under the field, or '', unless it is a record that has the link. */

@@ -48,13 +48,13 @@ redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`,
   ],
   /**
-   * KEYS: aliases, names, targets. ARGV: target, channel, message without the name. The alias's record decides, not the
-   * list of targets.
+   * KEYS: aliases, names, targets. ARGV: target, channel, message without the name, how many at most. The alias's
+   * record decides, not the list of targets. Returns how many entries it took from that.
    */
   kfDeleteAliasesOf: [
     3,
     `
-local members = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. ARGV[1] .. '/', '(' .. ARGV[1] .. '0')
+local members = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. ARGV[1] .. '/', '(' .. ARGV[1] .. '0', 'LIMIT', 0, ARGV[4])
 for _, member in ipairs(members) do
   local name = string.sub(member, #ARGV[1] + 2)
   redis.call('ZREM', KEYS[3], member)

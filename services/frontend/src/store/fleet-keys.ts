@@ -180,9 +180,8 @@ export class FleetKeys {
   async #dropOld(): Promise<void> {
     const { store } = this.#deps;
     const { domainKeys } = this.#state();
-    for (const id of await store.listFleetKeys(this.#name.name)) {
-      if (domainKeys.some((key) => key.id === id) && !this.accepts(id)) await store.dropFleetKey(this.#name.name, id);
-    }
+    const old = domainKeys.filter(({ id }) => !this.accepts(id)).map(({ id }) => id);
+    for (const id of await store.listFleetKeys(this.#name.name, old)) await store.dropFleetKey(this.#name.name, id);
   }
 
   /** Strangers can name anything, so the domain-managers are asked only for keys that are stored. */

@@ -1,9 +1,12 @@
+/** Entries that one step looks at: somebody may have put millions there. */
+const AT_ONCE = 250;
+
 /** Scripts for grants; those for other records are in scripts.ts. */
 export const grantScripts = {
   /**
    * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, the prefix of an entry with the same name or
    * '', channel, message, its entries (JSON). If a grant with that name exists, returns its id: an entry without one is
-   * of somebody else.
+   * of somebody else, and goes. 'again': there may be more of these.
    */
   kfInsertGrant: [
     3,
@@ -12,11 +15,13 @@ if redis.call('EXISTS', KEYS[1]) == 0 then return 'gone' end
 local named = ARGV[4]
 if named ~= '' then
   local to = '(' .. string.sub(named, 1, -2) .. '!'
-  for _, entry in ipairs(redis.call('ZRANGEBYLEX', KEYS[3], '[' .. named, to)) do
+  local entries = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. named, to, 'LIMIT', 0, ${AT_ONCE})
+  for _, entry in ipairs(entries) do
     local id = string.sub(entry, #named + 1)
     if redis.call('HEXISTS', KEYS[2], id) == 1 then return id end
     redis.call('ZREM', KEYS[3], entry)
   end
+  if #entries == ${AT_ONCE} then return 'again' end
 end
 if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then return 'full' end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
@@ -43,21 +48,29 @@ end
 return 1`,
   ],
   /**
-   * KEYS: index of grants. ARGV: the begin of entries, a form or '', how many. Returns the forms that follow that
-   * begin, in order, from the one after the form given. It looks at one entry of each.
+   * KEYS: index of grants. ARGV: the begin of entries, a form or '', how many. Returns 1 if there may be more, then the
+   * forms that follow that begin, in order, from the one after the form given. It looks at one entry of each. One
+   * without a form, or with too long a one, is none of ours: of the first it passes over all, the others go.
    */
   kfGrantForms: [
     1,
     `
-local forms = {}
-local from, to = '[' .. ARGV[1], '(' .. string.sub(ARGV[1], 1, -2) .. '!'
+local forms = { 1 }
+local from, to = '[' .. ARGV[1] .. '!', '(' .. string.sub(ARGV[1], 1, -2) .. '!'
 if ARGV[2] ~= '' then from = '(' .. ARGV[1] .. ARGV[2] .. '!' end
-while #forms < tonumber(ARGV[3]) do
+for _ = 1, ${AT_ONCE} do
   local entry = redis.call('ZRANGEBYLEX', KEYS[1], from, to, 'LIMIT', 0, 1)[1]
-  if not entry then break end
+  if not entry then
+    forms[1] = 0
+    break
+  end
   local form = string.match(entry, '^[^ ]+', #ARGV[1] + 1)
-  if form and #form <= 8192 then table.insert(forms, form) end
-  from = '(' .. (form and ARGV[1] .. form .. '!' or entry)
+  if #form > 8192 then redis.call('ZREM', KEYS[1], entry)
+  else
+    table.insert(forms, form)
+    if #forms > tonumber(ARGV[3]) then break end
+    from = '(' .. ARGV[1] .. form .. '!'
+  end
 end
 return forms`,
   ],

@@ -259,8 +259,8 @@ export class MemoryStore
     if (!this.#fleetKeys.has(`${name} ${domainKeyId}`)) this.#fleetKeys.set(`${name} ${domainKeyId}`, token);
   }
 
-  async listFleetKeys(name: string): Promise<readonly string[]> {
-    return [...this.#fleetKeys.keys()].filter((at) => at.startsWith(`${name} `)).map((at) => at.split(' ')[1]!);
+  async listFleetKeys(name: string, domainKeyIds: readonly string[]): Promise<readonly string[]> {
+    return domainKeyIds.filter((id) => this.#fleetKeys.has(`${name} ${id}`));
   }
 
   async dropFleetKey(name: string, domainKeyId: string): Promise<void> {

@@ -36,8 +36,12 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
     await this.#redis.write('del', secretAt(name));
   }
 
-  async listFleetKeys(name: string): Promise<readonly string[]> {
-    return (await this.#redis.scriptUndurably('kfFleetKeys', fleetKeysAt(name))) as string[];
+  async listFleetKeys(name: string, domainKeyIds: readonly string[]): Promise<readonly string[]> {
+    const at = fleetKeysAt(name);
+    const there = await this.#redis.about(at, (client) =>
+      Promise.all(domainKeyIds.map((id) => client.hexists(at, id))),
+    );
+    return domainKeyIds.filter((_, i) => there[i] === 1);
   }
 
   async dropFleetKey(name: string, domainKeyId: string): Promise<void> {

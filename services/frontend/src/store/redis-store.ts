@@ -1,15 +1,7 @@
 import { type Clock, monotonicClock as ofThisProcess } from '@keyfleet/shared/clock';
+import { type PageOfFields, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { type DueKey, dueKeyOf, endOf } from '@keyfleet/shared/stored/due-entries';
-import {
-  aliasesAt,
-  CHANGES,
-  eventsAt,
-  dueAt,
-  keyAt,
-  keyStoresAt,
-  type Scope,
-  storedValues,
-} from '@keyfleet/shared/stored/names';
+import { aliasesAt, CHANGES, eventsAt, dueAt, keyAt, keyStoresAt, type Scope } from '@keyfleet/shared/stored/names';
 import { keyInStoreEntryOf } from '@keyfleet/shared/stored/key-store-keys';
 import type { KmsKey } from '../keys/kms-key.ts';
 import { Acknowledged } from './acknowledged.ts';
@@ -59,6 +51,9 @@ export interface RedisStoreDeps {
   readonly monotonicClock?: Clock;
   readonly events?: AliasStoreEvents | undefined;
 }
+
+/** Of what somebody may have put there by millions: what one step of Redis, or one page, has. */
+const AT_ONCE = 250;
 
 type Named = Pick<KeyTraces, 'region' | 'keyId'>;
 
@@ -142,21 +137,24 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   }
 
   async claimEvents(key: Named, { now, until, onDamaged }: Claim): Promise<StoredEvent[]> {
-    const most = storedValues.events.maxBytes;
-    const found = await this.#redis.script('kfClaimEvents', eventsAt(key.region, key.keyId), now, until, most);
-    if (found === 0) throw new ConflictError(`what was done to key ${key.keyId} is being recorded`);
-    const parts = found as string[];
-    const events: StoredEvent[] = [];
-    for (let at = 0; at < parts.length; at += 2) {
-      const [id, stored] = [parts[at]!, parts[at + 1]!];
-      try {
-        events.push({ id, text: await this.#macs.verified(eventPlace(key, id), stored) });
-      } catch (error) {
-        if (!(error instanceof DamagedRecordError)) throw error;
-        onDamaged?.(error);
+    const name = eventsAt(key.region, key.keyId);
+    if ((await this.#redis.script('kfClaimEvents', name, now, until)) === 0)
+      throw new ConflictError(`what was done to key ${key.keyId} is being recorded`);
+    const events = new Map<string, string>();
+    for (let cursor: string | undefined = '0'; cursor !== undefined;) {
+      const page: PageOfFields = await this.#redis.pageOfFields(name, { cursor, count: AT_ONCE });
+      for (const damage of page.damaged) onDamaged?.(new DamagedRecordError(damage));
+      for (const [id, stored] of page.fields.filter(([field]) => field !== 'claimedUntil')) {
+        try {
+          events.set(id, await this.#macs.verified(eventPlace(key, id), stored.toString()));
+        } catch (error) {
+          unlessDamaged(error);
+          onDamaged?.(error as DamagedRecordError);
+        }
       }
+      cursor = page.cursor === '0' ? undefined : page.cursor;
     }
-    return events;
+    return [...events].map(([id, text]) => ({ id, text }));
   }
 
   async forgetEvents(key: KeyTraces, events: readonly (StoredEvent & Partial<ClaimedEvent>)[]): Promise<void> {
@@ -165,7 +163,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
   }
 
   async clearTraces({ keyId, createdAt, customKeyStoreId, xksKeyId, ...scope }: KeyTraces): Promise<void> {
-    await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(scope), keyId, CHANGES, aliasName(scope, ''));
+    const parts = [keyId, CHANGES, aliasName(scope, ''), AT_ONCE] as const;
+    while ((await this.#redis.script('kfDeleteAliasesOf', ...aliasesAt(scope), ...parts)) === AT_ONCE);
     if (createdAt !== undefined) await this.#lists.remove({ ...scope, keyId, createdAt });
     if (customKeyStoreId !== undefined) {
       const entry = keyInStoreEntryOf({ keyId, customKeyStoreId, xksKeyId });

@@ -6,10 +6,8 @@ import { storedValues } from '@keyfleet/shared/stored/names';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 
 const NUMBER_BYTES = 16;
-const EVENT_ID_BYTES = 64;
-/** A key has a few. */
-const EVENTS_AT_ONCE = 100;
-const DOMAIN_KEY_ID_BYTES = 32;
+/** No account has as many frontends. */
+const MOST_SENDERS = 1000;
 
 /**
  * The revision in the record, which has a MAC, and not the field beside it: whoever wrote that once would keep the key
@@ -75,27 +73,17 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
   ],
   /**
-   * KEYS: events. ARGV: now and the claim's end, in milliseconds since the epoch, and the most bytes of an event.
-   * Returns ids and texts in turn. 0: they are claimed, for no longer than anybody claims them. Where somebody put many
-   * beside them, each claim has some. What is longer than any of ours goes, and is told as an event without a text.
+   * KEYS: events. ARGV: now and the claim's end, in milliseconds since the epoch. 0: they are claimed, for no longer
+   * than anybody claims them.
    */
   kfClaimEvents: [
     1,
     `
 local till = tonumber(string.match(short(KEYS[1], 'claimedUntil', ${NUMBER_BYTES}), '^%d+$') or 0)
 if till > tonumber(ARGV[1]) and till <= ARGV[2] + 600000 then return 0 end
-local events = {}
-for _, id in ipairs(redis.call('HRANDFIELD', KEYS[1], ${EVENTS_AT_ONCE})) do
-  if id ~= 'claimedUntil' then
-    local isLong = #id > ${EVENT_ID_BYTES} or redis.call('HSTRLEN', KEYS[1], id) > tonumber(ARGV[3])
-    table.insert(events, string.sub(id, 1, ${EVENT_ID_BYTES}))
-    table.insert(events, isLong and '' or redis.call('HGET', KEYS[1], id))
-    if isLong then redis.call('HDEL', KEYS[1], id) end
-  end
-end
 if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('DEL', KEYS[1])
 else redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2]) end
-return events`,
+return 1`,
   ],
   /** KEYS: events. ARGV: ids. */
   kfForgetEvents: [
@@ -159,6 +147,7 @@ return 'done'`,
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local told = {}
+if redis.call('HLEN', KEYS[1]) > ${MOST_SENDERS} then redis.call('UNLINK', KEYS[1]) end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local at, asked = string.match(all[i + 1], '^(%d+) (.*)$')
@@ -168,16 +157,6 @@ end
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
 redis.call('PEXPIRE', KEYS[1], 10000)
 return told`,
-  ],
-  /** KEYS: keys that frontends share. Returns by which domain keys there are some; longer names are none of ours. */
-  kfFleetKeys: [
-    1,
-    `
-local ids = {}
-for _, id in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if #id <= ${DOMAIN_KEY_ID_BYTES} then table.insert(ids, id) else redis.call('HDEL', KEYS[1], id) end
-end
-return ids`,
   ],
   /** KEYS: value. ARGV: the new value. 0: there is one already. */
   kfInsertValue: [1, `return redis.call('SETNX', KEYS[1], ARGV[1])`],

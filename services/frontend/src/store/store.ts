@@ -213,8 +213,8 @@ export interface FleetKeyStore {
   findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined>;
   /** Does nothing if one exists. */
   insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void>;
-  /** Ids of domain keys. */
-  listFleetKeys(name: string): Promise<readonly string[]>;
+  /** Of these domain keys, those for which there is one. */
+  listFleetKeys(name: string, domainKeyIds: readonly string[]): Promise<readonly string[]>;
   dropFleetKey(name: string, domainKeyId: string): Promise<void>;
 }
 
