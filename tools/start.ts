@@ -47,11 +47,14 @@ function readOptions(args: string[]) {
   if (values.account !== undefined && !ACCOUNT_ID.test(values.account)) {
     throw new StartError('--account must be 12 digits.');
   }
+  const httpPort = readNumber('--http-port', values['http-port'], MAX_PORT) ?? defaultPorts.http;
+  const grpcPort = readNumber('--grpc-port', values['grpc-port'], MAX_PORT) ?? defaultPorts.grpc;
+  if (httpPort === grpcPort) throw new StartError(`--http-port and --grpc-port are both ${httpPort}, and must differ.`);
   return {
     help: values.help ?? false,
     home: values.home === undefined ? join(import.meta.dirname, '../.keyfleet') : resolve(here, values.home),
-    httpPort: readNumber('--http-port', values['http-port'], MAX_PORT) ?? defaultPorts.http,
-    grpcPort: readNumber('--grpc-port', values['grpc-port'], MAX_PORT) ?? defaultPorts.grpc,
+    httpPort,
+    grpcPort,
     workers: readNumber('--workers', values.workers, MAX_WORKERS),
     tls: values.tls ?? false,
     accountId: values.account,

@@ -149,6 +149,11 @@ test('a home that is in use is not touched', async () => {
   expect(await refusal()).toMatch(/is in use by process \d+\. Stop that one, or choose another --home\.$/);
 });
 
+test('one port for both is refused in one line, though nobody has it', async () => {
+  const line = `--http-port and --grpc-port are both ${httpPort}, and must differ.`;
+  expect(await refusal('--grpc-port', `${httpPort}`)).toBe(`keyfleet: ${line}`);
+});
+
 test('the ports that are taken are named with their options, all at once', async () => {
   const fresh = join(directory.path, 'fresh');
   using taken = new DisposableStack();
