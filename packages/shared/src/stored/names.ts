@@ -18,6 +18,8 @@ const RECORD = 1024 * 1024;
 /** Sealed secrets, and entries of lists: the longest names a principal. */
 const SHORT = 8 * 1024;
 const NUMBER = 32;
+/** Constraints of 8,192 characters, a name and three principals. A page of hundreds is read at once. */
+const GRANT = 64 * 1024;
 /** Of what frontends do by themselves: a kilobyte or two. */
 const AUDIT_RECORD = 64 * 1024;
 /** As many as a domain token may have (`TOKEN_BYTES` of the domain-manager). */
@@ -48,7 +50,7 @@ export const storedValues = {
   iam: { name: 'kf:iam:{<account>}', type: 'hash', role: 'kept', maxBytes: RECORD },
   iamNames: { name: 'kf:iam-names:{<account>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   iamLinks: { name: 'kf:iam-links:{<account>}', type: 'zset', role: 'derived', maxBytes: SHORT },
-  grants: { name: 'kf:grants:{<region>/<key id>}', type: 'hash', role: 'kept', maxBytes: RECORD },
+  grants: { name: 'kf:grants:{<region>/<key id>}', type: 'hash', role: 'kept', maxBytes: GRANT },
   grantIndex: { name: 'kf:grant-index:{<region>/<key id>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   retirable: { name: 'kf:retirable:{<region>/<principal>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   keyStores: { name: 'kf:key-stores:{<account>/<region>}', type: 'string', role: 'kept', maxBytes: RECORD },

@@ -86,7 +86,7 @@ function startResealing(
   const domainState = () => domain.state;
   resources.use(
     startResealer({
-      parts: new RedisParts(connections.client, domain.name),
+      parts: new RedisParts(connections.patient, domain.name),
       records: new RedisSealedRecords({ calls, macs, keys, acknowledged, recordKeys, domainState }),
       hsm,
       domainState,

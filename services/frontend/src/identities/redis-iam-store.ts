@@ -25,8 +25,6 @@ export interface RedisIamStoreDeps {
  */
 const READ_AT_ONCE = 16;
 const MAX_PAGE_LENGTH = 1024 * 1024;
-/** Links that one step of Redis looks at: somebody may have put millions there. */
-const LINKS_AT_ONCE = 250;
 /** Links that one request forgets. */
 const MOST_FORGOTTEN = 400;
 /** What a principal of a trust policy counts for: whoever shows the policy reads its record, of as much or more. */
@@ -115,15 +113,14 @@ export class RedisIamStore implements IamStore {
   }
 
   /**
-   * Links have no MAC. Removes those to this record that the record in which they begin does not confirm, and says
-   * whether there were any. `all`: also once one is found that is confirmed.
+   * Links have no MAC. Removes those to this record that the record in which they begin does not confirm; too long ones
+   * go as they are read. `all`: also once one is found that is confirmed; otherwise returns false then.
    */
   async #forgetLinks(to: IamRecord, { all }: { readonly all: boolean }): Promise<boolean> {
     const { accountId } = to;
     let forgotten = 0;
     for (const how of ['attached', 'boundary', 'member']) {
       const prefix = `${how}/${fieldOf(to)}/`;
-      forgotten += await this.#forgetLongLinks(accountId, prefix);
       let after: string | undefined;
       do {
         const { items, next }: Page<string> = await this.listLinks(accountId, prefix, READ_AT_ONCE, after);
@@ -131,24 +128,13 @@ export class RedisIamStore implements IamStore {
         const unconfirmed = items.flatMap((from, i) => (texts[i] === undefined ? [] : [from, texts[i], prefix + from]));
         const most = storedValues.iam.maxBytes;
         forgotten += Number(await this.#redis.script('kfForgetIamLinks', ...iamAt(accountId), most, ...unconfirmed));
+        if (texts.includes(undefined) && !all) return false;
         // The next request goes on.
-        if (forgotten >= MOST_FORGOTTEN || (texts.includes(undefined) && !all)) return forgotten > 0;
+        if (forgotten >= MOST_FORGOTTEN) return true;
         after = next;
       } while (after !== undefined);
     }
-    return forgotten > 0;
-  }
-
-  async #forgetLongLinks(accountId: string, prefix: string): Promise<number> {
-    let [[from, to], forgotten] = [rangeOf(prefix), 0];
-    while (from !== '' && forgotten < MOST_FORGOTTEN) {
-      const range = [from, to, storedValues.iamLinks.maxBytes, LINKS_AT_ONCE] as const;
-      const found = await this.#redis.script('kfForgetLongIamLinks', ...iamAt(accountId), ...range);
-      const [count, next] = found as [number, string];
-      forgotten += count;
-      from = next;
-    }
-    return forgotten;
+    return true;
   }
 
   /** The text under the field, or '', unless it is a record that has the link. */

@@ -111,21 +111,6 @@ for i = 2, #ARGV, 3 do
 end
 return count`,
   ],
-  /**
-   * KEYS as before. ARGV: a range, the most bytes of a link, how many it looks at. Returns how many were longer, which
-   * are none of ours and go, and where the range goes on, or ''.
-   */
-  kfForgetLongIamLinks: [
-    3,
-    `
-local page, count = redis.call('ZRANGEBYLEX', KEYS[3], ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[4]), 0
-local last = ''
-for _, link in ipairs(page) do
-  if #link > tonumber(ARGV[3]) then count = count + redis.call('ZREM', KEYS[3], link) else last = '(' .. link end
-end
-if #page < tonumber(ARGV[4]) then return { count, '' } end
-return { count, last == '' and ARGV[1] or last }`,
-  ],
   /** KEYS as before. ARGV: field, version that was read, channel, message, its links. */
   kfRemoveIam: [
     3,

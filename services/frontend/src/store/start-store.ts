@@ -30,22 +30,26 @@ import { RedisFleetSecrets } from './redis-fleet-secrets.ts';
 import { RedisStore } from './redis-store.ts';
 
 /** Writes have their own connection, so that reads and the change feed never wait behind a replica. */
+const PATIENCE_MS = 15_000;
+
 export interface RedisConnections {
   readonly client: RedisClient;
   readonly writer: RedisClient;
+  /** For what goes over all names, of which somebody may have left a long one: no request waits behind it. */
+  readonly patient: RedisClient;
   /** The durability of `writer`. */
   readonly durability: DurabilityWatch;
 }
 
 export function connectStore({ config, events, resources }: Assembly): RedisConnections {
   const onProblem = (problem: Error): void => events.storeProblem(problem);
-  const connect = () => resources.use(connectRedis(config.redis, { onProblem }));
-  const [client, writer] = [connect(), connect()];
+  const connect = (timeout?: number) => resources.use(connectRedis(config.redis, { onProblem }, timeout));
+  const [client, writer, patient] = [connect(), connect(), connect(PATIENCE_MS)];
   resources.use(observeRedis(client));
   const onRefused = (refusal: Error): void => events.storeRefused(refusal);
   const check = () => checkDurability(writer, config.redis.durability);
   const durability = resources.use(new DurabilityWatch(writer, check, onRefused));
-  return { client, writer, durability };
+  return { client, writer, patient, durability };
 }
 
 export type Stores = Awaited<ReturnType<typeof startStore>>;
