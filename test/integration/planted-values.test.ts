@@ -358,6 +358,15 @@ test('entries with a score, which no frontend writes, hide none of the others', 
   expect(await client.zcount(list, 0, 0)).toBe(4);
 });
 
+test('a setting of all scripts that somebody changed keeps no user from being changed or removed', async () => {
+  const iam = new RedisIamStore({ calls: redis.calls, macs: testMacs() });
+  const user = newUser('alice', { groups: [], inline: [{ name: 'all', document: '{}' }] });
+  await iam.insert(user, 9);
+  await client.eval('cjson.decode_max_depth(1)', 0);
+  expect(await iam.update({ before: user, record: { ...user, path: '/a/' } })).toBe('done');
+  expect(await iam.remove((await iam.find(user.accountId, 'user', 'alice'))!)).toBe('done');
+});
+
 test('a change that meets another type does nothing at all', async () => {
   const store = openStore({ client, writes: redis.writes, clock: systemClock });
   const iam = new RedisIamStore({ calls: redis.calls, macs: testMacs() });
