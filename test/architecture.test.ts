@@ -83,6 +83,11 @@ test('keys/ reaches outside only through the HSM commands and the store that it 
  */
 const cliAsMember = [
   'packages/cli/src/authenticate-records.ts -> @keyfleet/frontend/store/store',
+  'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-key',
+  'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-keys',
+  'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-mac',
+  'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-places',
+  'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/record-key',
   'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/check-records.ts -> @keyfleet/frontend/store/store',

@@ -324,25 +324,35 @@ function keyForgery(keyId: string, to: Forged['to']): Omit<Forged, 'ask'> {
   return { at: [keyAt(keyId), 'record'], to, change: `key us-east-1/${keyId}` };
 }
 
-test.each(Object.entries(forgeries))('%s is refused, and named in the log and by the doctor', async (_, forge) => {
-  const { at, to, change, ask, isRefused = () => isOurFault(ask()) } = await forge();
-  const honest = (await redis.hget(...at))!;
-  expect(to(honest)).not.toBe(honest);
-  await redis.hset(...at, to(honest));
-  await redis.publish('kf:changes', change);
-  await eventually('the forged record is refused', isRefused);
-  const named = `the record ${at.join(' ')} is not authentic`;
-  expect(said()).toContain(named);
-  const { out } = await runKeyfleet('doctor', '--deep', ...everything());
-  expect(out).toContain(`NOT WELL  records: ${named}`);
-  // What has a wrong MAC is not made authentic by who asks for MACs of all that has none.
-  if (_ !== 'a record without its MAC') {
-    expect(await runKeyfleet('store', 'authenticate', ...everything())).toMatchObject({ exitCode: 1 });
-  }
-  await redis.hset(...at, honest);
-  await redis.publish('kf:changes', change);
-  await eventually('the honest record is believed again', async () => !(await isRefused()));
-});
+test.each(Object.entries(forgeries))(
+  '%s is refused, named in the log and by the doctor, and in no backup',
+  async (_, forge) => {
+    const { at, to, change, ask, isRefused = () => isOurFault(ask()) } = await forge();
+    const honest = (await redis.hget(...at))!;
+    expect(to(honest)).not.toBe(honest);
+    await redis.hset(...at, to(honest));
+    await redis.publish('kf:changes', change);
+    await eventually('the forged record is refused', isRefused);
+    const named = `the record ${at.join(' ')} is not authentic`;
+    expect(said()).toContain(named);
+    const { out } = await runKeyfleet('doctor', '--deep', ...everything());
+    expect(out).toContain(`NOT WELL  records: ${named}`);
+    const file = cluster.home.in(`backup-${randomUUID()}`);
+    const backup = await runKeyfleet('backup', ...everything(), '--out', file);
+    expect(backup).toMatchObject({ exitCode: 1, out: expect.stringContaining(named) });
+    const pieces = readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(JSON.stringify(at[0])));
+    expect(pieces.join()).not.toContain(`${JSON.stringify(at[1])}:`);
+    // What has a wrong MAC is not made authentic by who asks for MACs of all that has none.
+    if (_ !== 'a record without its MAC') {
+      expect(await runKeyfleet('store', 'authenticate', ...everything())).toMatchObject({ exitCode: 1 });
+    }
+    await redis.hset(...at, honest);
+    await redis.publish('kf:changes', change);
+    await eventually('the honest record is believed again', async () => !(await isRefused()));
+  },
+);
 
 async function isOurFault(answer: Promise<unknown>): Promise<boolean> {
   const error = await answer.then(

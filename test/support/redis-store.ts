@@ -11,10 +11,14 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { FakeDomain } from './fakes/fake-domain.ts';
 import { writesOf } from './redis-client.ts';
 
-/** The MACs of frontends that have one record key, and no HSM. */
+const key = createSecretKey(Buffer.alloc(32, 7));
+/** Of frontends that have one record key, and no HSM. */
+export const testKeys = {
+  newest: () => ({ number: 1, key }),
+  find: (number: number) => (number === 1 ? key : undefined),
+};
 export function testMacs(): RecordMacs {
-  const key = createSecretKey(Buffer.alloc(32, 7));
-  return new RecordMacs({ newest: () => ({ number: 1, key }), find: (number) => (number === 1 ? key : undefined) });
+  return new RecordMacs(testKeys);
 }
 
 type Options = Connections & Omit<RedisStoreDeps, 'calls' | 'macs'>;

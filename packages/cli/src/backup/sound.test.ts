@@ -150,6 +150,10 @@ test('what is no record of its place is left out and named', async () => {
     [hash('kf:domain:{d}:store', { x: 'AP8=' }), 'kf:domain:{d}:store x'],
     [{ name: 'kf:record-keys', type: 'string', value: btoa('x') }, 'kf:record-keys'],
     [{ name: 'kf:access-key:{A}', type: 'string', value: btoa('x') }, 'kf:access-key:{A}'],
+    ...['x', '', 'A x', 'A '].map((value): [Piece, string] => [
+      { name: 'kf:first-access-key:{1}', type: 'string', value: btoa(value) },
+      'kf:first-access-key:{1}',
+    ]),
     [{ name: 'kf:new-kind:{A}', type: 'string', value: btoa('x') }, 'kf:new-kind:{A} (unknown to this release)'],
   ];
   for (const [piece, named] of wrong) {

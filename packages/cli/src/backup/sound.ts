@@ -3,7 +3,7 @@ import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { dueDateOf, dueEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { keyOfGrants, ListedGrant } from '@keyfleet/shared/stored/grants';
 import { iamFieldOf, type IamKind, iamLinksOf } from '@keyfleet/shared/stored/iam';
-import { keyAt, type StoredKind, storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
+import { firstAccessKeyIn, keyAt, type StoredKind, storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { AliasRecord, KeyRecord } from '../list-entries.ts';
 import type { Piece } from './format.ts';
@@ -63,9 +63,18 @@ const NOT_ITS_RECORD = 'not a record of this place';
 function isString(kind: StoredKind, bytes: Buffer): boolean {
   if (kind === 'secret') return isSealed(bytes);
   const text = bytes.toString();
+  if (kind === 'firstAccessKey') return isFirstAccessKey(text);
   if (kind === 'recordKeys') return /^[1-9]\d{0,8}$/.test(text);
   const isRecord = kind === 'accessKey' || kind === 'accessKeyUse' || kind === 'keyStores';
   return !isRecord || parseRecord(SomeRecord, text) !== undefined;
+}
+
+/** An id, or the claim of whoever makes it. */
+function isFirstAccessKey(text: string): boolean {
+  const { accessKeyId, record } = firstAccessKeyIn(text);
+  return (
+    /^[A-Z0-9]{1,128}$/.test(accessKeyId) && (record === undefined || parseRecord(SomeRecord, record) !== undefined)
+  );
 }
 
 function isSealed(bytes: Buffer): boolean {

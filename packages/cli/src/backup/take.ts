@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
+import type { Sift } from './authentic.ts';
 import type { Piece, Position } from './format.ts';
 import { assertSameRun, pagesOfNames } from './names.ts';
 import { keptIn } from '../left-out.ts';
@@ -22,6 +23,8 @@ export interface Backup {
   /** Whether to continue an interrupted backup. */
   readonly resume: boolean;
   readonly progress: Progress;
+  /** Absent: all that a service may have stored. */
+  readonly sift?: Sift | undefined;
 }
 
 export interface Taken extends Whole {
@@ -33,7 +36,7 @@ export interface Taken extends Whole {
  * Writes everything kept in Redis to a file and reads it back. Until it is whole its name ends in `.unfinished`, so
  * that nobody takes it for a backup. Each value is as it was at one moment; in a large hash, each field is.
  */
-export async function takeBackup(redis: RedisClient, { path, resume, progress }: Backup): Promise<Taken> {
+export async function takeBackup(redis: RedisClient, { path, resume, progress, sift }: Backup): Promise<Taken> {
   if (existsSync(path)) throw new CliError(`cannot write ${path}: the file already exists.`);
   const unfinished = `${path}.unfinished`;
   const leftOut: string[] = [];
@@ -42,7 +45,7 @@ export async function takeBackup(redis: RedisClient, { path, resume, progress }:
   {
     await using file = writer;
     let pages = 0;
-    for await (const { pieces, next } of readAhead(readPages(redis, leaveOut, position))) {
+    for await (const { pieces, next } of readAhead(readPages(redis, { leaveOut, sift }, position))) {
       await file.write(pieces);
       if (next !== undefined && ++pages % CHECKPOINT_PAGES === 0) await file.checkpoint(next);
       progress.tell(() => `${file.values} values written`);
@@ -84,13 +87,18 @@ async function goOn(redis: RedisClient, path: string): Promise<Begun> {
 
 async function* readPages(
   redis: RedisClient,
-  leaveOut: LeaveOut,
+  { leaveOut, sift }: { readonly leaveOut: LeaveOut; readonly sift: Sift | undefined },
   begin?: Position,
 ): AsyncGenerator<{ pieces: Piece[]; next?: Position }> {
   for await (const { names, ...next } of pagesOfNames(redis, begin)) {
     for (let from = 0; from < names.length; from += AT_ONCE) {
       const some = names.slice(from, from + AT_ONCE);
-      yield* readAll(some.map((name) => readPieces(redis, name, leaveOut)));
+      for await (const { pieces } of readAll(some.map((name) => readPieces(redis, name, leaveOut)))) {
+        const sifted = await Promise.all(
+          pieces.map(async (piece) => (sift === undefined ? piece : sift(piece, leaveOut))),
+        );
+        yield { pieces: sifted.filter((piece) => piece !== undefined) };
+      }
     }
     yield { pieces: [], ...next };
   }

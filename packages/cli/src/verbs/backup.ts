@@ -1,4 +1,9 @@
+import { onlyAuthentic, type Sift } from '../backup/authentic.ts';
 import { takeBackup } from '../backup/take.ts';
+import { CliError } from '../cli-error.ts';
+import { openHostHsm } from '../host-pool.ts';
+import { managerOptions, openDomain } from '../options.ts';
+import { openRecords } from '../records.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
@@ -10,12 +15,33 @@ export const backup = verb({
     ...redisOptions,
     out: { type: 'string', description: 'Output file.', valueHint: 'FILE', required: true },
     resume: { type: 'boolean', description: 'Resume an interrupted backup.', default: false },
+    host: {
+      type: 'string',
+      description: 'The operator id of a frontend: leave out each record that no frontend wrote.',
+      valueHint: 'ID',
+    },
+    'host-key': { type: 'string', description: 'With --host: the key file of that frontend.', valueHint: 'FILE' },
+    'trust-anchor': { type: 'string', description: 'With --host: the trust anchor of the domain.', valueHint: 'FILE' },
+    ...managerOptions,
   },
   async run(args, terminal) {
     await using redis = await openRedis(args);
-    const { out, resume } = args;
-    const { values, leftOut } = await takeBackup(redis, { path: out, resume, progress: new Progress(terminal) });
-    return { file: out, values, leftOut };
+    const { out, resume, host, 'host-key': hostKey, 'trust-anchor': anchor } = args;
+    const take = async (sift?: Sift) => {
+      const { values, leftOut } = await takeBackup(redis, {
+        path: out,
+        resume,
+        progress: new Progress(terminal),
+        sift,
+      });
+      return { file: out, values, leftOut };
+    };
+    if (host === undefined) return await take();
+    if (hostKey === undefined || anchor === undefined)
+      throw new CliError('--host takes --host-key and --trust-anchor as well.', { exitCode: 2 });
+    using domain = openDomain({ ...args, 'trust-anchor': anchor });
+    await using hsm = await openHostHsm({ host, 'host-key': hostKey }, domain, redis);
+    return await take(await onlyAuthentic(await openRecords(redis, hsm, domain)));
   },
   text: ({ file, values, leftOut }) =>
     [`${values} values are in ${file}. It was read back and is whole.`, ...leftOutText(leftOut)].join('\n'),

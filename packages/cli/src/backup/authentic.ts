@@ -1,0 +1,72 @@
+import type { RecordKeyRange } from '@keyfleet/frontend/store/record-key';
+import type { RecordKeys } from '@keyfleet/frontend/store/record-keys';
+import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
+import type { RecordPlace } from '@keyfleet/frontend/store/record-mac';
+import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
+import { CliError } from '../cli-error.ts';
+import type { Records } from '../records.ts';
+import type { Piece } from './format.ts';
+import type { LeaveOut } from './redis-pieces.ts';
+
+interface Authentication extends Pick<Records, 'macs'> {
+  readonly keys: Pick<RecordKeys, 'find'> & { look(): Promise<RecordKeyRange> };
+}
+
+/** What of a piece is backed up. */
+export type Sift = (piece: Piece, leaveOut: LeaveOut) => Promise<Piece | undefined>;
+
+/**
+ * Only records that a frontend wrote where they are. Throws CliError if a record key is missing: nothing under it could
+ * be told from what somebody made up.
+ */
+export async function onlyAuthentic({ keys, macs }: Authentication): Promise<Sift> {
+  const { oldest, newest } = await keys.look();
+  for (let number = oldest; number <= newest; number++) {
+    if ((await keys.find(number)) !== undefined) continue;
+    throw new CliError(`record key ${number} is missing: see docs/recovery.md, or back up without --host.`);
+  }
+  return async (piece, leaveOut) => {
+    const isAuthentic = async (place: RecordPlace, stored: string): Promise<boolean> => {
+      try {
+        await macs.verified(place, stored);
+        return true;
+      } catch (error) {
+        if (!(error instanceof DamagedRecordError)) throw error;
+        leaveOut(error.message);
+        return false;
+      }
+    };
+    if (piece.type === 'list') return piece;
+    if (piece.type === 'string') {
+      const record = recordIn(piece.name, textOf(piece.value));
+      return record === undefined || (await isAuthentic(...record)) ? piece : undefined;
+    }
+    const fields = Object.entries(piece.value);
+    const kept = await Promise.all(
+      fields.map(
+        async ([field, value]) =>
+          !isRecord(piece.name, field) || (await isAuthentic({ name: piece.name, field }, textOf(value))),
+      ),
+    );
+    return { ...piece, value: Object.fromEntries(fields.filter((_, i) => kept[i])) };
+  };
+}
+
+/** Of a string, the record that it is or holds. */
+function recordIn(name: string, text: string): readonly [RecordPlace, string] | undefined {
+  const kind = storedNameOf(name)?.kind;
+  if (kind === 'accessKey' || kind === 'accessKeyUse' || kind === 'keyStores') return [{ name }, text];
+  const { accessKeyId, record } = firstAccessKeyIn(text);
+  return kind === 'firstAccessKey' && record !== undefined ? [accessKeyPlace(accessKeyId), record] : undefined;
+}
+
+function isRecord(name: string, field: string): boolean {
+  const kind = storedNameOf(name)?.kind;
+  if (kind === 'key') return field === 'record' || field === 'lastUsage';
+  return kind === 'aliases' || kind === 'iam' || kind === 'grants';
+}
+
+function textOf(base64: string): string {
+  return Buffer.from(base64, 'base64').toString();
+}
