@@ -218,6 +218,27 @@ describe('the network policies', () => {
   });
 });
 
+test('a Sentinel that starts anew takes over what it knew of our own Pods, and of nobody else', () => {
+  const script = readFileSync(join(root, 'deploy/redis/sentinel.sh'), 'utf8');
+  const taken = new RegExp(/grep -sE '([^']+)'/.exec(script)![1]!);
+  const own = [
+    'sentinel myid 0123',
+    'sentinel monitor keyfleet redis-1.redis.keyfleet.svc 6379 2',
+    'sentinel config-epoch keyfleet 3',
+    'sentinel current-epoch 3',
+    'sentinel known-replica keyfleet redis-0.redis.keyfleet.svc 6379',
+    'sentinel known-sentinel keyfleet redis-2.redis.keyfleet.svc 26379 4567',
+  ];
+  const others = [
+    'sentinel monitor keyfleet 192.0.2.1 6379 2',
+    'sentinel known-replica keyfleet 192.0.2.1 6379',
+    'sentinel known-replica keyfleet redis-0.redis.keyfleet.svc.example.com 6379',
+    'sentinel known-sentinel keyfleet redis-9.redis.keyfleet.svc 26379 89ab',
+    'sentinel auth-pass keyfleet x',
+  ];
+  expect([...own, ...others].filter((line) => taken.test(line))).toEqual(own);
+});
+
 describe('metrics', () => {
   const read = (file: string) => readFileSync(join(root, file), 'utf8');
   const [, metrics = ''] = read('docs/monitoring.md').split('\n## Metrics\n');

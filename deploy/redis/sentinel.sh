@@ -4,12 +4,17 @@ umask 077
 trap exit TERM
 name=$HOSTNAME.redis.keyfleet.svc
 password=$(cat /run/secrets/sentinel)
-# Who is the master, and what it has voted for, outlives the Pod: Sentinel rewrites its file when either changes.
-known=$(grep -sE '^sentinel (myid|monitor|config-epoch|leader-epoch|current-epoch|known-replica|known-sentinel) ' /data/sentinel.conf || true)
-if [ -z "$known" ]; then
-  sh /etc/redis/master.sh >/run/redis/sentinel-master & wait $!
-  known="sentinel monitor keyfleet $(cat /run/redis/sentinel-master) 6379 2"
-fi
+# Who is the master, and what it has voted for, outlives the Pod: Sentinel rewrites its file when either changes. Nobody else than
+# our own Pods: whoever has the replicas' password can have a Sentinel know a replica, a Sentinel or a master of his, for ever.
+known=$(grep -sE '^sentinel (myid|config-epoch|leader-epoch|current-epoch|(monitor|known-replica|known-sentinel) keyfleet redis-[0-2][.]redis[.]keyfleet[.]svc) ' /data/sentinel.conf || true)
+case $known in
+  *'sentinel monitor '*) ;;
+  *)
+    sh /etc/redis/master.sh >/run/redis/sentinel-master & wait $!
+    known="$(echo "$known" | grep -v known-replica || true)
+sentinel monitor keyfleet $(cat /run/redis/sentinel-master) 6379 2"
+    ;;
+esac
 {
   cat /etc/redis/sentinel.conf
   sh /etc/redis/users.sh /etc/redis/sentinel-users.acl
