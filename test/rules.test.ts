@@ -169,7 +169,6 @@ test('a file under 15 lines starts a program, or is one idea that many files sha
     'packages/cli/src/main.ts',
     'packages/kms-plugin/src/main.ts',
     'packages/shared/src/clock.ts',
-    'packages/shared/src/domain/fingerprint.ts',
     // One limit, which the API and the HSMs hold callers to.
     'packages/shared/src/hsm/encryption-context.ts',
     'packages/shared/src/read-ahead.ts',

@@ -3,7 +3,8 @@ import { newTokenSource } from '@keyfleet/proto/token-source';
 import { type Change, memberOf, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { newHost } from '@keyfleet/test-support/session-pair';
-import { TestWorkers, TokenServer, type WorkerProcess } from '@keyfleet/test-support/workers';
+import { TokenServer } from '@keyfleet/test-support/token-server';
+import { TestWorkers, type WorkerProcess } from '@keyfleet/test-support/workers';
 import { createSecretKey, generateKeyPairSync, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -55,7 +56,7 @@ async function change(what: Change, workers: readonly WorkerProcess[]): Promise<
   const { tokens, operator, domain } = cluster;
   const command = { ...boundTo(domain.verified!, 'hsm-1'), ...what } as NewDomainChange;
   const { token } = await workers[0]!.prepare(signedBy(command, [operator as TestOperator]), tokens.at(-1));
-  tokens.push(token!);
+  tokens.push(await cluster.witnessed(token!));
   await Promise.all(workers.map((worker) => worker.installed(tokens.length)));
 }
 

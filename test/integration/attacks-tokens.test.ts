@@ -2,7 +2,7 @@ import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { CreateKeyCommand, EncryptCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { rotation, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
@@ -12,17 +12,15 @@ import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { credentials as grpcCredentials } from '@grpc/grpc-js';
 import type { Readiness } from '@keyfleet/frontend/edge/http';
-import { Hsm } from '@keyfleet/proto';
-import { unary } from '@keyfleet/proto/unary';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { signCall } from '@keyfleet/shared/domain/domain-call';
 import { boundTo, type NewDomainChange } from '@keyfleet/shared/domain/proposal';
+import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { tokensAt } from '@keyfleet/shared/stored/names';
 import { identities } from '../../tools/home.ts';
 import { expect, test } from 'vitest';
+import { startGrpcWorker } from '../../services/domain-manager/src/grpc-worker.ts';
 
 const KEYS = 60;
 const support = join(import.meta.dirname, '../support');
@@ -78,8 +76,11 @@ test('a hostile member that finds another secret in access keys shuts nobody out
   await asOwner();
 });
 
-/** Has a member make a rotation as whoever has an operator's and the scheduler's key can, and gives it to nobody. */
-async function hiddenRotation(cluster: TestCluster, current: Buffer): Promise<Buffer> {
+/**
+ * Has a member make a rotation, and another confirm it, as whoever has an operator's and the scheduler's key can, and
+ * gives it to nobody. Resolves to the token without and with that.
+ */
+async function hiddenRotation(cluster: TestCluster, current: Buffer): Promise<[made: Buffer, witnessed: Buffer]> {
   const { home, ports } = cluster;
   const [memberId] = home.workerNames as [string];
   const signerOf = (operatorId: string) => ({
@@ -89,15 +90,12 @@ async function hiddenRotation(cluster: TestCluster, current: Buffer): Promise<Bu
   const anchor = parseTrustAnchor(readFileSync(home.trustAnchorFile, 'utf8'));
   const command = { ...boundTo(verifyChain(anchor, [current]), memberId), ...rotation } as NewDomainChange;
   const proposal = signedBy(command, [signerOf(identities.operator) as TestOperator]);
-  const request = { proposal, current };
-  const { domain } = anchor;
-  const said = { domain, method: 'PrepareDomainToken', memberId, request: Object.values(request) } as const;
-  const call = signCall(said, signerOf(identities.domainManager), Date.now());
-  using worker = Object.assign(new Hsm(`127.0.0.1:${ports.workers[0]}`, grpcCredentials.createInsecure()), {
-    [Symbol.dispose]: () => worker.close(),
-  });
-  const { token } = await unary(worker, Hsm.service.PrepareDomainToken, { ...request, call }, 10_000);
-  return token!;
+  const caller = { ...plaintextPeers, domain: anchor.domain, scheduler: signerOf(identities.domainManager) };
+  const [maker, witness] = ports.workers.map((port) => `127.0.0.1:${port}`) as [string, string];
+  using worker = startGrpcWorker(maker, caller);
+  using other = startGrpcWorker(witness, caller);
+  const made = await worker.prepare(proposal, current);
+  return [made, withWitness(parseToken(made), await other.check(made))];
 }
 
 test('one domain-manager stops no frontend with a rotation that it shows to nobody else, nor hides a removal', async () => {
@@ -106,7 +104,8 @@ test('one domain-manager stops no frontend with a rotation that it shows to nobo
   using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
   const stored = await redis.lrangeBuffer(tokensAt(cluster.home.facts.domain), 0, -1);
   await using hostile = await ShowsTokens.start();
-  hostile.tokens = [...stored, await hiddenRotation(cluster, stored.at(-1)!)];
+  const [, hidden] = await hiddenRotation(cluster, stored.at(-1)!);
+  hostile.tokens = [...stored, hidden];
 
   const start = (...domainManagers: readonly string[]) =>
     startSecondFrontend(cluster, cluster.home.in('log', 'audit-2.log'), { domainManagers });
@@ -137,4 +136,33 @@ test('one domain-manager stops no frontend with a rotation that it shows to nobo
   }
   await using frontend = await start(hostile.address, `127.0.0.1:${cluster.ports.domainManager}`);
   await servesAt(frontend, 3, 2);
+});
+
+test('a genuine token without its witness counts for nobody, although somebody has put it into Redis', async () => {
+  await using cluster = await startTestCluster({ workers: 2 });
+  const { domain, signer } = cliOptionsOf(cluster);
+  using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+  const tokens = tokensAt(cluster.home.facts.domain);
+  const [made, witnessed] = await hiddenRotation(cluster, (await redis.lrangeBuffer(tokens, -1, -1))[0]!);
+  await redis.rpush(tokens, made);
+  const log = () => readFileSync(cluster.home.in('log', 'domain-manager.log'), 'utf8');
+  const said = () => log().includes('no other member confirms token 2');
+  await eventually('the one that runs says so', said);
+  await cluster.kill('domain-manager');
+  const before = log().length;
+  await cluster.restart('domain-manager');
+  await eventually('one that starts says so', () => log().slice(before).includes('no other member confirms token 2'));
+  const { notes } = await runKeyfleet('domain', 'verify', ...domain);
+  expect(notes).toContain('token 2 does not verify: no other member confirms token 2');
+  const generation = async () => (await keyfleetJson<{ generation: number }>('domain', 'show', ...domain)).generation;
+  expect(await generation()).toBe(1);
+  const kms = kmsClient(cluster);
+  await kms.send(new CreateKeyCommand({}));
+  kms.destroy();
+
+  // As docs/recovery.md says. The same token with its witness is one.
+  await redis.rpop(tokens);
+  await redis.rpush(tokens, witnessed);
+  await eventually('it is taken', async () => (await generation()) === 2);
+  expect(await runKeyfleet('domain', 'rotate', ...domain, ...signer)).toMatchObject({ exitCode: 0 });
 });

@@ -6,7 +6,8 @@ import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { boundTo, type NewDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
+import { signCheck } from '@keyfleet/shared/domain/token-check';
 import { noNotices } from '@keyfleet/shared/notices';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { type Change, forgedToken, rotation, signedBy, type TestOperator } from '@keyfleet/test-support/domain';
@@ -48,10 +49,10 @@ function propose(change: Change, signer: Host, preparer = 'hsm-1'): Buffer {
   return signedBy(command, [signer as TestOperator]);
 }
 
-/** What the scheduler may do. The token is shown to nobody yet. */
+/** What the scheduler may do. The token is confirmed by the other worker, and shown to nobody yet. */
 async function prepareRotation(by: WorkerProcess = first): Promise<Buffer> {
-  return (await by.prepare(propose(rotation, cluster.scheduler, by === first ? 'hsm-1' : 'hsm-2'), chain.at(-1)))
-    .token!;
+  const { token } = await by.prepare(propose(rotation, cluster.scheduler, by.name), chain.at(-1));
+  return cluster.witnessed(token!);
 }
 
 /** An honest rotation, installed by both workers. */
@@ -148,6 +149,19 @@ describe('a domain-manager that turned against its domain', () => {
     await goesOn();
   });
 
+  test('gets no worker to take a token that its maker alone answers for', async () => {
+    const { made, ...token } = parseToken(await prepareRotation());
+    await refusedByAll([...chain, Buffer.from(made)], 'unwitnessed');
+    const ofItself = withWitness({ made }, await first.check(Buffer.from(made)));
+    await refusedByAll([...chain, ofItself], 'forged');
+    const ofStranger = signCheck({ domain: 'test', memberId: 'hsm-2', tokenHash: token.hash }, (message) =>
+      mallory.sign(message),
+    );
+    // The log says each reason once.
+    await expect(first.install([withWitness({ made }, ofStranger)])).rejects.toThrow('forged');
+    await goesOn();
+  });
+
   test('gets no worker to take half a token, or noise', async () => {
     const token = await prepareRotation();
     for (const damaged of [token.subarray(0, -1), token.subarray(0, 200), Buffer.alloc(500, 7), Buffer.alloc(0)]) {
@@ -174,12 +188,14 @@ describe('a domain-manager that turned against its domain', () => {
   });
 
   test('gets no worker to skip a token', async () => {
-    await second.kill();
     const before = [...chain];
     chain.push(await prepareRotation());
+    await second.kill();
     show(...chain);
     await first.installed(chain.length);
-    const afterNext = await prepareRotation();
+    // The other one cannot confirm it: a person signs that the word of the first one is enough.
+    const alone = propose({ ...rotation, unwitnessed: true } as Change, cluster.operator);
+    const afterNext = (await first.prepare(alone, chain.at(-1))).token!;
     show(...before, afterNext);
     await second.start();
     await expect(second.install([afterNext])).rejects.toThrow('skipped');

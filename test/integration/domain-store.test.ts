@@ -1,6 +1,6 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { reportField } from '@keyfleet/shared/reseal-queue';
-import { leaseAt, proposalAt, proposalsAt, resealProgressAt, storeAt } from '@keyfleet/shared/stored/names';
+import { leaseAt, proposalAt, proposalsAt, resealProgressAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -107,12 +107,6 @@ describe('the domain store in Redis', () => {
       reports: new Map([[3, JSON.parse(report(5))]]),
     });
     expect(dropped).toEqual([]);
-  });
-
-  test('a check of the newest token that is longer than any is none', async () => {
-    const [store] = watched();
-    await redis.client.hset(storeAt(domain), 'check', 'x'.repeat(100_000));
-    expect(await store.findCheck()).toBeUndefined();
   });
 
   function watched(): [RedisStore, string, string[]] {

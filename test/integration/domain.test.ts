@@ -6,10 +6,11 @@ import { Hsm } from '@keyfleet/proto';
 import type { HsmDescription__Output } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { unary } from '@keyfleet/proto/unary';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
-import { TokenServer } from '@keyfleet/test-support/workers';
+import { TokenServer } from '@keyfleet/test-support/token-server';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { boundTo, type NewDomainChange, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
+import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -57,6 +58,23 @@ test('after the ceremony every worker holds the domain key, and everything kille
   await fleet.startAll();
   await settled(fleet, 1);
   expect(await holdings()).toEqual(before);
+});
+
+test('a domain is founded once another of its first members is there to confirm the first token', async () => {
+  await using fleet = await newFleet();
+  await fleet.startAll();
+  await fleet.workers[1]!.end('SIGKILL');
+  using client = new DomainManagerClient(fleet.manager(), plaintextPeers.credentials);
+  const whenItWaits = async () => {
+    await eventually('it says what it waits for', async () => {
+      const [proposed] = await client.listProposals();
+      return proposed?.reason.includes('start one of hsm-2, or found the domain without them') ?? false;
+    });
+    expect((await client.fetchChain(fleet.anchor)).tokens).toEqual([]);
+    fleet.workers[1]!.start();
+  };
+  await Promise.all([fleet.found(), whenItWaits()]);
+  await settled(fleet, 1);
 });
 
 test('domain keys rotate on schedule, and a member that was down for several rotations catches up', async () => {
@@ -151,19 +169,20 @@ test('domain tokens that members took from a hostile domain-manager and that nob
   const tokens = [...(await client.getChain(fleet.anchor)).tokens];
   await fleet.managers[0]!.end('SIGKILL');
   {
-    const address = `127.0.0.1:${fleet.workerPorts[0]}`;
     const caller = { credentials: plaintextPeers.credentials, domain: known.state.domain, scheduler: fleet.scheduler };
-    using worker = startGrpcWorker(address, caller);
+    using worker = startGrpcWorker(`127.0.0.1:${fleet.workerPorts[0]}`, caller);
+    using other = startGrpcWorker(`127.0.0.1:${fleet.workerPorts[1]}`, caller);
     using hostile = await TokenServer.start(fleet.managerPorts[0]);
     const { memberId } = await worker.describe();
     for (const generation of [2, 3]) {
       const unsigned = newProposal({ ...boundTo(known, memberId), name: 'RotateDomainKeys', body: {} });
-      const token = await worker.prepare(Proposal.encode(signProposal(unsigned, fleet.scheduler)), tokens.at(-1));
+      const made = await worker.prepare(Proposal.encode(signProposal(unsigned, fleet.scheduler)), tokens.at(-1));
+      const token = withWitness(parseToken(made), await other.check(made));
       tokens.push(token);
       // The key alone does not suffice: a worker takes what its domain-managers show.
       await expect(worker.install([token])).rejects.toThrow('not-shown');
       hostile.tokens.splice(0, Infinity, ...tokens);
-      expect(await worker.install([token])).toMatchObject({ generation });
+      for (const one of [worker, other]) expect(await one.install([token])).toMatchObject({ generation });
       known = verifyChain(fleet.anchor, tokens);
     }
   }

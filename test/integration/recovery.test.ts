@@ -3,7 +3,7 @@ import { CreateKeyCommand, DecryptCommand, EncryptCommand, SignCommand } from '@
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { loadTrustAnchor } from '@keyfleet/cli/public-files';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
-import { keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
+import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { readFileSync, rmSync } from 'node:fs';
@@ -53,7 +53,10 @@ test('with every volume of every worker lost, an offline member and the stored t
   });
   const admission = ['member', 'admit', fresh, '--remove', workers.join(), ...domain, ...signer];
   expect((await runKeyfleet(...admission)).notes).toContain('name your offline member with --preparer');
-  const proposed = await runKeyfleet(...admission, '--preparer', 'safe-1');
+  const bySafe = [...admission, '--preparer', 'safe-1'];
+  expect((await runKeyfleet(...bySafe)).notes).toContain('If all that have them are lost, add --unwitnessed');
+  const proposed = await runKeyfleet(...bySafe, '--unwitnessed');
+  expect(proposed.out).toContain('safe-1 alone could replace the domain keys by it');
   expect(proposed.out).toContain('It has all its signatures, but safe-1, which must carry it out, cannot be reached.');
   const id = /keyfleet recover ([0-9a-f]+)/.exec(proposed.out)![1]!;
 
@@ -79,4 +82,31 @@ test('with every volume of every worker lost, an offline member and the stored t
   const { tokens } = await client.fetchChain(anchor);
   await expect(client.storeToken(tokens.at(-1)!)).rejects.toThrow('does not verify');
   expect((await client.fetchChain(anchor)).tokens.length).toBe(tokens.length);
+});
+
+test('in a domain of two nothing changes while the other member is away, unless people sign that one’s word is enough', async () => {
+  await using cluster = await startTestCluster();
+  const { domain, signer } = cliOptionsOf(cluster);
+  const [, away] = cluster.home.workerNames as [string, string];
+  const rotate = (...options: string[]) => runKeyfleet('domain', 'rotate', ...options, ...domain, ...signer);
+  await cluster.kill(away);
+  const whenItWaits = async () => {
+    await eventually('it says what it waits for', async () => {
+      const { out } = await runKeyfleet('domain', 'proposals', ...domain.slice(0, 2));
+      return out.includes(`start one of ${away}. If all are lost, propose the change again with --unwitnessed`);
+    });
+    await cluster.restart(away);
+  };
+  const [rotated] = await Promise.all([rotate(), whenItWaits()]);
+  expect(rotated.out).toContain('Done: the domain is at generation 2.');
+
+  await cluster.kill(away);
+  const alone = await rotate('--unwitnessed');
+  expect(alone.out).toContain('no other member confirms the domain token');
+  expect(alone.out).toContain('Done: the domain is at generation 3.');
+  await cluster.restart(away);
+  await eventually('the other one catches up', async () => {
+    const { out } = await runKeyfleet('domain', 'verify', ...domain);
+    return out.includes('Every worker that the domain-manager lists as a member holds it.');
+  });
 });

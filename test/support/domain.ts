@@ -4,6 +4,7 @@ import {
   type Binding,
   type NewDomainChange,
   newProposal,
+  parseDomainChange,
   Proposal,
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
@@ -25,8 +26,11 @@ import {
   TokenEnvelope,
   TokenHeader,
   tokenHash,
+  withWitness,
   type WrappedKey,
 } from '@keyfleet/shared/domain/token';
+import { signCheck } from '@keyfleet/shared/domain/token-check';
+import { needsWitness, witnessesOf } from '@keyfleet/shared/domain/witness';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 import { encodeSecrets, newDomainKey, newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
@@ -72,7 +76,7 @@ export class TestClock implements Clock {
   }
 }
 
-type ChangeOf<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body'> : never;
+type ChangeOf<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body' | 'unwitnessed'> : never;
 /** A domain change that is not bound yet. */
 export type Change = ChangeOf<NewDomainChange>;
 
@@ -141,7 +145,15 @@ export class TestDomain {
     const newest = this.tokens.at(-1);
     const previousHash = newest === undefined ? Buffer.alloc(32) : tokenHash(newest);
     const preparer = change.name === 'LeaveDomain' ? change.body.memberId : this.hsms[0]!.memberId;
-    return { domain, generation: this.generation, previousHash, preparer, ...binding, ...change } as NewDomainChange;
+    const bound = { domain, generation: this.generation, previousHash, preparer, ...binding };
+    const unwitnessed =
+      change.name === 'ModifyMembers' && leavesAlone(change.body, this.#newest ?? { members: [] }, bound.preparer);
+    return { unwitnessed, ...bound, ...change } as NewDomainChange;
+  }
+
+  get #newest(): DomainState | undefined {
+    const newest = this.tokens.at(-1);
+    return newest && parseToken(newest).state;
   }
 
   propose(change: Change, signers: readonly TestOperator[] = this.people, by = this.hsms[0]!): Buffer {
@@ -150,11 +162,34 @@ export class TestDomain {
   }
 
   /**
-   * The next token, made by the first HSM (or `by`) and installed nowhere. An HSM makes one of each generation: asked
-   * again, it gives that.
+   * The next token, made by the first HSM (or `by`), with its witness, and installed nowhere. An HSM makes one of each
+   * generation: asked again, it gives that.
    */
   prepare(change: Change, signers = this.people, by = this.hsms[0]!): Buffer {
+    return this.witnessed(this.make(change, signers, by));
+  }
+
+  /** The same without its witness. */
+  make(change: Change, signers = this.people, by = this.hsms[0]!): Buffer {
     return by.prepare(this.propose(change, signers, by), this.tokens.at(-1));
+  }
+
+  /** With the signature of a member that may witness it, and does so unseen; as it is, if it needs no witness. */
+  witnessed(token: Uint8Array): Buffer {
+    const parsed = parseToken(token);
+    const { state, signerId, hash } = parsed;
+    const before = parsed.previousHash === undefined ? state : this.#newest!;
+    if (!needsWitness(before.members, parseDomainChange(parsed.proposal.command), signerId)) return Buffer.from(token);
+    for (const { memberId, signingKey } of witnessesOf(before.members, state.members, signerId)) {
+      const identity = this.identities.get(memberId);
+      if (identity === undefined || Buffer.compare(identity.signingKey, signingKey) !== 0) continue;
+      const check = { domain: state.domain, memberId, tokenHash: hash };
+      return withWitness(
+        parsed,
+        signCheck(check, (message) => identity.sign(message)),
+      );
+    }
+    throw new Error(`nobody may witness token ${state.generation}`);
   }
 
   /** Prepares, stores, installs on every HSM. */
@@ -178,6 +213,16 @@ export class TestDomain {
   }
 }
 
+/** Whether the CLI proposes this change of members as one that needs no witness, because it can have none. */
+export function leavesAlone(
+  { admit, remove }: { readonly admit: readonly Member[]; readonly remove: readonly string[] },
+  { members }: Pick<DomainState, 'members'>,
+  preparer: string,
+): boolean {
+  const staying = members.filter(({ memberId }) => !remove.includes(memberId));
+  return admit.length === 0 && witnessesOf(members, staying, preparer).length === 0;
+}
+
 export const testSealKey = newSealKey(createSecretKey(Buffer.alloc(32, 7)).export(), randomBytes);
 
 export function signedBy(command: NewDomainChange, signers: readonly TestOperator[]): Buffer {
@@ -190,18 +235,24 @@ export function inFirstForm(command: Uint8Array): Buffer {
   return Buffer.from(text, 'latin1');
 }
 
+/** A RotateDomainKeys of version 3 in the form of version 2, which ends before `unwitnessed`. */
+export function inVersion2(rotationCommand: Uint8Array): Buffer {
+  const text = Buffer.from(rotationCommand).toString('latin1').replace('domain-command/3', 'domain-command/2');
+  return Buffer.from(text, 'latin1').subarray(0, -1);
+}
+
 export function memberOf(hsm: Hsm): NewMember {
   const { memberId, signingKey, agreementKey, encapsulationKey } = hsm.describe();
   return { memberId, signingKey, agreementKey, encapsulationKey: encapsulationKey! };
 }
 
-/** A token with parts of it replaced, signed again by a member whom the attacker owns. */
+/** A token with parts of it replaced, signed again by a member whom the attacker owns, and without its witness. */
 export function forgedToken(
   token: Uint8Array,
   signer: Identity,
   change: (header: TokenHeader, state: DomainState) => Partial<TokenHeader>,
 ): Buffer {
-  const { header, iv, sealed } = TokenBody.decode(TokenEnvelope.decode(token).body);
+  const { header, iv, sealed } = parseToken(token);
   const fields = TokenHeader.decode(header);
   const changed = { ...fields, ...change(fields, DomainState.decode(fields.state)) };
   const body = TokenBody.encode({ header: TokenHeader.encode(changed), iv, sealed });
@@ -245,8 +296,8 @@ export async function sealedForNobody(
   token: Uint8Array,
   sign: (body: Buffer) => Uint8Array | Promise<Uint8Array>,
 ): Promise<Buffer> {
-  const made = TokenBody.decode(TokenEnvelope.decode(token).body);
-  const body = TokenBody.encode({ ...made, sealed: randomBytes(made.sealed.length) });
+  const { header, iv, sealed } = parseToken(token);
+  const body = TokenBody.encode({ header, iv, sealed: randomBytes(sealed.length) });
   return TokenEnvelope.encode({ body, signature: await sign(body) });
 }
 

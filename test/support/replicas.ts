@@ -5,7 +5,6 @@ import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
 import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
 import { Sightings } from '@keyfleet/domain-manager/sightings';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
-import { confirmStored } from '@keyfleet/domain-manager/stored-witness';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
 import { randomBytes } from 'node:crypto';
 import {
@@ -21,7 +20,7 @@ import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { createLog } from '@keyfleet/shared/log';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { Hsm, type HsmOptions } from '@keyfleet/hsm-worker/boundary/hsm';
-import { type Change, memberOf, newOperator, TestClock, testRules, testSealKey } from './domain.ts';
+import { type Change, leavesAlone, memberOf, newOperator, TestClock, testRules, testSealKey } from './domain.ts';
 
 // Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.
 
@@ -151,13 +150,7 @@ export interface Replica {
 /** A domain-manager on the shared store and the shared workers. */
 export function newReplica(): Replica {
   const { store, clock, monotonicClock, workers } = world;
-  const tokens = new TokenLog({
-    store,
-    anchor,
-    confirmStored: (found, known) => confirmStored(found, known, { workers, store, events }),
-    clock,
-    monotonicClock,
-  });
+  const tokens = new TokenLog({ store, anchor, clock, monotonicClock });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const notices = {
     publish: async (_notice: string, payload: object) => {
@@ -176,9 +169,11 @@ export function signed(command: NewDomainChange, signers: readonly (typeof alice
   return Proposal.encode(signers.reduce(signProposal, newProposal(command)));
 }
 
-/** A change of the domain as `replica` knows it. */
+/** A change of the domain as `replica` knows it; one that leaves its preparer alone needs no witness, as by the CLI. */
 export function command({ tokens }: Pick<Replica, 'tokens'>, change: Change, preparer = 'hsm-1'): NewDomainChange {
-  return { ...boundTo(tokens.head!, preparer), ...change } as NewDomainChange;
+  const { state } = tokens.head!;
+  const unwitnessed = change.name === 'ModifyMembers' && leavesAlone(change.body, state, preparer);
+  return { ...boundTo(tokens.head!, preparer), unwitnessed, ...change } as NewDomainChange;
 }
 
 export function creation(): NewDomainChange {
@@ -195,6 +190,15 @@ export async function foundedReplica(): Promise<Replica> {
   const replica = newReplica();
   await replica.proposals.propose(signed(creation(), [alice, bob]));
   await replica.round.run();
+  return replica;
+}
+
+/** The same with hsm-3 admitted, at generation 2. */
+export async function grownReplica(): Promise<Replica> {
+  const replica = await foundedReplica();
+  const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
+  await replica.proposals.propose(signed(command(replica, { name: 'ModifyMembers', body }), [alice, bob]));
+  for (let i = 0; i < 3; i++) await replica.round.run();
   return replica;
 }
 

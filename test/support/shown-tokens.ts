@@ -22,6 +22,11 @@ export function showing(address: string, tokens: readonly Buffer[], { fails = In
       if (after >= fails) throw new Error('unreachable');
       return source.tokens.slice(after, after + 1);
     },
+    /** Those that it was brought. */
+    brought: [] as Uint8Array[],
+    async store(token: Uint8Array): Promise<void> {
+      source.brought.push(token);
+    },
     close() {},
   };
   return source;

@@ -16,11 +16,11 @@ export function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
   return { address: hsm.memberId, describe: async () => hsm.describe(), check, install, activate, ...change } as Worker;
 }
 
-/** A domain of three, of which the first has made the next token, and one that nobody can open. */
+/** A domain of three, of which the first has made the next token, and one that nobody can open; without witnesses. */
 export async function newRotation() {
   const domain = new TestDomain({ members: 3 });
   const [maker, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
-  const good = domain.prepare(rotation, domain.people, maker);
+  const good = domain.make(rotation);
   const endsTheDomain = await sealedForNobody(good, (body) => domain.identities.get('hsm-1')!.sign(body));
   return { domain, maker, second, third, good, endsTheDomain };
 }

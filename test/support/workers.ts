@@ -5,19 +5,28 @@ import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
-import { DomainManager, Hsm } from '@keyfleet/proto';
+import { type Client, credentials } from '@grpc/grpc-js';
+import { Hsm } from '@keyfleet/proto';
 import { unary } from '@keyfleet/proto/unary';
 import { defaultRules } from '@keyfleet/cli/ceremony';
 import { asOfNow, type KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
-import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
+import {
+  boundToNothing,
+  newProposal,
+  parseDomainChange,
+  Proposal,
+  signProposal,
+} from '@keyfleet/shared/domain/proposal';
 import type { DomainState, NewMember } from '@keyfleet/shared/domain/state';
+import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
+import { needsWitness, witnessesOf } from '@keyfleet/shared/domain/witness';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { newPort } from '../../tools/ports.ts';
 import { noRsaKeyPool } from './fleet.ts';
 import { type Host, newHost, operatorOf } from './session-pair.ts';
+import { TokenServer } from './token-server.ts';
 
 const main = join(import.meta.dirname, '../../services/hsm-worker/src/main.ts');
 /** Limits for one call and for a wait for a process. Even on a busy machine only a failure meets them. */
@@ -95,6 +104,17 @@ export class TestWorkers implements AsyncDisposable {
     await this.#resources.disposeAsync();
   }
 
+  /** With the word of the first worker that confirms it, if it needs one; as a domain-manager stores it. */
+  async witnessed(token: Buffer): Promise<Buffer> {
+    const made = parseToken(token);
+    const { state, signerId, proposal } = made;
+    const before = this.tokens.length === 0 ? state : this.state;
+    if (!needsWitness(before.members, parseDomainChange(proposal.command), signerId)) return token;
+    const ids = witnessesOf(before.members, state.members, signerId).map(({ memberId }) => memberId);
+    const witness = this.workers.find(({ name }) => ids.includes(name))!;
+    return withWitness(made, await witness.check(token));
+  }
+
   /** CreateDomain, signed by the one founder, made by the first worker and installed by all. */
   async #found(): Promise<void> {
     const members = await Promise.all(this.workers.map((worker) => worker.member()));
@@ -114,7 +134,7 @@ export class TestWorkers implements AsyncDisposable {
     });
     const signed = Proposal.encode(signProposal(proposal, this.operator));
     const { token } = await this.workers[0]!.prepare(signed);
-    this.#tokens.tokens.push(token!);
+    this.#tokens.tokens.push(await this.witnessed(token!));
     await Promise.all(this.workers.map((worker) => worker.installed(this.#tokens.tokens.length)));
   }
 }
@@ -124,46 +144,14 @@ function anchorOf(operator: Host): TrustAnchor {
   return { domain: 'test', minimum: 1, operators: [{ operatorId, signingKey }] };
 }
 
-/** A domain-manager that shows what a test puts there, and nothing else. */
-export class TokenServer implements Disposable {
-  readonly tokens: Buffer[] = [];
-  answersAfterMs = 0;
-  readonly server = new Server();
-  address = '';
-
-  static async start(at = 0): Promise<TokenServer> {
-    const one = new TokenServer();
-    one.server.addService(DomainManager.service, {
-      FetchTokens: (
-        call: { request: { after_generation?: number } },
-        done: (error: null, response: { tokens: Buffer[] }) => void,
-      ) => {
-        const answer = () => done(null, { tokens: one.tokens.slice(call.request.after_generation ?? 0) });
-        setTimeout(answer, one.answersAfterMs);
-      },
-    });
-    const port = await new Promise<number>((resolve, reject) => {
-      one.server.bindAsync(`127.0.0.1:${at}`, ServerCredentials.createInsecure(), (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(error);
-      });
-    });
-    one.address = `127.0.0.1:${port}`;
-    return one;
-  }
-
-  [Symbol.dispose](): void {
-    this.server.forceShutdown();
-  }
-}
-
 /** One hsm-worker process. Its data survives a kill. */
 export class WorkerProcess implements AsyncDisposable {
   readonly address: string;
   readonly configFile: string;
   readonly dataDir: string;
   readonly sealKeyFile: string;
-  readonly #name: string;
+  /** Its member id. */
+  readonly name: string;
   readonly #scheduler: Host;
   readonly #client: Client;
   #process: ChildProcess | undefined;
@@ -177,7 +165,7 @@ export class WorkerProcess implements AsyncDisposable {
     dataDir: string;
     sealKeyFile: string;
   }) {
-    this.#name = parts.name;
+    this.name = parts.name;
     this.#scheduler = parts.scheduler;
     this.address = parts.address;
     this.configFile = parts.configFile;
@@ -272,6 +260,12 @@ export class WorkerProcess implements AsyncDisposable {
     return unary(this.#client, Hsm.service.PrepareDomainToken, { ...request, call }, CALL_MS);
   }
 
+  /** Its signature that it opened the token. */
+  async check(token: Buffer): Promise<Buffer> {
+    const call = this.#signed('CheckDomainToken', [token], this.#scheduler);
+    return (await unary(this.#client, Hsm.service.CheckDomainToken, { token, call }, CALL_MS)).check!;
+  }
+
   /** Tells it of tokens: it takes what its domain-manager shows. */
   install(tokens: Buffer[], by: Host = this.#scheduler) {
     const call = this.#signed('InstallDomainTokens', tokens, by);
@@ -289,7 +283,7 @@ export class WorkerProcess implements AsyncDisposable {
   }
 
   #signed(method: DomainCallMethod, request: readonly Buffer[], by: Host): Buffer {
-    return signCall({ domain: 'test', method, memberId: this.#name, request }, by, Date.now());
+    return signCall({ domain: 'test', method, memberId: this.name, request }, by, Date.now());
   }
 
   /** Waits until the worker has found and installed this generation by itself. */

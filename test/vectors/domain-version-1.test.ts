@@ -1,13 +1,25 @@
-import { type Change, memberOf, refusalOf, rotation, TestClock } from '@keyfleet/test-support/domain';
+import { type Change, inVersion2, memberOf, refusalOf, rotation, TestClock } from '@keyfleet/test-support/domain';
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { newDomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
+import { sealDomainToken } from '@keyfleet/hsm-worker/boundary/domain/domain-token';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
 import { openOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
 import { newSealKey } from '@keyfleet/hsm-worker/boundary/seal-key';
+import { atOnce } from '@keyfleet/hsm-worker/boundary/steps';
+import { nextState } from '@keyfleet/shared/domain/apply';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
-import { boundTo, type NewDomainChange, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
-import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
+import {
+  boundTo,
+  type NewDomainChange,
+  newProposal,
+  parseDomainChange,
+  Proposal,
+  signProposal,
+} from '@keyfleet/shared/domain/proposal';
+import { parseToken, tokenHash, withWitness } from '@keyfleet/shared/domain/token';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { beforeEach, describe, expect, test } from 'vitest';
 
@@ -54,9 +66,25 @@ function signed(change: Change, preparer = 'hsm-1'): Buffer {
   return Proposal.encode(operators.slice(0, 2).reduce(signProposal, newProposal(command)));
 }
 
+/** With the word of another member, unless people sign that it needs none. */
 function goOn(change: Change, by: Hsm = first!): void {
-  tokens.push(by.prepare(signed(change, by.memberId), tokens.at(-1)));
+  const made = by.prepare(signed(change, by.memberId), tokens.at(-1));
+  const other = by === first ? second! : first!;
+  tokens.push(change.unwitnessed === true ? made : withWitness({ made }, other.check(made)));
   for (const hsm of [first!, second!]) hsm.install(tokens);
+}
+
+/** A rotation as the release before witnesses made it. */
+function rotationOfVersion2(): Buffer {
+  const { state: before, tokenHash: previousHash, secrets } = first!.installed!;
+  const bound = { ...boundTo({ state: before, hash: previousHash }, 'hsm-1'), ...rotation } as NewDomainChange;
+  const command = inVersion2(newProposal(bound).command);
+  const proposal = operators.slice(0, 2).reduce(signProposal, { command, signatures: [] });
+  const key = newDomainKey(random);
+  const state = nextState(before, parseDomainChange(command), { keyId: key.id, madeAt: clock.now() });
+  const { identity } = openIdentity(first!.sealedIdentity(), newSealKey(bytesOf(vectors.sealKey), random));
+  const parts = { state, previousHash, proposal, secrets: { ...secrets, domainKeys: [...secrets.domainKeys, key] } };
+  return atOnce(sealDomainToken(parts, identity, random));
 }
 
 describe('a domain that version 1 founded', () => {
@@ -70,10 +98,10 @@ describe('a domain that version 1 founded', () => {
     }
   });
 
-  test('continues in version 2, from members without an ML-KEM key, with what was sealed before', () => {
+  test('continues in version 3, from members without an ML-KEM key, with what was sealed before', () => {
     goOn(rotation);
     const { state } = verifyChain(anchor, tokens);
-    expect(state).toMatchObject({ version: 2, generation: tokens.length, madeAt: clock.now() });
+    expect(state).toMatchObject({ version: 3, generation: tokens.length, madeAt: clock.now() });
     expect(state.members.every(({ encapsulationKey }) => encapsulationKey === undefined)).toBe(true);
     expect(second!.keyring()!.find(vectors.domainKeys[0]!.id)!.key.export()).toEqual(
       bytesOf(vectors.domainKeys[0]!.key),
@@ -90,11 +118,28 @@ describe('a domain that version 1 founded', () => {
     expect(restarted.describe()).toMatchObject({ generation: tokens.length, activeGeneration: tokens.length });
   });
 
+  test('goes on with tokens of version 2, which have no witness, until the first of version 3', () => {
+    for (let i = 0; i < 2; i++) {
+      tokens.push(rotationOfVersion2());
+      for (const hsm of [first!, second!]) hsm.install(tokens);
+      expect(verifyChain(anchor, tokens).state.version).toBe(2);
+    }
+    const refusal = (token: Uint8Array) => refusalOf(() => verifyChain(anchor, [...tokens, token]));
+    const older = rotationOfVersion2();
+    expect(refusal(older)).toBe('accepted');
+    expect(refusal(withWitness({ made: older }, second!.check(older)))).toBe('malformed');
+    expect(refusal(first!.prepare(signed(rotation), tokens.at(-1)))).toBe('unwitnessed');
+    goOn(rotation);
+    const later = rotationOfVersion2();
+    expect(refusal(later)).toBe('outdated');
+    for (const hsm of [first!, second!]) expect(refusalOf(() => hsm.install([later]))).toBe('outdated');
+  });
+
   test('takes a member with all three keys in the place of an old one, and people may retire what that one knew', () => {
     const sealKey = newSealKey(Buffer.alloc(32, 9), random);
     const fresh = new Hsm({ memberId: 'hsm-2', anchor, sealKey, clock, random });
     second = fresh;
-    goOn({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] } });
+    goOn({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] }, unwitnessed: true });
     fresh.install(tokens);
     const [, wrapped] = parseToken(tokens.at(-1)!).wrappedKeys.map(({ encapsulated }) => encapsulated?.length);
     expect([wrapped, fresh.describe().activeGeneration]).toEqual([undefined, tokens.length]);

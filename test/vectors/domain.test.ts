@@ -17,7 +17,7 @@ import {
   parseProposal,
 } from '@keyfleet/shared/domain/proposal';
 import type { DomainState } from '@keyfleet/shared/domain/state';
-import type { DomainToken } from '@keyfleet/shared/domain/token';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { verifySignatures } from '@keyfleet/shared/domain/quorum';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { describe, expect, test } from 'vitest';
@@ -92,6 +92,7 @@ interface RemovalVectors {
 const versions = [
   { version: 1, suffix: '' },
   { version: 2, suffix: '-2' },
+  { version: 3, suffix: '-3' },
 ];
 
 function load<T>(name: string): T & { anchor: ReturnType<typeof parseTrustAnchor> } {
@@ -135,6 +136,23 @@ describe.each(versions)('domain tokens of version $version', ({ suffix }) => {
     );
     expect(secrets.materialIdKey.export().toString('base64')).toBe(newest.materialIdKey);
   });
+});
+
+test('a witnessed token is its label, the token as it was made, and its witness', () => {
+  const { tokens, newest } = load<TokenVectors>('domain-tokens-3');
+  const { made, witness, hash } = parseToken(bytesOf(tokens.at(-1)!));
+  expect(hash).toEqual(bytesOf(newest.hash));
+  const parts = [Buffer.from('keyfleet/witnessed-domain-token/1'), made, witness!].flatMap((part) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(part.length);
+    return [length, part];
+  });
+  expect(Buffer.concat(parts).toString('base64')).toBe(tokens.at(-1));
+  // Those of older versions had none.
+  for (const { suffix } of versions.slice(0, 2)) {
+    const older = load<TokenVectors>(`domain-tokens${suffix}`).tokens.map((token) => parseToken(bytesOf(token)));
+    expect(older.filter((token) => token.witness !== undefined)).toEqual([]);
+  }
 });
 
 test('a member confirms no token whose wrapped keys are random: it could not tell what they hold for the others', () => {
@@ -202,8 +220,8 @@ describe.each(versions)('identities at rest of version $version', ({ suffix }) =
   }
 });
 
-test('an identity of version 2 remembers the token that its member made', () => {
-  const vectors = load<IdentityVectors & { prepared: string }>('domain-identities-2');
+test.each([2, 3])('an identity of version %i remembers the token that its member made', (version) => {
+  const vectors = load<IdentityVectors & { prepared: string }>(`domain-identities-${version}`);
   const { sealedIdentity, sealKey } = vectors.worker;
   const { memory } = openIdentity(bytesOf(sealedIdentity), newSealKey(bytesOf(sealKey), randomBytes));
   expect(memory.prepared).toEqual(bytesOf(vectors.prepared));
@@ -233,11 +251,12 @@ describe.each(versions)('domain commands of version $version', ({ version, suffi
     const { version: parsedVersion, ...parsed } = parseDomainChange(bytesOf(command));
     expect(parsedVersion).toBe(version);
     // The first releases' command to modify operators removes a service host and keeps the domain keys.
-    const isOld = version === 1 || json.name === 'ModifyOperators';
-    const body = json.name === 'ModifyOperators' ? { ...json.body, keepsDomainKeys: true } : json.body;
-    expect(inBase64(parsed)).toEqual({ ...json, ...(version === 1 && { previousHash: '', preparer: '' }), body });
+    const keepsDomainKeys = version < 3 && json.name === 'ModifyOperators';
+    const body = keepsDomainKeys ? { ...json.body, keepsDomainKeys } : json.body;
+    const unnamed = version === 1 && { previousHash: '', preparer: '' };
+    expect(inBase64(parsed)).toEqual({ unwitnessed: false, ...json, ...unnamed, body });
     // What is old is read, and no more written.
-    if (!isOld) expect(encodeDomainChange(parsed as NewDomainChange).toString('base64')).toBe(command);
+    if (version === 3) expect(encodeDomainChange(parsed as NewDomainChange).toString('base64')).toBe(command);
     expect(verifySignatures(known, parseProposal(bytesOf(proposal)))).toEqual(known);
   });
 });
@@ -247,8 +266,7 @@ describe('the removal of a service host', () => {
 
   test('has these bytes', () => {
     const { version: _, ...parsed } = parseDomainChange(bytesOf(command));
-    expect(inBase64(parsed)).toEqual(json);
-    expect(encodeDomainChange(parsed as NewDomainChange).toString('base64')).toBe(command);
+    expect(inBase64(parsed)).toEqual({ ...json, unwitnessed: false });
   });
 
   test('made a domain key that is from after it', () => {

@@ -1,42 +1,36 @@
 /**
- * Makes test/vectors/kms/domain-*-2.json and operator-keys.json, once for each version of the formats: signatures and
- * keys are random, and a file that exists stays for ever, because what it holds must open in every later release.
+ * Makes test/vectors/kms/domain-{tokens,identities}-3.json, once for each version of the formats: signatures and keys
+ * are random, and a file that exists stays for ever, because what it holds must open in every later release.
  * Run with Node: `node test/vectors/make-domain-vectors.ts`.
  */
 import {
   type Change,
   forgedToken,
+  inVersion2,
   memberOf,
   newOperator,
   publicPart,
   rotation,
   signedBy,
   TestDomain,
+  testSealKey,
 } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { newOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
-import { sealOperatorKey } from '@keyfleet/cli/operator-key-file';
-import { encodeDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import { Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { DomainState } from '@keyfleet/shared/domain/state';
-import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
+import { parseToken, TokenEnvelope, tokenHash, withWitness } from '@keyfleet/shared/domain/token';
+import { signCheck } from '@keyfleet/shared/domain/token-check';
 import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-
-const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
-
-function write(name: string, content: object): void {
-  const path = join(import.meta.dirname, 'kms', name);
-  if (existsSync(path)) return console.log(`${name} is there and stays`);
-  writeFileSync(path, `${JSON.stringify(content, undefined, 2)}\n`);
-}
+import { base64, inBase64, write } from './vector-files.ts';
 
 const domain = new TestDomain();
 const sealedIdentity = domain.newHsm('hsm-3');
 const candidate = base64(sealedIdentity.sealedIdentity());
 const owned = domain.identities.get('hsm-1')!;
 
-domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(sealedIdentity)], remove: [] } });
+const safe = { ...memberOf(domain.newHsm('safe-1')), offline: true };
+domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(sealedIdentity), safe], remove: [] } });
 domain.clock.advance(86_400_000);
 domain.rotate();
 domain.step({ name: 'ModifyOperators', body: { admit: [publicPart(newOperator('dave'))], remove: ['carol'] } });
@@ -58,18 +52,32 @@ const { secrets, state } = domain.hsms[0]!.installed!;
 
 sealedIdentity.install(tokens);
 const next = domain.prepare(rotation);
+const { made } = parseToken(next);
+/** What only people can have wanted: no other member confirms it. */
+const alone: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] }, unwitnessed: true };
+const unwitnessed = madeFor(alone);
+const waiver = (preparer: string, signers = domain.people): Buffer =>
+  signedBy(domain.command(alone, { preparer }), signers);
 const twin = domain.prepare(rotation, domain.people, sealedIdentity);
-const { body, signature } = TokenEnvelope.decode(next);
+const { body, signature, witness } = parseToken(next);
 const flippedSignature = Buffer.from(signature);
 flippedSignature[50]! ^= 1;
 const all = tokens.map((_, i) => i);
 const command = domain.command({ name: 'ModifyOperators', body: { admit: [], remove: ['dave'] } });
 const withProposal = (proposal: Uint8Array): string => base64(forgedToken(next, owned, () => ({ proposal })));
 const once = Proposal.decode(signedBy(command, [domain.alice]));
+/** Of `next`, by whoever has the identity of that name. */
+const checkedBy = (memberId: string, of: Uint8Array = next): Buffer =>
+  signCheck({ domain: 'test', memberId, tokenHash: tokenHash(of) }, (message) =>
+    domain.identities.get(memberId)!.sign(message),
+  );
+const withWitnessed = (by: Uint8Array): (number | string)[] => [...all, base64(withWitness({ made }, by))];
+const inVersion2Of = (proposal: Proposal): Buffer =>
+  Proposal.encode(domain.people.reduce(signProposal, { command: inVersion2(proposal.command), signatures: [] }));
 const withState = (altered: (state: DomainState) => Partial<DomainState>): string =>
   base64(forgedToken(next, owned, (_, old) => ({ state: DomainState.encode({ ...old, ...altered(old) }) })));
 
-write('domain-tokens-2.json', {
+write('domain-tokens-3.json', {
   about:
     'A chain of domain tokens, and tokens that every verifier must refuse; `member` is what hsm-3 says, where it differs.',
   trustAnchor: JSON.parse(formatTrustAnchor(domain.anchor)) as object,
@@ -98,7 +106,10 @@ write('domain-tokens-2.json', {
     { name: 'a founding by others', tokens: [base64(new TestDomain().tokens[0]!)], expect: 'forged' },
     {
       name: 'a flipped bit in the signature',
-      tokens: [...all, base64(TokenEnvelope.encode({ body, signature: flippedSignature }))],
+      tokens: [
+        ...all,
+        base64(withWitness({ made: TokenEnvelope.encode({ body, signature: flippedSignature }) }, witness!)),
+      ],
       expect: 'forged',
     },
     { name: 'a signature cut short', tokens: [...all, base64(next.subarray(0, -1))], expect: 'malformed' },
@@ -205,16 +216,71 @@ write('domain-tokens-2.json', {
       tokens: [
         ...all,
         base64(
-          forgedToken(next, owned, ({ wrappedKeys }) => ({
-            wrappedKeys: wrappedKeys.map((one) => ({ ...one, sealed: Buffer.alloc(48) })),
-          })),
+          domain.witnessed(
+            forgedToken(next, owned, ({ wrappedKeys }) => ({
+              wrappedKeys: wrappedKeys.map((one) => ({ ...one, sealed: Buffer.alloc(48) })),
+            })),
+          ),
         ),
       ],
       expect: 'accepted',
       member: 'cannot-open',
     },
+    { name: 'without a witness', tokens: [...all, base64(made)], expect: 'unwitnessed' },
+    { name: 'its maker is its witness', tokens: withWitnessed(checkedBy('hsm-1')), expect: 'forged' },
+    { name: 'a member that was removed is its witness', tokens: withWitnessed(checkedBy('hsm-2')), expect: 'forged' },
+    { name: 'an offline member is its witness', tokens: withWitnessed(checkedBy('safe-1')), expect: 'forged' },
+    {
+      name: 'a witness of another token',
+      tokens: withWitnessed(checkedBy('hsm-3', tokens.at(-1)!)),
+      expect: 'forged',
+    },
+    { name: 'an empty witness', tokens: withWitnessed(Buffer.of()), expect: 'malformed' },
+    {
+      name: 'a witnessed token in a witnessed token',
+      tokens: [...all, base64(withWitness({ made: next }, witness!))],
+      expect: 'malformed',
+    },
+    { name: 'a change that asks for no witness', tokens: [...all, base64(unwitnessed)], expect: 'accepted' },
+    {
+      name: 'a witness that nobody needs',
+      tokens: [...all, base64(withWitness({ made: unwitnessed }, checkedBy('hsm-3', unwitnessed)))],
+      expect: 'malformed',
+    },
+    { name: 'a waiver in place of the witness', tokens: withWitnessed(waiver('hsm-1')), expect: 'accepted' },
+    { name: 'a waiver for another member', tokens: withWitnessed(waiver('hsm-3')), expect: 'forged' },
+    {
+      name: 'a waiver with one signature',
+      tokens: withWitnessed(waiver('hsm-1', [domain.alice])),
+      expect: 'not-enough-signatures',
+    },
+    {
+      name: 'the own change of the token as a waiver',
+      tokens: withWitnessed(Proposal.encode(parseToken(next).proposal)),
+      expect: 'forged',
+    },
+    {
+      name: 'a token of version 2 after one of version 3',
+      tokens: [
+        ...all,
+        base64(
+          forgedToken(next, owned, (_, old) => ({
+            proposal: inVersion2Of(parseToken(next).proposal),
+            state: DomainState.encode({ ...old, version: 2 }),
+          })),
+        ),
+      ],
+      expect: 'outdated',
+    },
   ],
 });
+
+/** As the first member would make it, had it made no other of this generation. */
+function madeFor(change: Change): Buffer {
+  const again = domain.newHsm('hsm-1', owned.seal(testSealKey));
+  again.install(tokens);
+  return again.prepare(domain.propose(change), tokens.at(-1));
+}
 
 const hsm = domain.hsms[0]!;
 const offline = newOfflineMember('safe-1', {
@@ -223,12 +289,12 @@ const offline = newOfflineMember('safe-1', {
   random: randomBytes,
   passphrase: 'correct horse',
 });
-write('domain-identities-2.json', {
+write('domain-identities-3.json', {
   about:
     'Identities at rest. The worker is at the generation of its newest token, and has made the next one, `prepared`.',
   trustAnchor: JSON.parse(formatTrustAnchor(domain.anchor)) as object,
   worker: { sealKey: base64(Buffer.alloc(32, 7)), sealedIdentity: base64(hsm.sealedIdentity()), ...described(hsm) },
-  prepared: base64(next),
+  prepared: base64(made),
   newestToken: base64(tokens.at(-1)!),
   olderToken: base64(tokens.at(-2)!),
   offline: { passphrase: 'correct horse', file: base64(offline.file()), ...described(offline.hsm) },
@@ -237,65 +303,3 @@ write('domain-identities-2.json', {
 function described(one: typeof hsm): object {
   return inBase64(memberOf(one)) as object;
 }
-
-const passphrase = 'correct horse battery staple';
-const privateKey = domain.alice.privateKey;
-const pbes2 = { cipher: 'aes-256-cbc', passphrase: 'correct horse' };
-write('operator-keys.json', {
-  about: "Operators' key files, the one of releases before keyfleet/operator-key/1 first. The key is the same.",
-  signingKey: base64(domain.alice.signingKey),
-  files: [
-    {
-      protection: 'pbes2',
-      passphrase: pbes2.passphrase,
-      text: privateKey.export({ type: 'pkcs8', format: 'pem', ...pbes2 }),
-    },
-    { protection: 'scrypt', passphrase, text: sealOperatorKey(privateKey, passphrase) },
-  ],
-});
-
-const rules = state.rules;
-const ids = ['ab'.repeat(16)];
-const changes: Change[] = [
-  rotation,
-  { name: 'RetireDomainKeys', body: { ids } },
-  { name: 'ReinstateDomainKeys', body: { ids } },
-  { name: 'DropDomainKeys', body: { ids } },
-  { name: 'ModifyMembers', body: { admit: [memberOf(hsm)], remove: ['hsm-2'] } },
-  { name: 'ModifyOperators', body: { admit: [publicPart(domain.alice)], remove: ['carol'] } },
-  { name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } },
-  { name: 'LeaveDomain', body: { memberId: 'hsm-1' } },
-];
-write('domain-commands-2.json', {
-  about:
-    'Commands and their canonical bytes, which operators sign. Keys are DER SubjectPublicKeyInfo; bytes are base64.',
-  signer: { operatorId: 'alice', signingKey: base64(domain.alice.signingKey) },
-  commands: changes.map((one) => {
-    const bound = domain.command(one, { generation: 4 });
-    const proposal = signedBy(bound, [domain.alice]);
-    return {
-      name: one.name,
-      json: inBase64(bound),
-      command: base64(encodeDomainChange(bound)),
-      proposal: base64(proposal),
-    };
-  }),
-});
-
-function inBase64(value: unknown): unknown {
-  if (value instanceof Uint8Array) return base64(value);
-  if (Array.isArray(value)) return value.map(inBase64);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, inBase64(field)]));
-}
-
-const removing = new TestDomain();
-const removal = removing.command({ name: 'ModifyOperators', body: { admit: [], remove: ['frontend-1'] } });
-removing.step({ name: 'ModifyOperators', body: { admit: [], remove: ['frontend-1'] } });
-write('domain-host-removal.json', {
-  about: 'A chain whose second token removes a service host, and the command of it.',
-  trustAnchor: JSON.parse(formatTrustAnchor(removing.anchor)) as object,
-  tokens: removing.tokens.map(base64),
-  command: base64(encodeDomainChange(removal)),
-  json: inBase64(removal),
-});

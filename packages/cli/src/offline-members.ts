@@ -74,7 +74,24 @@ function opening<T>(path: string, open: () => T): T {
 
 export function publicPartOf({ hsm }: OfflineMember): Member {
   const { memberId, signingKey, agreementKey, encapsulationKey } = hsm.describe();
-  return { memberId, signingKey, agreementKey, ...(encapsulationKey && { encapsulationKey }) };
+  return { memberId, signingKey, agreementKey, ...(encapsulationKey && { encapsulationKey }), offline: true };
+}
+
+/**
+ * Has it install one token after the other: so it compares the domain keys of each with those of the one before, as a
+ * worker does that was always there. Throws CliError.
+ */
+export function installChain({ hsm }: OfflineMember, tokens: readonly Uint8Array[]): void {
+  const known = Math.min(hsm.state?.generation ?? 1, tokens.length);
+  for (let generation = known; generation <= tokens.length; generation++) {
+    try {
+      // With the one before: it is asked to open that too, if it has no keys yet.
+      hsm.install(tokens.slice(Math.max(generation - 2, 0), generation));
+    } catch (cause) {
+      if (!(cause instanceof DomainError)) throw cause;
+      throw new CliError(`${hsm.memberId} refuses domain token ${generation}: ${cause.message}`, { cause });
+    }
+  }
 }
 
 /** Stores the newest domain token that the member has seen, so that it never accepts an older one. */

@@ -6,7 +6,8 @@ import { fingerprintOf, memberFingerprint } from '@keyfleet/shared/domain/finger
 export function explainDomainChange(change: DomainChange): string[] {
   const { name, domain, generation, preparer } = change;
   const heading = `${name} in domain ${domain}, at generation ${generation}, carried out by ${preparer}`;
-  return [heading, ...linesOf(change).map((line) => `  ${line}`)];
+  const alone = `no other member confirms the domain token: ${preparer} alone could replace the domain keys by it`;
+  return [heading, ...[...linesOf(change), ...(change.unwitnessed ? [alone] : [])].map((line) => `  ${line}`)];
 }
 
 const AFTER_REMOVAL = 'make a new domain key, and end all temporary credentials';
@@ -50,7 +51,8 @@ function linesOf(change: DomainChange): string[] {
 
 /** Covers all keys: a member with only its agreement key swapped would hand the domain keys to somebody else. */
 export function memberLine(member: Member): string {
-  return `member ${member.memberId}  ${memberFingerprint(member)}`;
+  const kept = member.offline === true ? ' (offline: it confirms no domain token)' : '';
+  return `member ${member.memberId}  ${memberFingerprint(member)}${kept}`;
 }
 
 export function operatorLine({ operatorId, role, signingKey }: Operator): string {

@@ -12,6 +12,16 @@ test('the departure of a member is shown as the word of the domain-manager', () 
   expect(proposalText({ ...proposed, standing: 'done', reason: '', generation: 3 })).toContain('at generation 3.');
 });
 
+test('what holds a signed proposal up is said once, with what to do about it', () => {
+  const ready = (reason: string) =>
+    proposalText({ ...proposed, standing: 'ready', reason })
+      .split('\n')
+      .at(-1);
+  expect(ready('')).toBe('It has all its signatures, and is about to be carried out.');
+  const reason = 'no other member is in reach to confirm what hsm-1 makes: start one of hsm-2';
+  expect(ready(reason)).toBe(`It has all its signatures, but ${reason}`);
+});
+
 describe('the member that makes the token, where none is named', () => {
   const known = new TestDomain().hsms[0]!.installed!;
   const { generation } = known.state;

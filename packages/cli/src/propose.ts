@@ -7,7 +7,8 @@ import {
   type Signer,
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
-import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { DomainState, Member, VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { needsWitness, witnessesOf } from '@keyfleet/shared/domain/witness';
 import type { ParsedArgs } from 'citty';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError } from './cli-error.ts';
@@ -27,6 +28,10 @@ export const changeOptions = {
     type: 'string',
     description: 'The member that makes the domain token; it must be running.',
     valueHint: 'ID',
+  },
+  unwitnessed: {
+    type: 'boolean',
+    description: 'Take its word, if all other members that could confirm the token are lost.',
   },
 } as const;
 
@@ -48,7 +53,7 @@ export type Change = Unbound<NewDomainChange>;
  * Signs a change to the current domain and proposes it. If this one signature is enough, waits until it is carried out.
  */
 export async function proposeChange(
-  args: ParsedArgs<typeof signingOptions> & { readonly preparer?: string | undefined },
+  args: ParsedArgs<typeof signingOptions> & ChangeArgs,
   terminal: Terminal,
   changeOf: (state: DomainState) => Change | Promise<Change>,
 ): Promise<ProposalResult> {
@@ -59,7 +64,42 @@ export async function proposeChange(
   const change = await changeOf(known.state);
   if (change.name === 'ModifyMembers') await assertKeysOfWorkers(client, change.body.admit);
   const preparer = await preparerOf(change, { client, known, named: args.preparer });
-  return await submit(domain, { ...boundTo(known, preparer), ...change } as NewDomainChange, signer);
+  const unwitnessed = isUnwitnessed(change, known.state, { ...args, preparer });
+  return await submit(domain, { ...boundTo(known, preparer), unwitnessed, ...change } as NewDomainChange, signer);
+}
+
+interface ChangeArgs {
+  readonly preparer?: string | undefined;
+  readonly unwitnessed?: boolean | undefined;
+}
+
+/**
+ * A removal that leaves the preparer alone can have no witness. Throws CliError for a change that could have one in two
+ * steps.
+ */
+function isUnwitnessed(
+  change: Change,
+  { members }: DomainState,
+  { preparer, unwitnessed = false }: ChangeArgs & { readonly preparer: string },
+): boolean {
+  if (unwitnessed || change.name !== 'ModifyMembers') return unwitnessed;
+  const { admit, remove } = change.body;
+  if (!needsWitness(members, { version: 3, unwitnessed }, preparer)) return false;
+  if (witnessesFor(change, members, preparer).length > 0) return false;
+  if (admit.length === 0) return true;
+  throw new CliError(
+    `nobody who stays but ${preparer} has the domain keys, and it could replace them: admit the new members first, and remove ${remove.join(', ')} by another change. If all that have them are lost, add --unwitnessed`,
+  );
+}
+
+/** Who may confirm the token that the preparer makes of the change. */
+export function witnessesFor(change: Change | DomainChange, members: readonly Member[], preparer: string): Member[] {
+  return witnessesOf(members, stayingIn(members, change), preparer);
+}
+
+function stayingIn(members: readonly Member[], change: Change | DomainChange): Member[] {
+  const leaving: readonly string[] = change.name === 'ModifyMembers' ? change.body.remove : [];
+  return members.filter(({ memberId }) => !leaving.includes(memberId));
 }
 
 /** The domain-manager looks at its workers every second, and brings them what the change before this one made. */
@@ -83,8 +123,7 @@ export async function preparerOf(
   timeoutMs = PREPARER_WITHIN_MS,
 ): Promise<string> {
   if (change.name === 'LeaveDomain') return change.body.memberId;
-  const leaving: readonly string[] = change.name === 'ModifyMembers' ? change.body.remove : [];
-  const staying = known.state.members.map(({ memberId }) => memberId).filter((id) => !leaving.includes(id));
+  const staying = stayingIn(known.state.members, change).map(({ memberId }) => memberId);
   if (named !== undefined) {
     if (staying.includes(named)) return named;
     throw new CliError(`--preparer: ${named} is not a member, or would not remain one. See: keyfleet member list`, {
@@ -106,7 +145,7 @@ export async function preparerOf(
     if (found !== undefined) return found;
     if (Date.now() > deadline)
       throw new CliError(
-        'no reachable worker can make the domain token: it must be a member now and afterwards. Start one; if all are lost, name your offline member with --preparer',
+        'no reachable worker can make the domain token: it must be a member now and afterwards. Start one; if all are lost, name your offline member with --preparer, and add --unwitnessed',
       );
   }
 }
@@ -131,7 +170,8 @@ export async function whenReady({ client, anchor }: KnownBy, view: ProposalView)
     ({ member_id: id, reachable, standing }) => id === preparer && reachable === true && standing !== 'stranger',
   );
   if (!isThere) {
-    return { ...view, reason: `${preparer}, which must carry it out, cannot be reached` };
+    const advice = `Start it, or propose again with another --preparer. An offline member carries it out with: keyfleet recover ${view.proposalId.slice(0, PROPOSAL_DIGITS)}`;
+    return { ...view, reason: `${preparer}, which must carry it out, cannot be reached. ${advice}` };
   }
   return client.awaitDone(view.proposalId, anchor);
 }
@@ -155,8 +195,7 @@ export function proposalText({ proposalId, command, signedBy, standing, reason, 
       : standing === 'collecting'
         ? `Not enough yet: ${reason}.\nThe next operator signs with: keyfleet domain approve ${id}`
         : standing === 'ready'
-          ? `It has all its signatures, but ${reason}.\nStart it, or propose again with another --preparer. ` +
-            `An offline member carries it out with: keyfleet recover ${id}`
+          ? `It has all its signatures, ${reason === '' ? 'and is about to be carried out.' : `but ${reason}`}`
           : `${standing}: ${reason}`;
   return [`Proposal ${id}`, ...command, `Signed by ${signedBy.join(', ')}.`, state].join('\n');
 }

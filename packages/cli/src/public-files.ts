@@ -20,10 +20,11 @@ const MemberFile = z.strictObject({
   signingKey: publicKey,
   agreementKey: publicKey,
   encapsulationKey: encapsulationKey.optional(),
+  offline: z.literal(true).optional(),
 });
 const OperatorFile = z.strictObject({ operatorId: entityId, role: z.enum(roles), signingKey: publicKey });
 
-/** `identity.pub.json` in the data directory of an hsm-worker. */
+/** `identity.pub.json` in the data directory of an hsm-worker, or the public part of an offline member. */
 export function loadMember(path: string): Member {
   return loadJson(path, MemberFile, 'the public identity of an hsm-worker (identity.pub.json)');
 }
@@ -38,9 +39,9 @@ export function loadNewMember(path: string): NewMember {
   );
 }
 
-export function formatMember({ memberId, ...keys }: Member): string {
+export function formatMember({ memberId, offline, ...keys }: Member): string {
   const inBase64 = Object.entries(keys).map(([name, key]) => [name, Buffer.from(key!).toString('base64')]);
-  return `${JSON.stringify({ memberId, ...Object.fromEntries(inBase64) }, undefined, 2)}\n`;
+  return `${JSON.stringify({ memberId, ...Object.fromEntries(inBase64), offline }, undefined, 2)}\n`;
 }
 
 /** The file that `keyfleet operator create-key` writes beside a key. */

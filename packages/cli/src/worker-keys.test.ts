@@ -39,6 +39,12 @@ test.each(['signingKey', 'agreementKey', 'encapsulationKey'] as const)('one othe
   await expect(assertKeysOfWorkers(clientOf(genuine), [mixed])).rejects.toThrow('hsm-3');
 });
 
+test('a worker is not admitted as an offline member, which would be asked to witness nothing', async () => {
+  const asOffline = { ...genuine, offline: true };
+  const refused = assertKeysOfWorkers(clientOf(genuine), [asOffline]);
+  await expect(refused).rejects.toThrow(`fingerprint ${memberFingerprint(asOffline)}, but the worker of this name`);
+});
+
 test('a worker that lies about its name does not stop the admission of one that runs', async () => {
   await assertKeysOfWorkers(clientOf(forged, genuine), [genuine]);
 });

@@ -1,6 +1,6 @@
 import type { Worker__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/Worker';
 import { memberFingerprint } from '@keyfleet/shared/domain/fingerprint';
-import { isMember, type Member } from '@keyfleet/shared/domain/state';
+import type { Member } from '@keyfleet/shared/domain/state';
 import { CliError } from './cli-error.ts';
 import type { DomainManagerClient } from './domain-manager-client.ts';
 
@@ -27,9 +27,10 @@ export async function assertKeysOfWorkers(
   for (const member of members) {
     const named = workers.filter(({ member_id: id }) => id === member.memberId);
     const other = named[0];
-    if (other === undefined || named.some((worker) => isMember({ members: [workerKeys(worker)] }, member))) continue;
+    const fingerprint = memberFingerprint(member);
+    if (other === undefined || named.some((worker) => memberFingerprint(workerKeys(worker)) === fingerprint)) continue;
     throw new CliError(
-      `${member.memberId} is to be admitted with the fingerprint ${memberFingerprint(member)}, but the worker of this name at ` +
+      `${member.memberId} is to be admitted with the fingerprint ${fingerprint}, but the worker of this name at ` +
         `${other.address} says ${memberFingerprint(workerKeys(other))}. Compare both with the line "identity" in the log of the worker that you mean. ` +
         `If the second is right, somebody changed its identity.pub.json; if the first, ${other.address} lies, or has this name too: stop it, or take it out of hsmWorkers`,
     );

@@ -7,6 +7,8 @@ export interface TokenSource {
   readonly address: string;
   /** A page of the tokens after that generation, oldest first; empty at the end. */
   readonly fetch: (after: number) => Promise<readonly Uint8Array[]>;
+  /** Brings it a token that it lacks; absent where tokens are only read. */
+  readonly store?: ((token: Uint8Array) => Promise<unknown>) | undefined;
   readonly close: () => void;
 }
 

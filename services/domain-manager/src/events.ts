@@ -70,10 +70,9 @@ export class DomainManagerEvents {
       this.#log.warn({ worker: address, maker, err: error, omitted }, 'a member does not confirm a new domain token'),
     );
   }
-  /** Fewer signed than may change the members, and its maker may seal the token for nobody. */
-  changeWaits(command: DomainChange['name'], silent: readonly string[]): void {
+  changeWaits(command: DomainChange['name'], why: string): void {
     this.#rarely.say(`waits ${command}`, (omitted) =>
-      this.#log.warn({ command, silent, omitted }, 'a change waits for a member that could check its token'),
+      this.#log.warn({ command, why, omitted }, 'a change waits for a member that could witness its token'),
     );
   }
   tokenNotTaken({ address }: Worker, error: unknown): void {

@@ -1,13 +1,11 @@
 import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
-import { parseToken } from '@keyfleet/shared/domain/token';
-import { type Awaiting, awaitedWitnesses } from './awaited-witness.ts';
-import type { Signed } from '@keyfleet/shared/domain/quorum';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { DomainManagerEvents } from './events.ts';
-import { newestMembers, type WorkerView } from './worker-survey.ts';
-import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
+import type { WorkerView } from './worker-survey.ts';
+import { type TokenLog, TokenLogError } from './token-log.ts';
 import { HeldTokenError } from '@keyfleet/shared/domain/token-check';
 import type { Decided } from './decided.ts';
-import { assertOthersOpen, inTwoChanges } from './witness.ts';
+import { lacksWitness, witnessOf } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 
 export interface ExecuteDeps {
@@ -47,16 +45,14 @@ class OtherChangeError extends TokenLogError {}
  */
 export async function executeProposal(change: DomainChange, proposal: Proposal, deps: ExecuteDeps): Promise<void> {
   const { views, tokens, events } = deps;
-  // Whoever made the token would be bound to it.
-  if (uncompared(change, deps) !== undefined) return;
-  const silent = awaitedWitnesses(proposal, awaiting(change, deps));
-  if (silent.length > 0) return events.changeWaits(change.name, silent);
+  const problem = lacksWitness(change, tokens.head?.state, views);
+  if (problem !== undefined) return events.changeWaits(change.name, problem);
   // What a worker says of itself is not signed: one that lies must not be asked in place of the member that it names.
   const asked = views.filter((view) => mayPrepare(view, change, tokens));
   const refusals = new Map<Error, string>();
   for (const { worker } of asked) {
     try {
-      return await haveMade(worker, proposal, deps);
+      return await haveMade(worker, { change, proposal }, deps);
     } catch (error) {
       events.tokenNotMade(worker, change.name, error);
       if (!(error instanceof WorkerRefusedError || error instanceof TokenLogError)) continue;
@@ -67,19 +63,28 @@ export async function executeProposal(change: DomainChange, proposal: Proposal, 
   throw new ProposalFailedError(`${[...refusals.values()].join('; ')}. ${AGAIN}. ${ANOTHER}`, [...refusals.keys()]);
 }
 
-async function haveMade(worker: Worker, proposal: Proposal, deps: ExecuteDeps): Promise<void> {
+interface Asked {
+  readonly change: DomainChange;
+  readonly proposal: Proposal;
+}
+
+async function haveMade(worker: Worker, { change, proposal }: Asked, deps: ExecuteDeps): Promise<void> {
   const { views, tokens, decided, takesAny, events } = deps;
+  const before = tokens.head?.state;
   const token = await worker.prepare(Proposal.encode(proposal), tokens.head?.token);
-  // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
-  const confirm = (next: Head): Promise<Buffer | undefined> => {
-    const isWanted = [proposalId(proposal), ...decided.proposals].includes(next.proposalId);
+  const witness = async (made: DomainToken): Promise<Uint8Array | undefined> => {
+    const id = proposalId(made.proposal);
+    const isWanted = [proposalId(proposal), ...decided.proposals].includes(id);
     // Nobody has reason to withdraw that, and in a fleet of which one is left nobody else can go on.
-    const isRotation = parseDomainChange(parseToken(next.token).proposal.command).name === 'RotateDomainKeys';
+    const isRotation = parseDomainChange(made.proposal.command).name === 'RotateDomainKeys';
     if (!isWanted && !isRotation && takesAny !== true)
       throw new OtherChangeError('it has made the token of another change for this generation');
-    return assertOthersOpen(next, { before: tokens.head?.state, ...decided, views, proposal, events });
+    // Those who may change the members have signed that its word is enough in this generation.
+    const waiver = change.unwitnessed ? Proposal.encode(proposal) : undefined;
+    return witnessOf(made, { before, waiver, removed: decided.removed, views, events });
   };
-  if (!(await tokens.append(token, confirm))) return;
+  // False: another replica was faster, perhaps with the same proposal. The next round reads what it stored.
+  if (!(await tokens.append(token, witness))) return;
   // A member that already made a token of this generation from another proposal returns that one.
   const made = parseToken(token).proposal;
   const signers = made.signatures.map(({ operatorId }) => operatorId);
@@ -94,36 +99,12 @@ const ANOTHER = 'Or propose the change again, with another --preparer';
 /** Why a fully signed proposal is not being carried out; undefined if it is about to be. */
 export function waitsFor(
   change: DomainChange,
-  proposal: Signed,
   { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
 ): string | undefined {
   const { preparer } = change;
-  if (change.name === 'LeaveDomain') return undefined;
-  const problem = uncompared(change, { views, tokens });
-  if (problem !== undefined) return problem;
-  const silent = awaitedWitnesses(proposal, awaiting(change, { views, tokens }));
-  if (silent.length > 0)
-    return `nobody in reach could check what ${preparer} makes, and fewer signed than may change the members, or it admits some: start ${silent.join(', ')}, or take the address out of hsmWorkers if it is lost`;
-  if (views.length === 0 || views.some((view) => mayPrepare(view, change, tokens))) return undefined;
+  if (change.name === 'LeaveDomain' || views.length === 0) return undefined;
+  if (views.some((view) => mayPrepare(view, change, tokens))) return lacksWitness(change, tokens.head?.state, views);
   return `${preparer}, which must make the domain token, is not reachable with the newest one: start it, or, if it is an offline member, run keyfleet recover. ${ANOTHER}`;
-}
-
-function awaiting(change: DomainChange, { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>): Awaiting {
-  const admits = change.name === 'ModifyMembers' && change.body.admit.length > 0;
-  return { before: tokens.head?.state, maker: change.preparer, admits, views };
-}
-
-/** Why nobody could compare the domain keys of the token that a change of members makes; undefined if somebody can. */
-function uncompared(
-  change: DomainChange,
-  { views, tokens }: Pick<ExecuteDeps, 'views' | 'tokens'>,
-): string | undefined {
-  const before = tokens.head?.state;
-  if (change.name !== 'ModifyMembers' || change.body.admit.length === 0 || before === undefined) return undefined;
-  const { remove } = change.body;
-  const comparing = newestMembers(views, before).filter(({ memberId }) => memberId !== change.preparer);
-  const leaving = comparing.filter(({ memberId }) => remove.includes(memberId));
-  return leaving.length > 0 && leaving.length === comparing.length ? inTwoChanges(leaving) : undefined;
 }
 
 /**

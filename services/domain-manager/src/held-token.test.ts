@@ -1,13 +1,14 @@
 import { HELD_TOKENS } from '@keyfleet/hsm-worker/boundary/domain/held-chain';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
-import { parseToken } from '@keyfleet/shared/domain/token';
-import { memberOf } from '@keyfleet/test-support/domain';
+import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
+import { type Change, memberOf, rotation } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
   command,
   foundedReplica,
   generations,
+  grownReplica,
   type Replica,
   resetWorld,
   scheduler,
@@ -17,19 +18,25 @@ import {
 import { beforeEach, describe, expect, test } from 'vitest';
 import { scheduled } from './scheduled-changes.ts';
 import type { Head } from './token-log.ts';
+import type { Worker } from './workers.ts';
 
 beforeEach(resetWorld);
 
-/** What whoever has the scheduler's key and the first member's port has it make: each follows the one before. */
+/**
+ * What whoever has the scheduler's key and the members' ports has the first make, and the second witness: each follows
+ * the one before, and both have all but the last.
+ */
 async function hiddenRotations({ tokens }: Replica, count: number): Promise<readonly Buffer[]> {
+  const [maker, witness] = world.workers;
   const made: Buffer[] = [];
   for (let head: Pick<Head, 'state' | 'hash' | 'token'> = tokens.head!; made.length < count;) {
     world.clock.advance(3_600_000);
     const change = { name: 'RotateDomainKeys', body: {} } as const;
     const proposal = scheduled(head as Head, { change, scheduler, preparer: 'hsm-1' });
-    const token = Buffer.from(await world.workers[0]!.prepare(Proposal.encode(proposal), head.token));
+    const own = parseToken(await maker!.prepare(Proposal.encode(proposal), head.token));
+    const token = withWitness(own, await witness!.check(own.made));
     made.push(token);
-    if (made.length < count) await world.workers[0]!.install([token]);
+    if (made.length < count) await installBy(2, [token]);
     head = { ...parseToken(token), token };
   }
   return made;
@@ -54,11 +61,7 @@ describe('domain tokens that members were brought and that were stored nowhere',
     const replica = await foundedReplica();
     const hidden = await hiddenRotations(replica, count);
     await installBy(holders, hidden);
-    for (let i = 0; i <= count; i++) {
-      await replica.round.run();
-      // Who confirms a token keeps to the pause between rotations too, from when it has the one before.
-      if (holders < 2) world.clock.advance(3_600_000);
-    }
+    for (let i = 0; i <= count; i++) await replica.round.run();
     expect(replica.tokens.head!.token).toEqual(hidden.at(-1));
     expect(generations()).toEqual([count + 1, count + 1]);
     const admit = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
@@ -75,6 +78,31 @@ describe('domain tokens that members were brought and that were stored nowhere',
     expect(replica.tokens.generation).toBe(count + 1);
     const installed = world.workers.slice(0, 2).map(({ hsm }) => hsm.installed?.state.generation);
     expect(installed).toEqual([count + 1, count + 1]);
+  });
+
+  test('are not where a member proves that it holds another', async () => {
+    const replica = await grownReplica();
+    const [maker, witness, other] = world.workers;
+    const { token } = replica.tokens.head!;
+    const prepared = async (worker: Worker, preparer: string, by: Worker) => {
+      const own = parseToken(await worker.prepare(signed(command(replica, rotation, preparer), [alice, bob]), token));
+      return withWitness(own, await by.check(own.made));
+    };
+    const fork = await prepared(maker!, 'hsm-1', witness!);
+    const hidden = await prepared(witness!, 'hsm-2', other!);
+    for (const [worker, has] of [
+      [maker!, fork],
+      [other!, hidden],
+    ] as const)
+      await worker.install([has]);
+    await replica.round.run();
+    expect([maker!.given, other!.given, replica.tokens.generation]).toEqual([1, 1, 2]);
+    // Once a quorum has signed that it is to leave, the word of one of them is none.
+    const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } };
+    await replica.proposals.propose(signed(command(replica, removal, 'hsm-2'), [alice, bob]));
+    world.clock.advance(60_000);
+    await replica.round.run();
+    expect(replica.tokens.head!.token).toEqual(hidden);
   });
 
   test('are asked for once a minute of a member that gives none, and delay nothing', async () => {

@@ -1,8 +1,8 @@
 import type { WorkerView } from './worker-survey.ts';
 import type { HsmDescription } from './workers.ts';
-import { assertOthersConfirm, type ConfirmDeps } from './witness.ts';
+import { type BringDeps, witnessOfBrought } from './witness.ts';
 
-/** How often one worker is asked: it may lie, and to look at what it gives may cost others a check. */
+/** How often one worker is asked: it may lie. */
 const ASK_AGAIN_MS = 60_000;
 
 /**
@@ -11,15 +11,15 @@ const ASK_AGAIN_MS = 60_000;
  * go on from what they hold. Anyone may bring a token; here its holder does.
  */
 export class HeldToken {
-  readonly #deps: ConfirmDeps;
+  readonly #deps: BringDeps;
   /** By address. */
   readonly #askedAt = new Map<string, number>();
 
-  constructor(deps: ConfirmDeps) {
+  constructor(deps: BringDeps) {
     this.#deps = deps;
   }
 
-  /** Stores it if others confirm it. Returns whether it did. */
+  /** Stores it, unless others hold another in its place. Returns whether it did. */
   async store(views: readonly WorkerView[]): Promise<boolean> {
     const { tokens, clock, events } = this.#deps;
     const next = tokens.generation + 1;
@@ -30,7 +30,7 @@ export class HeldToken {
       this.#askedAt.set(worker.address, now);
       try {
         const token = Buffer.from(await worker.heldToken(next));
-        await tokens.append(token, (head) => assertOthersConfirm(head, this.#deps));
+        await tokens.append(token, (made) => witnessOfBrought(made, this.#deps));
         if (tokens.generation < next) continue;
         // It may hold the one after it too.
         this.#askedAt.delete(worker.address);

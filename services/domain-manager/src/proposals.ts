@@ -179,7 +179,7 @@ export class Proposals {
       const standing = this.provenStandingOf(stored);
       return standing.standing === 'ready' ? [{ id: stored.proposalId, change: standing.change }] : [];
     });
-    return decidedBy(ready, this.#deps.tokens.head?.state.members ?? []);
+    return decidedBy(ready);
   }
 
   #verifiedOnce(proposal: Proposal): ProposalStanding {

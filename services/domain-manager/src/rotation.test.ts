@@ -1,7 +1,7 @@
-import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
+import { CHANGEOVER_MS, type NewMember } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { newIdentity } from '@keyfleet/hsm-worker/boundary/identity';
-import { memberOf, sealedNotFor, TestClock, testSealKey } from '@keyfleet/test-support/domain';
+import { type Change, memberOf, sealedNotFor, TestClock, testSealKey } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -9,6 +9,7 @@ import {
   DAY,
   foundedReplica,
   generations,
+  grownReplica,
   LocalWorker,
   newReplica,
   resetWorld,
@@ -49,20 +50,20 @@ describe('rotation', () => {
   });
 
   test('a rotation that a member does not take delays the next one for ten minutes, and no longer', async () => {
-    const { round } = await foundedReplica();
+    const { round } = await grownReplica();
     world.workers[1]!.installFails = true;
     world.clock.advance(2 * DAY);
     await round.run();
-    expect(generations()).toEqual([2, 1]);
+    expect(generations()).toEqual([3, 2]);
     world.clock.advance(DAY);
     await round.run();
-    expect(generations()).toEqual([3, 1]);
+    expect(generations()).toEqual([4, 2]);
   });
 
   test('a clock that is set forward, or a suspended machine, makes those ten minutes no shorter', async () => {
     const running = new TestClock();
     world.monotonicClock = running;
-    const { round } = await foundedReplica();
+    const { round } = await grownReplica();
     world.workers[1]!.installFails = true;
     world.clock.advance(2 * DAY);
     await round.run();
@@ -70,17 +71,14 @@ describe('rotation', () => {
     await round.run();
     running.advance(CHANGEOVER_MS - 1);
     await round.run();
-    expect([generations(), world.asked, world.late]).toEqual([[2, 1], [], []]);
+    expect([generations(), world.asked, world.late]).toEqual([[3, 2], [], []]);
     running.advance(1);
     await round.run();
-    expect(generations()).toEqual([3, 1]);
+    expect(generations()).toEqual([4, 2]);
   });
 
   test('a member that was away for several rotations catches up', async () => {
-    const { round, tokens, proposals } = await foundedReplica();
-    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
-    await proposals.propose(signed(command({ tokens }, { name: 'ModifyMembers', body }), [alice, bob]));
-    for (let i = 0; i < 3; i++) await round.run();
+    const { round } = await grownReplica();
     world.workers[1]!.down = true;
     for (let day = 0; day < 3; day++) {
       world.clock.advance(DAY);
@@ -105,31 +103,43 @@ describe('rotation', () => {
     expect(sealing()).toEqual([2, 2]);
   });
 
-  test('members take turns in making the tokens, and a worker alone makes all', async () => {
-    const { round, tokens, ...replica } = await foundedReplica();
-    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
-    await replica.proposals.propose(signed(command({ tokens }, { name: 'ModifyMembers', body }), [alice, bob]));
-    await round.run();
+  test('members take turns in making the tokens, and one in reach alone makes none: nobody could witness it', async () => {
+    const { round, tokens } = await grownReplica();
     const makers: string[] = [];
     const rotate = async () => {
       world.clock.advance(DAY);
       await round.run();
-      makers.push(parseToken(tokens.head!.token).signerId);
+      makers.push(`${tokens.generation} ${parseToken(tokens.head!.token).signerId}`);
     };
     for (let day = 0; day < 4; day++) await rotate();
-    expect(makers.splice(0)).toEqual(['hsm-2', 'hsm-3', 'hsm-1', 'hsm-2']);
+    expect(makers.splice(0)).toEqual(['3 hsm-2', '4 hsm-3', '5 hsm-1', '6 hsm-2']);
     world.workers[2]!.down = true;
     for (let day = 0; day < 2; day++) await rotate();
-    expect(makers.splice(0)).toEqual(['hsm-1', 'hsm-2']);
-    // One that does not answer might be there to check the token.
+    expect(makers.splice(0)).toEqual(['7 hsm-1', '8 hsm-2']);
     world.workers[0]!.down = true;
     await rotate();
-    expect(tokens.generation).toBe(8);
     world.workers.splice(2, 1);
     world.workers.splice(0, 1);
-    makers.splice(0);
-    for (let day = 0; day < 2; day++) await rotate();
-    expect(makers).toEqual(['hsm-2', 'hsm-2']);
+    await rotate();
+    expect(makers).toEqual(['8 hsm-2', '8 hsm-2']);
+  });
+
+  test('a worker that is the only member makes all tokens, and so does one beside an offline member', async () => {
+    const { round, tokens, proposals } = await foundedReplica();
+    const carryOut = async (admit: readonly NewMember[], remove: readonly string[]) => {
+      const change: Change = { name: 'ModifyMembers', body: { admit: [...admit], remove: [...remove] } };
+      await proposals.propose(signed(command({ tokens }, change), [alice, bob]));
+      await round.run();
+    };
+    await carryOut([], ['hsm-2']);
+    await carryOut([{ ...memberOf(world.workers[2]!.hsm), offline: true }], []);
+    world.workers.splice(1);
+    for (let day = 0; day < 2; day++) {
+      world.clock.advance(DAY);
+      await round.run();
+    }
+    expect(tokens.generation).toBe(5);
+    expect(parseToken(tokens.head!.token)).toMatchObject({ signerId: 'hsm-1', witness: undefined });
   });
 
   test('a token that its maker sealed wrongly for one member is refused, and the next in turn makes it', async () => {
@@ -138,10 +148,7 @@ describe('rotation', () => {
     const make = hostile.prepare.bind(hostile);
     hostile.prepare = async (proposal, current) => sealedNotFor(['hsm-1'], await make(proposal, current), evil);
     world.workers[1] = hostile;
-    const { round, tokens, ...replica } = await foundedReplica();
-    const body = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
-    await replica.proposals.propose(signed(command({ tokens }, { name: 'ModifyMembers', body }), [alice, bob]));
-    await round.run();
+    const { round, tokens } = await grownReplica();
     world.clock.advance(DAY);
     await round.run();
     expect(parseToken(tokens.head!.token).signerId).toBe('hsm-3');

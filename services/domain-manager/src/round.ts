@@ -47,7 +47,7 @@ export class Round {
   readonly #deps: RoundDeps;
   #views: readonly WorkerView[] = [];
   #announced = 0;
-  /** When this replica last rotated. Lost with the replica, which costs at most one rotation. */
+  /** When this replica last stored a new domain key. Lost with the replica, which costs at most one rotation. */
   #rotatedAt = -Infinity;
   /**
    * When a proposal was last refused, and with how many signatures, by its id. Lost with the replica, which costs one
@@ -129,6 +129,9 @@ export class Round {
         this.#refused.set(stored.proposalId, { at: clock.now(), signatures: stored.signatures.length });
         if (!this.#mayBeAway(standing.change)) await store.setFailure(stored.proposalId, error.message);
       }
+      // A maker that was bound to a rotation until people signed a removal dated that long ago. It would be bound to
+      // the next one at once, before they could sign the removal again.
+      if (tokens.generation > generation && makesNewestKey(tokens)) this.#rotatedAt = clock.now();
       // It may take half a minute, and 64 proposals may wait for a member that is away.
       if (hasLeft || tokens.generation > generation) await this.#surveyAndDistribute();
     }
@@ -258,4 +261,8 @@ export class Round {
 /** Whoever is to leave may have the only other member bound to a change that was withdrawn. */
 function removes(change: DomainChange): boolean {
   return change.name === 'ModifyMembers' && change.body.remove.length > 0;
+}
+
+function makesNewestKey({ head }: TokenLog): boolean {
+  return head !== undefined && activeDomainKey(head.state).createdGeneration === head.state.generation;
 }

@@ -1,7 +1,8 @@
+import { activeDomainKey } from '@keyfleet/shared/domain/state';
 import { TestDomain } from '@keyfleet/test-support/domain';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { refusalOf } from './scheduled-changes.ts';
+import { nextRotationAt, refusalOf } from './scheduled-changes.ts';
 
 describe('whether members take the calls of this scheduler', () => {
   const { scheduler, hsms } = new TestDomain();
@@ -25,4 +26,18 @@ describe('whether members take the calls of this scheduler', () => {
     const operators = state.operators.filter(({ role }) => role !== 'scheduler');
     expect(refusalOf(scheduler, { ...state, operators })).toBeUndefined();
   });
+});
+
+test('a domain of which an earlier release made the newest token is rotated within the hour: no later one goes without a witness', () => {
+  const { state } = new TestDomain().hsms[0]!.installed!;
+  const { createdAt } = activeDomainKey(state);
+  const [minute, hour, day] = [60_000, 3_600_000, 86_400_000];
+  for (const [version, everyMs, afterMs] of [
+    [3, day, day],
+    [2, day, hour],
+    [1, day, hour],
+    [2, minute, minute],
+  ] as const) {
+    expect(nextRotationAt({ ...state, version }, everyMs)).toBe(createdAt + afterMs);
+  }
 });

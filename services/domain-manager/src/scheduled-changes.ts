@@ -11,9 +11,15 @@ import { parseToken } from '@keyfleet/shared/domain/token';
 import type { Head } from './token-log.ts';
 import type { WorkerView } from './worker-survey.ts';
 
-/** Milliseconds since the epoch. */
+/** How soon after the last rotation a member makes one that machines ask for. */
+const EARLIEST_MS = 60 * 60_000;
+
+/**
+ * Milliseconds since the epoch. Sooner where an earlier release made the newest token: until there is one of the
+ * present version, tokens need no witness.
+ */
 export function nextRotationAt(state: DomainState, everyMs: number): number {
-  return activeDomainKey(state).createdAt + everyMs;
+  return activeDomainKey(state).createdAt + (state.version < 3 ? Math.min(everyMs, EARLIEST_MS) : everyMs);
 }
 
 /** A domain change signed by the scheduler alone, if the rules allow it. `preparer` makes its token. */

@@ -1,6 +1,6 @@
 import { encodeDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { DomainState, MAX_DOMAIN_KEYS, MAX_MEMBERS } from '@keyfleet/shared/domain/state';
-import { TokenBody, TokenEnvelope, TokenHeader } from '@keyfleet/shared/domain/token';
+import { TokenBody, TokenEnvelope, TokenHeader, withWitness } from '@keyfleet/shared/domain/token';
 import { expect, test } from 'vitest';
 import { TOKEN_BYTES } from './server.ts';
 
@@ -20,19 +20,24 @@ const operators = Array.from({ length: OPERATORS }, (_, i) => ({
   signingKey: key,
 }));
 
-/** A recovery of as many workers as a domain has, under names as long as they may be, signed by all. */
-function largestToken(): Buffer {
-  const fresh = members.slice(1);
+function signedByAll(admit: typeof members, remove: typeof members): Buffer {
   const command = encodeDomainChange({
     domain: 'd'.repeat(63),
     generation: MAX_DOMAIN_KEYS,
     previousHash: Buffer.alloc(32),
     preparer: idOf('hsm', 0),
-    nonce: Buffer.alloc(16),
     name: 'ModifyMembers',
-    body: { admit: fresh, remove: fresh.map(({ memberId }) => memberId) },
-  } as never);
-  const signatures = operators.map(({ operatorId }) => ({ operatorId, signature }));
+    body: { admit, remove: remove.map(({ memberId }) => memberId) },
+  });
+  return Proposal.encode({ command, signatures: operators.map(({ operatorId }) => ({ operatorId, signature })) });
+}
+
+/**
+ * A recovery of as many workers as a domain has, under names as long as they may be, signed by all. It has been made
+ * before these are lost again, and all sign that they are removed.
+ */
+function largestToken(): Buffer {
+  const fresh = members.slice(1);
   const domainKeys = Array.from({ length: MAX_DOMAIN_KEYS }, (_, i) => ({
     id: i.toString(16).padStart(32, '0'),
     createdGeneration: i + 1,
@@ -41,7 +46,7 @@ function largestToken(): Buffer {
     afterRemoval: false,
   }));
   const state = DomainState.encode({
-    version: 2,
+    version: 3,
     domain: 'd'.repeat(63),
     generation: MAX_DOMAIN_KEYS + 1,
     madeAt: Date.now(),
@@ -54,7 +59,7 @@ function largestToken(): Buffer {
   const header = TokenHeader.encode({
     state,
     previousHash: Buffer.alloc(32),
-    proposal: Proposal.encode({ command, signatures }),
+    proposal: signedByAll(fresh, fresh),
     signerId: idOf('hsm', 0),
     wrappedKeys: members.map(({ memberId }) => ({
       memberId,
@@ -66,7 +71,7 @@ function largestToken(): Buffer {
   });
   // Of each domain key its id and its 32 bytes.
   const body = TokenBody.encode({ header, iv: Buffer.alloc(12), sealed: Buffer.alloc(MAX_DOMAIN_KEYS * 80) });
-  return TokenEnvelope.encode({ body, signature });
+  return withWitness({ made: TokenEnvelope.encode({ body, signature }) }, signedByAll([], fresh));
 }
 
 test('the largest token that a recovery makes is not too large to be brought', () => {

@@ -4,7 +4,7 @@ import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import { type DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
-import type { Signed } from '@keyfleet/shared/domain/quorum';
+import type { DomainToken } from '@keyfleet/shared/domain/token';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
 import { isOfOtherType } from '@keyfleet/shared/redis/stored-values';
@@ -14,7 +14,7 @@ import { monotonicClock } from '@keyfleet/shared/clock';
 import type { DomainManagerEvents } from './events.ts';
 import type { DomainManagerConfig } from './config.ts';
 import type { StoredProposal } from './store/store.ts';
-import { type Head, type TokenLog, TokenLogError } from './token-log.ts';
+import { type TokenLog, TokenLogError } from './token-log.ts';
 import { UnconfirmedError } from './witness.ts';
 
 /** One that names 256 members, or 1024 operators, is below 1 MB. */
@@ -41,10 +41,10 @@ export interface ServerDeps {
   readonly tokens: TokenLog;
   readonly proposals: Proposals;
   readonly status: () => Promise<StatusResponse>;
-  /** Called before a token is stored. A member's check of it, if there is one. Throws TokenLogError. */
-  readonly confirm: (next: Head) => Promise<Buffer | undefined>;
+  /** Called before a token is stored: see `TokenLog.append`. */
+  readonly witnessOf: (made: DomainToken) => Promise<Uint8Array | undefined>;
   /** What a fully signed proposal waits for; undefined: nothing known here. */
-  readonly waitsFor: (change: DomainChange, proposal: Signed) => string | undefined;
+  readonly waitsFor: (change: DomainChange) => string | undefined;
   /** Whether queries here can be answered. */
   readonly isServing: () => boolean;
   /** A proposal or a token was stored, or a proposal was signed. */
@@ -91,7 +91,7 @@ function handlersOf({
   tokens,
   proposals,
   status: readStatus,
-  confirm,
+  witnessOf,
   waitsFor,
   onChange,
   events,
@@ -135,7 +135,7 @@ function handlersOf({
     }),
     StoreToken: answer(async ({ token }) => {
       await tokens.refresh();
-      if (!(await appended(token ?? Buffer.alloc(0), { tokens, confirm }))) {
+      if (!(await appended(token ?? Buffer.alloc(0), { tokens, witnessOf }))) {
         throw new RejectedError(status.ABORTED, 'another token of this generation was stored first');
       }
       onChange();
@@ -150,9 +150,12 @@ function handlersOf({
 }
 
 /** Whoever sends it: only a member can have made a token that verifies. */
-async function appended(token: Buffer, { tokens, confirm }: Pick<ServerDeps, 'tokens' | 'confirm'>): Promise<boolean> {
+async function appended(
+  token: Buffer,
+  { tokens, witnessOf }: Pick<ServerDeps, 'tokens' | 'witnessOf'>,
+): Promise<boolean> {
   try {
-    return await tokens.append(token, confirm);
+    return await tokens.append(token, witnessOf);
   } catch (error) {
     if (error instanceof TokenLogError) throw new RejectedError(status.INVALID_ARGUMENT, error.message);
     throw error;
@@ -202,11 +205,7 @@ function proposalMessage(
     proposal: Proposal.encode({ command, signatures: [...signatures] }),
     standing: standing.standing,
     reason:
-      standing.standing === 'ready'
-        ? (waitsFor(standing.change, stored) ?? '')
-        : 'reason' in standing
-          ? standing.reason
-          : '',
+      standing.standing === 'ready' ? (waitsFor(standing.change) ?? '') : 'reason' in standing ? standing.reason : '',
     expires_at: expiresAt,
     generation: 'generation' in standing ? standing.generation : 0,
   };

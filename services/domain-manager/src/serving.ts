@@ -7,7 +7,7 @@ import { mayAlone, refusalOf } from './scheduled-changes.ts';
 import type { ServerDeps } from './server.ts';
 import type { Rounds, RoundsDeps } from './start-rounds.ts';
 import { statusOf } from './status.ts';
-import { assertOthersConfirm } from './witness.ts';
+import { witnessOfBrought } from './witness.ts';
 
 /** What the server needs to answer. */
 export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds): ServerDeps {
@@ -20,8 +20,8 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
     proposals,
     events,
     status: () => loadStatus(assembly, { ...deps, survey }, rounds),
-    confirm: (next) => assertOthersConfirm(next, { tokens, proposals, workers, events, clock }),
-    waitsFor: (change, proposal) => waitsFor(change, proposal, { views: round.views, tokens }),
+    witnessOf: (made) => witnessOfBrought(made, { tokens, proposals, workers, events, clock }),
+    waitsFor: (change) => waitsFor(change, { views: round.views, tokens }),
     isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
     onChange() {
       leader.wake();

@@ -13,7 +13,6 @@ import { refusalOf } from './scheduled-changes.ts';
 import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
-import { confirmStored } from './stored-witness.ts';
 import type { Worker } from './workers.ts';
 
 export interface RoundsDeps {
@@ -35,14 +34,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const { config, anchor, scheduler, replica, clock, events, resources } = assembly;
   const { redis, guard, store } = stored;
   const onRestored = (from: number, to: number): void => events.tokensRestored(from, to);
-  const tokens = new TokenLog({
-    store,
-    anchor,
-    confirmStored: (found, known) => confirmStored(found, known, { workers, store, events }),
-    clock,
-    monotonicClock,
-    onRestored,
-  });
+  const tokens = new TokenLog({ store, anchor, clock, monotonicClock, onRestored });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const onProblem = (problem: unknown): void => events.workNotQueued(problem);
   const resealing = new ResealPasses({

@@ -1,9 +1,12 @@
+import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
+import { signCheck } from '@keyfleet/shared/domain/token-check';
+import { type Change, memberOf, rotation, signedBy, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { anchor, DAY, foundedReplica, newReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog, TokenLogError } from './token-log.ts';
 
-const confirmStored = async (tokens: readonly Buffer[]) => ({ upTo: tokens.length, isConfirmed: true });
 beforeEach(resetWorld);
 
 describe('a store that went back to an older backup', () => {
@@ -30,7 +33,6 @@ describe('a store that went back to an older backup', () => {
       const backup = await restoreBackup(count);
       const tokens = new TokenLog({
         store: world.store,
-        confirmStored,
         anchor,
         clock: world.clock,
         monotonicClock: world.clock,
@@ -52,7 +54,7 @@ describe('a store that went back to an older backup', () => {
   test('and is empty is left alone: it may be any store', async () => {
     await rotatedTwice();
     const { store, clock, monotonicClock } = world;
-    const tokens = new TokenLog({ store, anchor, confirmStored, clock, monotonicClock });
+    const tokens = new TokenLog({ store, anchor, clock, monotonicClock });
     await tokens.refresh();
     const emptied = await restoreBackup(0);
     Object.assign(world.store, {
@@ -78,6 +80,53 @@ describe('a store that went back to an older backup', () => {
     expect(await backup.loadTokens(0, 9)).toHaveLength(2);
   });
 
+  test('and got a lost token again with the word of another member is the same: the hash does not cover that', async () => {
+    const domain = new TestDomain({ members: 3 });
+    domain.rotate();
+    domain.rotate();
+    const told = (index: number, memberId: string): Buffer => {
+      const token = parseToken(domain.tokens[index]!);
+      const check = { domain: 'test', memberId, tokenHash: token.hash };
+      const by = domain.identities.get(memberId)!;
+      return withWitness(
+        token,
+        signCheck(check, (message) => by.sign(message)),
+      );
+    };
+    for (const [memberId, problem] of [
+      ['hsm-3', undefined],
+      ['hsm-1', 'the store holds another domain token'],
+    ] as const) {
+      for (const at of [1, 2]) {
+        const store = new MemoryStore(domain.clock);
+        for (const [i, token] of domain.tokens.entries()) await store.appendToken(i + 1, token);
+        const tokens = new TokenLog({
+          store,
+          anchor: domain.anchor,
+          clock: domain.clock,
+          monotonicClock: domain.clock,
+        });
+        await tokens.refresh();
+        const backup = new MemoryStore(domain.clock);
+        // At 1 it lacks the last token, at 2 that is the one.
+        const again = domain.tokens.slice(0, at).concat(told(at, memberId));
+        for (const [i, token] of again.entries()) await backup.appendToken(i + 1, token);
+        Object.assign(store, {
+          loadTokens: backup.loadTokens.bind(backup),
+          restoreToken: backup.restoreToken.bind(backup),
+        });
+        for (let i = 0; i < 2; i++) {
+          const found = await tokens.refresh().catch((error: Error) => error.message);
+          if (problem === undefined) expect(found).toBeUndefined();
+          else expect(found).toContain(problem);
+        }
+        if (problem !== undefined) continue;
+        expect(await backup.loadTokens(0, 9)).toEqual([...again, ...domain.tokens.slice(at + 1)]);
+        expect(tokens.page(0)).toEqual(await backup.loadTokens(0, 9));
+      }
+    }
+  });
+
   test('gets the lost tokens back from members, where no domain-manager held them', async () => {
     await rotatedTwice();
     const all = await world.store.loadTokens(0, 9);
@@ -97,5 +146,94 @@ describe('a store that went back to an older backup', () => {
     world.clock.advance(DAY);
     await round.run();
     expect(tokens.generation).toBe(1);
+  });
+});
+
+test('what somebody put after the tokens is none, stops changes, and takes nothing away from those before it', async () => {
+  const { tokens: founded } = await foundedReplica();
+  await world.store.appendToken(2, Buffer.from('x'));
+  await expect(founded.refresh()).rejects.toThrow('token 2 does not verify');
+  const { tokens } = newReplica();
+  await expect(tokens.refresh()).rejects.toThrow('token 2 does not verify');
+  expect(tokens.generation).toBe(1);
+});
+
+describe('a token that somebody put into the store', () => {
+  const domain = new TestDomain({ members: 4 });
+  const inSafe = domain.newHsm('offline');
+  const newcomer = domain.newHsm('newcomer');
+  const body = { admit: [{ ...memberOf(inSafe), offline: true }], remove: ['hsm-4'] } as const;
+  domain.hsms.pop();
+  domain.step({ name: 'ModifyMembers', body: { admit: [...body.admit], remove: [...body.remove] } });
+  /** hsm-1 makes it of hsm-1, hsm-2, hsm-3 and offline; hsm-4 was one before. */
+  const change: Change = { name: 'ModifyMembers', body: { admit: [memberOf(newcomer)], remove: ['hsm-3'] } };
+  const token = parseToken(domain.make(change));
+
+  async function stored(bytes: Uint8Array, of = domain): Promise<string> {
+    const store = new MemoryStore(of.clock);
+    for (const [i, one] of [...of.tokens, bytes].entries()) await store.appendToken(i + 1, one);
+    const tokens = new TokenLog({ store, anchor: of.anchor, clock: of.clock, monotonicClock: of.clock });
+    const problem = await tokens.refresh().catch((error: Error) => error.message);
+    expect(tokens.generation).toBe(of.tokens.length + (problem === undefined ? 1 : 0));
+    return problem ?? 'counts';
+  }
+  const checkedBy = (memberId: string, tokenHash = token.hash, name = 'test') =>
+    signCheck({ domain: name, memberId, tokenHash }, (message) => domain.identities.get(memberId)!.sign(message));
+
+  test('counts with the signature of one that was a member before it and is one after it, and of nobody else', async () => {
+    expect(await stored(withWitness(token, checkedBy('hsm-2')))).toBe('counts');
+    expect(await stored(token.made)).toContain('no other member confirms token 3, which hsm-1 made');
+    const maker = checkedBy('hsm-1');
+    for (const witness of [
+      maker,
+      ...['hsm-3', 'hsm-4', 'offline', 'newcomer'].map((memberId) => checkedBy(memberId)),
+      checkedBy('hsm-2', parseToken(domain.tokens[1]!).hash),
+      checkedBy('hsm-2', token.hash, 'other'),
+      signCheck({ domain: 'test', memberId: 'hsm-2', tokenHash: token.hash }, (message) =>
+        domain.identities.get('hsm-1')!.sign(message),
+      ),
+    ]) {
+      expect(await stored(withWitness(token, witness))).toContain('no member that may say so has signed');
+    }
+    expect(await stored(withWitness(token, Buffer.from('none')))).toContain('token 3 does not verify');
+  });
+
+  test('counts without that where those who may change the members sign that its maker’s word is enough', async () => {
+    const { alice, people, scheduler } = domain;
+    const waiver = (binding: object, signers = people, of: Change = rotation) =>
+      signedBy({ ...domain.command(of, binding), unwitnessed: true }, signers);
+    const loses: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2', 'hsm-3'] } };
+    for (const one of [waiver({}), waiver({}, people, loses)]) {
+      expect(await stored(withWitness(token, one))).toBe('counts');
+    }
+    const previousHash = parseToken(domain.tokens[0]!).hash;
+    for (const one of [
+      waiver({ preparer: 'hsm-2' }),
+      waiver({}, [alice]),
+      waiver({}, [scheduler]),
+      waiver({ generation: 1, previousHash }),
+      waiver({ previousHash }),
+      waiver({ domain: 'other' }),
+      signedBy(domain.command(rotation), people),
+      Proposal.encode(token.proposal),
+    ]) {
+      expect(await stored(withWitness(token, one))).toContain('token 3 does not verify');
+    }
+  });
+
+  test('has no witness if it needs none', async () => {
+    const alone = new TestDomain({ members: 1 });
+    const made = parseToken(alone.make(rotation));
+    const check = signCheck({ domain: 'test', memberId: 'hsm-1', tokenHash: made.hash }, (message) =>
+      alone.identities.get('hsm-1')!.sign(message),
+    );
+    expect(await stored(made.made, alone)).toBe('counts');
+    expect(await stored(withWitness(made, check), alone)).toContain('token 2 has a witness and needs none');
+    const another = domain.newHsm('hsm-2', domain.identities.get('hsm-2')!.seal(testSealKey));
+    another.install(domain.tokens);
+    const waived = { ...domain.command(rotation, { preparer: 'hsm-2' }), unwitnessed: true };
+    const own = parseToken(another.prepare(signedBy(waived, domain.people), domain.tokens.at(-1)));
+    expect(await stored(own.made)).toBe('counts');
+    expect(await stored(withWitness(own, checkedBy('hsm-1', own.hash)))).toContain('has a witness and needs none');
   });
 });

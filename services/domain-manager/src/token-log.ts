@@ -1,10 +1,10 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, follow, followMade, verifyChain } from '@keyfleet/shared/domain/chain';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { proposalId } from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { type DomainToken, parseToken, tokenHash, withWitness } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import { setTimeout as delay } from 'node:timers/promises';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
 import type { TokenStore } from './store/store.ts';
 
@@ -20,33 +20,9 @@ export class TokenLogError extends Error {
   override name = 'TokenLogError';
 }
 
-/** Members deny a token that lies in the store. An operator must decide. */
-export class DeniedTokenError extends TokenLogError {
-  readonly generation: number;
-
-  constructor(message: string, generation: number) {
-    super(message);
-    this.generation = generation;
-  }
-}
-
-/** What members say of tokens that were found in the store. */
-export interface Confirmation {
-  /** The generation up to which they are to be believed. */
-  readonly upTo: number;
-  /** Whether a member confirms that one; otherwise nobody can say. */
-  readonly isConfirmed: boolean;
-}
-
 export interface TokenLogOptions {
   readonly store: TokenStore;
   readonly anchor: TrustAnchor;
-  /**
-   * Asked about the tokens from the founding one on, when some were found in the store after the first `known`: anyone
-   * who writes there may have put them there. If nobody can say, or not of all, it is asked again. Throws
-   * DeniedTokenError for one of those that were found.
-   */
-  readonly confirmStored: (tokens: readonly Buffer[], known: number) => Promise<Confirmation>;
   readonly clock: Clock;
   /** For measuring durations. */
   readonly monotonicClock: Clock;
@@ -55,27 +31,15 @@ export interface TokenLogOptions {
 }
 
 const LOAD_COUNT = 64;
-/** Everyone who asks for tokens has the store read, and members are not asked about the same token each time. */
-const ASK_AGAIN_MS = 5_000;
-/** How long those who ask wait for the members' word of what was just found. A member may take fifteen seconds. */
-const WAIT_MS = 1_000;
 /** Size of one answer; a single token may be larger. */
 const PAGE_BYTES = 1024 * 1024;
 
 type Verified = Pick<Head, 'token' | 'proposalId'>;
 
-interface Asked {
-  readonly newest: Buffer;
-  /** By the monotonic clock. */
-  readonly at: number;
-  readonly outcome: Promise<void>;
-}
-
 /** The domain's tokens: append-only in the store, each verified here before it is stored or passed on. */
 export class TokenLog {
   readonly #store: TokenStore;
   readonly #anchor: TrustAnchor;
-  readonly #confirmStored: TokenLogOptions['confirmStored'];
   readonly #clock: Clock;
   readonly #monotonicClock: Clock;
   readonly #onRestored: (from: number, to: number) => void;
@@ -87,18 +51,11 @@ export class TokenLog {
   readonly #seenAt: number[] = [];
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
-  /** The newest that was confirmed. */
-  #confirmed = 0;
-  /** The newest that is never given up. Those after it are believed because nobody could say anything of them. */
-  #settled = 0;
-  /** What was last asked about, and what came of it. */
-  #asked: Asked | undefined;
   readonly #refreshing = new SingleFlight<void>();
 
-  constructor({ store, anchor, confirmStored, clock, monotonicClock, onRestored = () => {} }: TokenLogOptions) {
+  constructor({ store, anchor, clock, monotonicClock, onRestored = () => {} }: TokenLogOptions) {
     this.#store = store;
     this.#anchor = anchor;
-    this.#confirmStored = confirmStored;
     this.#clock = clock;
     this.#monotonicClock = monotonicClock;
     this.#onRestored = onRestored;
@@ -133,14 +90,11 @@ export class TokenLog {
     return this.#generationOf.get(proposal);
   }
 
-  /**
-   * A page of verified tokens after a generation, oldest first; empty at the end. Those that no member has confirmed
-   * come one at a time, so that a member takes each that opens.
-   */
+  /** A page of verified tokens after a generation, oldest first; empty at the end. */
   page(after: number): Buffer[] {
     const page: Buffer[] = [];
     let size = 0;
-    for (const token of this.#tokens.slice(after, Math.max(after + 1, Math.min(after + LOAD_COUNT, this.#confirmed)))) {
+    for (const token of this.#tokens.slice(after, after + LOAD_COUNT)) {
       size += token.length;
       if (page.length > 0 && size > PAGE_BYTES) break;
       page.push(token);
@@ -149,17 +103,18 @@ export class TokenLog {
   }
 
   /**
-   * False if another replica stored this generation first. Throws TokenLogError if `token` does not follow the head,
-   * and whatever `confirm` throws, which runs before the token is stored and returns a member's check of it: an empty
-   * one if nobody is to be asked, undefined if nobody could be.
+   * Stores what a member made, with its witness. False if another replica stored this generation first. Throws
+   * TokenLogError if `token` does not follow the head, and whatever `witnessOf` throws, which returns undefined if the
+   * token needs no witness.
    */
-  async append(token: Buffer, confirm: (next: Head) => Promise<Buffer | undefined>): Promise<boolean> {
-    const next = this.#verify(token, this.#head);
+  async append(token: Buffer, witnessOf: (made: DomainToken) => Promise<Uint8Array | undefined>): Promise<boolean> {
+    const before = this.#head;
+    const { made } = this.#verify(token, before, followMade);
+    const witness = await witnessOf(made);
+    const next = this.#verify(witness === undefined ? token : withWitness(made, witness), before);
     const { generation } = next.state;
-    const check = await confirm(next);
-    if (!(await this.#store.appendToken(generation, token, check))) return false;
+    if (!(await this.#store.appendToken(generation, next.token))) return false;
     this.#take(generation, [next]);
-    if (this.generation === generation) this.#settle(generation, check !== undefined);
     return true;
   }
 
@@ -168,61 +123,30 @@ export class TokenLog {
     // Starts at the head: if that differs, the store was rolled back or changed.
     const from = Math.max(this.generation - 1, 0);
     const found: Verified[] = [];
+    const take = async (): Promise<void> => {
+      if (found.length === 0) return;
+      await this.#store.confirmTokens();
+      this.#take((before?.state.generation ?? 0) + 1, found);
+    };
     for (let at = from, newest = before; ; at += LOAD_COUNT) {
       const page = await this.#store.loadTokens(at, LOAD_COUNT);
       const hasKnown = at === from && before !== undefined;
-      if (hasKnown && !page[0]?.equals(before.token)) {
-        if (this.#settled < this.generation) return this.#readAgain();
-        if (page.length > 0) throw changedStore(before.state.generation);
-        return this.#restoreStore();
-      }
+      if (hasKnown && page[0] === undefined) return this.#restoreStore();
+      if (hasKnown && !this.#isKnown(before.state.generation, page[0]!)) throw changedStore(before.state.generation);
       for (const token of hasKnown ? page.slice(1) : page) {
-        newest = this.#verify(token, newest);
+        try {
+          newest = this.#verify(token, newest);
+        } catch (error) {
+          // Whoever writes to the store may have put it there, and those before it count all the same.
+          await take();
+          throw error;
+        }
         // Not its state: that of each token is as large as the token, and only the last one's is needed.
         found.push({ token, proposalId: newest.proposalId });
       }
       if (page.length < LOAD_COUNT) break;
     }
-    if (found.length > 0) await this.#store.confirmTokens();
-    if (found.length > 0 || this.#confirmed < this.generation)
-      await this.#ask((before?.state.generation ?? 0) + 1, found);
-  }
-
-  /** What was believed is not in the store any more. */
-  #readAgain(): Promise<void> {
-    this.#giveUpAfter(this.#settled);
-    this.#asked = undefined;
-    return this.#readStore();
-  }
-
-  /** Asks members about what was found, and about what was believed without them. Waits a moment for them. */
-  async #ask(first: number, found: readonly Verified[]): Promise<void> {
-    const tokens = [...this.#tokens.slice(0, first - 1), ...found.map(({ token }) => token)];
-    const newest = tokens.at(-1)!;
-    const now = this.#monotonicClock.now();
-    if (!this.#asked?.newest.equals(newest) || now - this.#asked.at >= ASK_AGAIN_MS) {
-      const believe = (upTo: number): boolean => {
-        // Meanwhile the store may have lost them.
-        if (this.#asked !== asked) return false;
-        this.#giveUpAfter(Math.max(upTo, this.#settled));
-        this.#take(first, found.slice(0, Math.max(upTo - first + 1, 0)));
-        return true;
-      };
-      const outcome = this.#confirmStored(tokens, this.#settled).then(
-        ({ upTo, isConfirmed }) => {
-          if (believe(upTo) && isConfirmed) this.#settle(upTo, true);
-        },
-        (error: unknown) => {
-          // Who denies a token holds those before it.
-          if (error instanceof DeniedTokenError) believe(error.generation - 1);
-          throw error;
-        },
-      );
-      outcome.catch(() => {});
-      const asked = { newest, at: now, outcome };
-      this.#asked = asked;
-    }
-    await Promise.race([this.#asked.outcome, delay(WAIT_MS, undefined, { ref: false })]);
+    await take();
   }
 
   /** What is read while it is appended comes twice. */
@@ -237,19 +161,6 @@ export class TokenLog {
     this.#head = headOf(this.#tokens.at(-1));
   }
 
-  #settle(generation: number, isConfirmed: boolean): void {
-    this.#settled = Math.max(this.#settled, generation);
-    if (isConfirmed) this.#confirmed = this.#settled;
-  }
-
-  #giveUpAfter(generation: number): void {
-    if (this.generation <= generation) return;
-    this.#tokens.length = generation;
-    this.#seenAt.length = generation;
-    for (const [proposal, made] of this.#generationOf) if (made > generation) this.#generationOf.delete(proposal);
-    this.#head = headOf(this.#tokens.at(-1));
-  }
-
   /**
    * The store holds fewer tokens than it acknowledged: an older backup was restored underneath us. If what it holds is
    * the beginning of our chain, the rest is appended again: members hold those tokens, and the domain could not
@@ -259,11 +170,10 @@ export class TokenLog {
     let generation = 0;
     for (let page: Buffer[]; (page = await this.#store.loadTokens(generation, LOAD_COUNT)).length > 0;) {
       for (const token of page) {
-        const known = this.#tokens[generation];
         generation++;
         // More than this replica holds: another restored it first, and the next refresh reads on.
-        if (known === undefined) return;
-        if (!token.equals(known)) throw changedStore(generation);
+        if (generation > this.generation) return;
+        if (!this.#isKnown(generation, token)) throw changedStore(generation);
       }
     }
     const lost = this.#tokens.slice(generation);
@@ -275,18 +185,34 @@ export class TokenLog {
     if (lost.length > 0) this.#onRestored(generation + 1, generation + lost.length);
   }
 
-  #verify(token: Buffer, before: Head | undefined): Head {
+  /**
+   * Whether this is the token that this replica has. After the store lost that, another replica may have had the same
+   * stored with the word of another member: then that is how it is stored.
+   */
+  #isKnown(generation: number, stored: Buffer): boolean {
+    const known = this.#tokens[generation - 1]!;
+    if (stored.equals(known)) return true;
     try {
-      const parsed = parseToken(token);
-      const verified = follow(this.#anchor, before, parsed);
+      if (!tokenHash(stored).equals(tokenHash(known))) return false;
+      verifyChain(this.#anchor, [...this.#tokens.slice(0, generation - 1), stored]);
+    } catch (error) {
+      if (error instanceof DomainError) return false;
+      throw error;
+    }
+    this.#tokens[generation - 1] = stored;
+    return true;
+  }
+
+  #verify(token: Buffer, before: Head | undefined, verify: typeof follow = follow): Head & { made: DomainToken } {
+    try {
+      const made = parseToken(token);
+      const verified = verify(this.#anchor, before, made);
       assertNotFromFuture(verified, this.#clock.now());
-      return { ...verified, token, proposalId: proposalId(parsed.proposal) };
+      return { ...verified, token, proposalId: proposalId(made.proposal), made };
     } catch (cause) {
       throw new TokenLogError(
         `token ${(before?.state.generation ?? 0) + 1} does not verify: ${(cause as Error).message}`,
-        {
-          cause,
-        },
+        { cause },
       );
     }
   }

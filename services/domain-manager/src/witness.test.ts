@@ -1,12 +1,16 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
-import { signHeld } from '@keyfleet/shared/domain/token-check';
+import { newProposal, parseDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import type { DomainState } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
+import { signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import { describe, expect, test } from 'vitest';
 import {
   type Change,
+  forgedToken,
+  inVersion2,
   memberOf,
   rotation,
-  sealedForNobody,
   sealedNotFor,
   TestDomain,
   withOtherKeys,
@@ -14,70 +18,87 @@ import {
 import { newRotation, workerOf } from '../../../test/support/witnesses.ts';
 import { DomainManagerEvents } from './events.ts';
 import { MemoryStore } from './store/memory-store.ts';
-import { TokenLog } from './token-log.ts';
-import { assertOthersConfirm } from './witness.ts';
+import { TokenLog, TokenLogError } from './token-log.ts';
+import { lacksWitness, UnconfirmedError, witnessOf, witnessOfBrought } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
+import { surveyWorkers } from './worker-survey.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
 const { domain, maker, second, third, good, endsTheDomain } = await newRotation();
+const away = async () => Promise.reject(new Error('unreachable'));
 
 /** A member that does not take the newest token: a hostile maker sealed it wrongly for it, or its disk is full. */
-function lateOne(hsm: Hsm, of = domain): Worker {
+function lateOne(hsm: Hsm): Worker {
   const install = async () => Promise.reject(new Error('ENOSPC'));
-  return workerOf(of.newHsm(hsm.memberId, hsm.sealedIdentity()), { install });
+  return workerOf(domain.newHsm(hsm.memberId, hsm.sealedIdentity()), { install });
 }
 
-/** What happens to a token that someone brings to a domain-manager with these workers. */
+/**
+ * What happens to a token that someone brings to a domain-manager with these workers: with which witness it is stored,
+ * or the name of the error. `removed`: see `Decided`.
+ */
 async function storing(
   token: Buffer,
   workers: readonly Worker[],
   of = domain,
   removed: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
-  alone: ReadonlySet<string> = new Set(),
 ): Promise<string> {
   const store = new MemoryStore(of.clock);
   await store.appendToken(1, of.tokens[0]!);
   const { anchor, clock } = of;
-  const tokens = new TokenLog({
-    store,
-    anchor,
-    confirmStored: async (all) => ({ upTo: all.length, isConfirmed: true }),
-    clock,
-    monotonicClock: clock,
-  });
+  const tokens = new TokenLog({ store, anchor, clock, monotonicClock: clock });
   await tokens.refresh();
+  const proposals = { list: async () => [], decided: () => ({ proposals: new Set<string>(), removed }) };
   try {
-    const decided = () => ({ proposals: new Set<string>(), removed, alone });
-    const proposals = { list: async () => [], decided };
-    const deps = { tokens, proposals, workers, events, clock: of.clock };
-    return String(await tokens.append(token, (next) => assertOthersConfirm(next, deps)));
+    await tokens.append(token, (made) => witnessOfBrought(made, { tokens, proposals, workers, events, clock }));
   } catch (error) {
     return (error as Error).name;
   }
+  const [stored] = await store.loadTokens(1, 1);
+  return parseToken(stored!).witness === undefined ? 'without' : 'with';
 }
 
-test('a token is stored when one other member opens it, or when no other is in reach', async () => {
-  expect(await storing(good, [workerOf(maker), workerOf(second)])).toBe('true');
-  expect(await storing(good, [workerOf(maker)])).toBe('true');
+test('a token is stored with the signature of another member that opens it, and waits while none is in reach', async () => {
+  expect(await storing(good, [workerOf(maker), workerOf(second)])).toBe('with');
+  expect(await storing(good, [workerOf(maker), workerOf(second, { describe: away })])).toBe('UnconfirmedError');
+  expect(await storing(good, [workerOf(maker)])).toBe('UnconfirmedError');
   expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), workerOf(third)])).toBe('TokenLogError');
 });
 
-test('what a scheduler alone signed is not stored while nobody can check it, and a worker does not answer', async () => {
-  const world = new TestDomain({ members: 3 });
-  const [first, ...others] = world.hsms.map((hsm) => workerOf(hsm)) as [Worker, Worker, Worker];
-  world.clock.advance(7_200_000);
-  const byMachine = world.prepare(rotation, [world.scheduler]);
-  const gone = workerOf(world.hsms[1]!, { describe: async () => Promise.reject(new Error('unreachable')) });
-  expect(await storing(byMachine, [first, gone], world)).toBe('UnconfirmedError');
-  expect(await storing(byMachine, [gone], world)).toBe('UnconfirmedError');
-  expect(await storing(byMachine, [first, gone, others[1]], world)).toBe('true');
-  // One address, as of a worker alone or of several behind it.
-  expect(await storing(byMachine, [first], world)).toBe('true');
-  expect(await storing(good, [workerOf(maker), gone])).toBe('true');
+test('whoever brings one that nobody can witness hears whom to start, and what to sign if all are lost', async () => {
+  const { state: before } = parseToken(domain.tokens[0]!);
+  const views = await surveyWorkers([workerOf(maker)], undefined);
+  await expect(witnessOf(parseToken(good), { before, removed: new Map(), views, events })).rejects.toThrow(
+    /start one of hsm-2, hsm-3\. If all are lost, .*--unwitnessed/,
+  );
+});
+
+test('one that has a witness, or needs none, is stored as it is', async () => {
+  const check = async () => Promise.reject(new WorkerRefusedError('no'));
+  const refusing = [second, third].map((hsm) => workerOf(hsm, { check }));
+  expect(await storing(domain.witnessed(good), refusing)).toBe('with');
   const alone = new TestDomain({ members: 1 });
-  alone.clock.advance(7_200_000);
-  const own = alone.prepare(rotation, [alone.scheduler]);
-  expect(await storing(own, [workerOf(alone.hsms[0]!), gone], alone)).toBe('true');
+  expect(await storing(alone.make(rotation), [workerOf(alone.hsms[0]!)], alone)).toBe('without');
+  const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } } satisfies Change;
+  const two = new TestDomain({ members: 2 });
+  const denying = workerOf(two.hsms[1]!, { check: away });
+  expect(await storing(two.make(removal), [denying], two)).toBe('without');
+});
+
+test('one from before an upgrade is stored without a witness, but not without a member’s word', async () => {
+  const { state: before } = parseToken(domain.tokens[0]!);
+  const older = forgedToken(good, domain.identities.get('hsm-1')!, ({ proposal }) => {
+    const command = inVersion2(Proposal.decode(proposal).command);
+    return { proposal: Proposal.encode({ command, signatures: [] }) };
+  });
+  const token = parseToken(older);
+  const by = async (...workers: readonly Worker[]) =>
+    witnessOf(token, { before, removed: new Map(), views: await surveyWorkers(workers, undefined), events });
+  const check = { domain: 'test', memberId: 'hsm-2', tokenHash: token.hash };
+  const confirms = async () => signCheck(check, (message) => domain.identities.get('hsm-2')!.sign(message));
+  await expect(by(workerOf(maker))).rejects.toThrow(UnconfirmedError);
+  await expect(by(workerOf(maker), workerOf(third))).rejects.toThrow(TokenLogError);
+  expect(await by(workerOf(maker), workerOf(second, { check: confirms }))).toBeUndefined();
 });
 
 test('a hostile maker that says it is another member is no witness of its own token', async () => {
@@ -92,82 +113,68 @@ test('a hostile maker that says it is another member is no witness of its own to
 });
 
 test('a member that is there and does not answer, as to a token larger than it reads, is waited for', async () => {
-  const check = async () => Promise.reject(new Error('8 RESOURCE_EXHAUSTED'));
-  const silent = [second, third].map((hsm) => workerOf(hsm, { check }));
+  const silent = [second, third].map((hsm) => workerOf(hsm, { check: away }));
   expect(await storing(endsTheDomain, [workerOf(maker), ...silent])).toBe('UnconfirmedError');
-  expect(await storing(good, [...silent, workerOf(second)])).toBe('true');
+  expect(await storing(good, [...silent, workerOf(second)])).toBe('with');
 });
 
-test('a member of the domain compares the keys, whomever the token admits', async () => {
+test('a member that has not even the token before is waited for where nobody else can tell', async () => {
+  expect(await storing(good, [workerOf(maker), lateOne(third)])).toBe('UnconfirmedError');
+  expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('TokenLogError');
+  expect(await storing(good, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('with');
+});
+
+test('whom a token admits is no witness of it: it has no keys to compare', async () => {
   const admitted = domain.newHsm('hsm-4');
   admitted.install(domain.tokens);
   const admission = { name: 'ModifyMembers', body: { admit: [memberOf(admitted)], remove: [] } } satisfies Change;
-  const honest = domain.prepare(admission, domain.people, third);
+  const honest = domain.make(admission, domain.people, third);
   const hostile = withOtherKeys(honest, domain.identities.get('hsm-3')!);
   const newcomer = workerOf(admitted);
   expect(await storing(hostile, [newcomer, workerOf(maker), workerOf(second)])).toBe('TokenLogError');
-  expect(await storing(honest, [newcomer, workerOf(maker), workerOf(second)])).toBe('true');
+  expect(await storing(honest, [newcomer, workerOf(maker), workerOf(second)])).toBe('with');
   // A hostile worker that says it is a member passes on what the newcomer signed.
   const relay = workerOf(third, {
     describe: async () => second.describe(),
     check: async (token) => newcomer.check(token),
   });
   expect(await storing(hostile, [newcomer, relay])).toBe('TokenLogError');
-  expect(await storing(hostile, [newcomer, lateOne(second)])).toBe('UnconfirmedError');
-  // With no member from before in reach, the newcomer can at least tell whether it opens.
-  const forNobody = await sealedForNobody(honest, (body) => domain.identities.get('hsm-3')!.sign(body));
-  expect(await storing(forNobody, [newcomer, workerOf(third)])).toBe('TokenLogError');
-  expect(await storing(honest, [newcomer, workerOf(third)])).toBe('true');
-  const silent = workerOf(second, { describe: async () => Promise.reject(new Error('away')) });
-  expect(await storing(hostile, [newcomer, workerOf(third), silent])).toBe('UnconfirmedError');
+  expect(await storing(honest, [newcomer, workerOf(third), lateOne(second)])).toBe('UnconfirmedError');
+  expect(await storing(honest, [newcomer, workerOf(third)])).toBe('UnconfirmedError');
 });
 
 test.each([2, 3])(
-  'of %i members, the one that stays makes no token that admits others while those who leave are in reach',
+  'of %i members, one that admits others and removes all who could compare its keys is not stored',
   async (members) => {
     const renewed = new TestDomain({ members });
     const [stays, ...leave] = renewed.hsms as [Hsm, ...Hsm[]];
-    const admitted = [4, 5].map((number) => renewed.newHsm(`hsm-${number}`));
-    for (const hsm of admitted) hsm.install(renewed.tokens);
-    const body = { admit: admitted.map(memberOf), remove: leave.map(({ memberId }) => memberId) };
-    const token = renewed.prepare({ name: 'ModifyMembers', body }, renewed.people, stays);
-    const hostile = withOtherKeys(token, renewed.identities.get('hsm-1')!);
-    const fleet = [stays, ...admitted].map((hsm) => workerOf(hsm));
-    for (const workers of [fleet, fleet.slice(0, 1)]) {
-      const all = [...workers, ...leave.map((hsm) => workerOf(hsm))];
-      expect(await storing(hostile, all, renewed)).toBe('TokenLogError');
-      expect(await storing(token, all, renewed)).toBe('TokenLogError');
-      // As when they are lost.
-      expect(await storing(token, workers, renewed)).toBe('true');
-    }
-    // In two changes those who leave compare.
-    const admit = { name: 'ModifyMembers', body: { ...body, remove: [] } } satisfies Change;
-    const again = new TestDomain({ members });
-    const others = [4, 5].map((number) => again.newHsm(`hsm-${number}`));
-    const first = again.prepare({ ...admit, body: { ...admit.body, admit: others.map(memberOf) } });
-    const all = [...again.hsms, ...others].map((hsm) => workerOf(hsm));
-    expect(await storing(withOtherKeys(first, again.identities.get('hsm-1')!), all, again)).toBe('TokenLogError');
-    expect(await storing(first, all, again)).toBe('true');
+    const fresh = renewed.newHsm('hsm-9');
+    fresh.install(renewed.tokens);
+    const body = { admit: [memberOf(fresh)], remove: leave.map(({ memberId }) => memberId) };
+    const token = renewed.make({ name: 'ModifyMembers', body }, renewed.people, stays);
+    const all = [stays, ...leave, fresh].map((hsm) => workerOf(hsm));
+    expect(await storing(token, all, renewed)).toBe('UnconfirmedError');
+    expect(await storing(token, [all[0]!], renewed)).toBe('UnconfirmedError');
   },
 );
 
 test('a token that one member cannot open is not stored, whoever confirms, also if that member is in a safe', async () => {
   const withSafe = new TestDomain({ members: 4 });
   const workers = withSafe.hsms.slice(0, 3).map((hsm) => workerOf(hsm));
-  const honest = withSafe.prepare(rotation);
+  const honest = withSafe.make(rotation);
   const owned = withSafe.identities.get('hsm-1')!;
   for (const victim of ['hsm-3', 'hsm-4']) {
     const hostile = sealedNotFor([victim], honest, owned);
     expect(await storing(hostile, workers, withSafe)).toBe('TokenLogError');
     expect(await storing(hostile, workers.slice(0, 2), withSafe)).toBe('TokenLogError');
   }
-  expect(await storing(honest, workers, withSafe)).toBe('true');
+  expect(await storing(honest, workers, withSafe)).toBe('with');
 });
 
 test('a member that has just restarted gets the newest keys first, and compares', async () => {
   for (const [token, outcome] of [
     [endsTheDomain, 'TokenLogError'],
-    [good, 'true'],
+    [good, 'with'],
   ] as const) {
     const restarted = domain.newHsm('hsm-2', second.sealedIdentity());
     expect(restarted.describe().generation).toBe(0);
@@ -178,9 +185,9 @@ test('a member that has just restarted gets the newest keys first, and compares'
 test('members that hold what the store lost refuse another token in its place, also one of whom they removed', async () => {
   const rolledBack = new TestDomain({ members: 3 });
   const [first, former, last] = rolledBack.hsms as [Hsm, Hsm, Hsm];
-  const fork = rolledBack.prepare(rotation, rolledBack.people, former);
+  const fork = rolledBack.make(rotation, rolledBack.people, former);
   const workers = [former, first, last].map((hsm) => workerOf(hsm));
-  expect(await storing(fork, workers, rolledBack)).toBe('true');
+  expect(await storing(fork, workers, rolledBack)).toBe('with');
   rolledBack.hsms.splice(1, 1);
   for (const change of [
     { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } },
@@ -195,36 +202,33 @@ test('members that hold what the store lost refuse another token in its place, a
 describe('one member that holds what the store lost', () => {
   const withLost = () => {
     const of = new TestDomain({ members: 4 });
-    const [first, second, missedIt, last] = of.hsms as [Hsm, Hsm, Hsm, Hsm];
-    const fork = of.prepare(rotation, of.people, second);
-    const lost = of.prepare(rotation, of.people, first);
-    last.install([lost]);
-    return { of, fork, lost, last, first, missedIt, others: [second, first, missedIt].map((hsm) => workerOf(hsm)) };
+    const [first, other, missedIt, last] = of.hsms as [Hsm, Hsm, Hsm, Hsm];
+    const fork = of.make(rotation, of.people, other);
+    const made = of.make(rotation, of.people, first);
+    last.install([of.witnessed(made)]);
+    return { of, fork, made, last, first, missedIt, others: [other, first, missedIt].map((hsm) => workerOf(hsm)) };
   };
 
   test('suffices, however many missed it, also when it has been started again', async () => {
-    const { of, fork, lost, last, others } = withLost();
-    expect(await storing(fork, [...others, workerOf(last)], of)).toBe('TokenLogError');
-    expect(await storing(lost, [...others, workerOf(last)], of)).toBe('true');
-    const restarted = of.newHsm('hsm-4', last.sealedIdentity());
-    expect(await storing(fork, [...others, workerOf(restarted)], of)).toBe('TokenLogError');
-    expect(await storing(lost, [...others, workerOf(restarted)], of)).toBe('true');
+    const { of, fork, made, last, others } = withLost();
+    for (const hsm of [last, of.newHsm('hsm-4', last.sealedIdentity())]) {
+      expect(await storing(fork, [...others, workerOf(hsm)], of)).toBe('TokenLogError');
+      expect(await storing(of.witnessed(fork), [...others, workerOf(hsm)], of)).toBe('TokenLogError');
+      expect(await storing(made, [...others, workerOf(hsm)], of)).toBe('with');
+    }
   });
 
-  test('suffices where it has made the other token itself, before', async () => {
-    const of = new TestDomain({ members: 4 });
-    const [first, second, , last] = of.hsms as [Hsm, Hsm, Hsm, Hsm];
-    const hidden = of.prepare(rotation, of.people, second);
-    expect(await storing(hidden, [workerOf(second), workerOf(last)], of)).toBe('true');
-    second.install([of.prepare(rotation, of.people, first)]);
-    expect(await storing(hidden, [workerOf(second), workerOf(last)], of)).toBe('TokenLogError');
-    const restarted = of.newHsm('hsm-2', second.sealedIdentity());
-    expect(await storing(hidden, [workerOf(last), workerOf(restarted)], of)).toBe('TokenLogError');
-    const silent = workerOf(second, { check: async () => Promise.reject(new Error('no')) });
-    expect(await storing(hidden, [silent, workerOf(last)], of)).toBe('true');
-    // It may lie, and others hold that token.
-    const leaving = new Map([['hsm-2', new Set(['hsm-1'])]]);
-    expect(await storing(hidden, [workerOf(second), workerOf(last)], of, leaving)).toBe('true');
+  test('suffices, if it is the maker of the other token, and until a quorum has signed that it is removed', async () => {
+    const { of, fork, made, others } = withLost();
+    const maker = of.hsms[1]!;
+    const [, ...besideMaker] = others;
+    maker.install([of.witnessed(made)]);
+    for (const hsm of [maker, of.newHsm('hsm-2', maker.sealedIdentity())]) {
+      const workers = [workerOf(hsm), ...besideMaker];
+      for (const token of [fork, of.witnessed(fork)]) expect(await storing(token, workers, of)).toBe('TokenLogError');
+      expect(await storing(fork, workers, of, new Map([['hsm-2', new Set(['hsm-1'])]]))).toBe('with');
+    }
+    expect(await storing(fork, [workerOf(maker, { check: away }), ...besideMaker], of)).toBe('with');
   });
 
   test('is asked, although a liar in another’s name was asked first and passed on what one that missed it signed', async () => {
@@ -237,85 +241,109 @@ describe('one member that holds what the store lost', () => {
   test('does not if the token removes it: it may lie', async () => {
     const { of, missedIt, last, others } = withLost();
     const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-4'] } } satisfies Change;
-    const token = of.prepare(removal, of.people, missedIt);
-    expect(await storing(token, [...others, workerOf(last)], of)).toBe('true');
+    const token = of.make(removal, of.people, missedIt);
+    expect(await storing(token, [...others, workerOf(last)], of)).toBe('with');
   });
 
-  test('does not once a quorum has signed its removal, though the token is of another change', async () => {
+  test('does not once a quorum has signed that the maker removes it, though the token is of another change', async () => {
     const { of, fork, last, others } = withLost();
     const workers = [...others, workerOf(last)];
     expect(await storing(fork, workers, of)).toBe('TokenLogError');
-    expect(await storing(fork, workers, of, new Map([['hsm-4', new Set(['hsm-2'])]]))).toBe('true');
-  });
-
-  test('still has a token that nobody else confirms wait, if it is to leave: it may be honest, and the maker not', async () => {
-    const of = new TestDomain({ members: 3 });
-    const [leaver, away, hostile] = of.hsms as [Hsm, Hsm, Hsm];
-    const rotated = of.prepare(rotation, of.people, hostile);
-    const forNobody = await sealedForNobody(rotated, (body) => of.identities.get('hsm-3')!.sign(body));
-    const leaving = new Map([['hsm-1', new Set(['hsm-3'])]]);
-    expect(await storing(forNobody, [workerOf(leaver), workerOf(hostile)], of, leaving)).toBe('UnconfirmedError');
-    expect(await storing(forNobody, [workerOf(leaver), workerOf(away)], of, leaving)).toBe('TokenLogError');
-    expect(await storing(rotated, [workerOf(leaver), workerOf(hostile)], of, leaving)).toBe('true');
-    // Also where all others are to leave, or the operators have named another to prepare that.
-    const all = new Map(['hsm-1', 'hsm-2'].map((memberId) => [memberId, new Set(['hsm-3'])]));
-    expect(await storing(forNobody, [workerOf(leaver), workerOf(away)], of, all)).toBe('UnconfirmedError');
-    const byAnother = new Map([['hsm-1', new Set(['hsm-2'])]]);
-    expect(await storing(forNobody, [workerOf(leaver), workerOf(hostile)], of, byAnother)).toBe('TokenLogError');
-  });
-
-  test.each([2, 3])('holds nothing up where one change leaves the maker alone, of %i members', async (members) => {
-    const of = new TestDomain({ members });
-    const check = async () => Promise.reject(new WorkerRefusedError('no'));
-    const deny = of.hsms.slice(1).map((hsm) => workerOf(hsm, { check }));
-    const token = of.prepare(rotation);
-    const leaving = new Map(of.hsms.slice(1).map(({ memberId }) => [memberId, new Set(['hsm-1'])]));
-    expect(await storing(token, deny, of, leaving)).toBe('UnconfirmedError');
-    expect(await storing(token, deny, of, leaving, new Set(['hsm-2']))).toBe('UnconfirmedError');
-    expect(await storing(token, deny, of, leaving, new Set(['hsm-1']))).toBe('true');
+    expect(await storing(fork, workers, of, new Map([['hsm-4', new Set(['hsm-1'])]]))).toBe('TokenLogError');
+    expect(await storing(fork, workers, of, new Map([['hsm-4', new Set(['hsm-2'])]]))).toBe('with');
   });
 
   test('was a member before: who is only being admitted holds nothing', async () => {
-    const of = new TestDomain({ members: 1 });
-    const fresh = [of.newHsm('hsm-2'), of.newHsm('hsm-3')] as const;
-    const body = { admit: fresh.map(memberOf), remove: [] };
-    const token = of.prepare({ name: 'ModifyMembers', body });
-    for (const hsm of fresh) hsm.install(of.tokens);
+    const of = new TestDomain({ members: 2 });
+    const fresh = of.newHsm('hsm-3');
+    const token = of.make({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: [] } });
+    fresh.install(of.tokens);
     const lie = async () =>
       signHeld({ domain: 'test', memberId: 'hsm-3', generation: 2, tokenHash: Buffer.alloc(32, 1) }, (message) =>
         of.identities.get('hsm-3')!.sign(message),
       );
-    const liar = workerOf(fresh[1], { check: lie, describe: async () => ({ ...fresh[1].describe(), generation: 2 }) });
-    expect(await storing(token, [workerOf(fresh[0]), liar], of)).toBe('true');
-    expect(await storing(token, [liar, workerOf(fresh[0])], of)).toBe('true');
+    const liar = workerOf(fresh, { check: lie, describe: async () => ({ ...fresh.describe(), generation: 2 }) });
+    for (const workers of [
+      [workerOf(of.hsms[1]!), liar],
+      [liar, workerOf(of.hsms[1]!)],
+    ])
+      expect(await storing(token, workers, of)).toBe('with');
   });
 
   test('proves it: who only says so, in its own name or another’s, holds nothing up', async () => {
-    const { of, lost, first, last, others } = withLost();
-    const honest = of.prepare(rotation, of.people, first);
-    expect(honest).toEqual(lost);
-    const proof = last.check(of.prepare(rotation, of.people, of.hsms[1]));
+    const { of, made, last, others, fork } = withLost();
+    const proof = last.check(fork);
     const anotherDomain = new TestDomain({ members: 4, name: 'other' });
     anotherDomain.hsms[3]!.install([anotherDomain.rotate()]);
     const foreign = anotherDomain.hsms[3]!.check(anotherDomain.tokens[0]!);
-    const checks = [async () => Promise.reject(new Error('no')), async () => proof, async () => foreign];
     for (const name of ['hsm-2', 'hsm-4']) {
       const described = of.hsms.find(({ memberId }) => memberId === name)!.describe();
-      for (const check of checks) {
+      for (const check of [away, async () => proof, async () => foreign]) {
         const liar = workerOf(last, { describe: async () => ({ ...described, generation: 9 }), check });
-        expect(await storing(honest, [...others, liar], of)).toBe('true');
+        expect(await storing(made, [...others, liar], of)).toBe('with');
       }
     }
   });
 });
 
-test('a member that has not even the token before is waited for where nobody else can tell, but holds up none of two', async () => {
-  expect(await storing(endsTheDomain, [workerOf(maker), lateOne(third)])).toBe('UnconfirmedError');
-  expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('TokenLogError');
-  expect(await storing(good, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('true');
+describe('a change that nobody could witness', () => {
+  const members = [maker, second, third].map(memberOf);
+  const before = { ...parseToken(domain.tokens[0]!).state, members };
+  const removal = (...remove: string[]): Change => ({ name: 'ModifyMembers', body: { admit: [], remove } });
 
-  const two = new TestDomain({ members: 2 });
-  const token = two.prepare(rotation);
-  const [first, other] = two.hsms as [Hsm, Hsm];
-  expect(await storing(token, [workerOf(first), lateOne(other, two)], two)).toBe('true');
+  async function waits(
+    change: Change,
+    workers: readonly Worker[],
+    { state = before, unwitnessed = false }: { state?: DomainState | undefined; unwitnessed?: boolean } = {},
+  ): Promise<string | undefined> {
+    const { command } = newProposal({ ...domain.command(change), unwitnessed });
+    return lacksWitness(parseDomainChange(command), state, await surveyWorkers(workers, undefined));
+  }
+
+  test('waits for one that could, and says whom to start, or what to sign if all are lost', async () => {
+    const gone = [second, third].map((hsm) => workerOf(hsm, { describe: away }));
+    for (const workers of [[], [workerOf(maker)], [workerOf(maker), ...gone], [lateOne(second)]]) {
+      expect(await waits(rotation, workers)).toMatch(/start one of hsm-2, hsm-3\. If all are lost, .*--unwitnessed/);
+      expect(await waits(removal('hsm-3'), workers)).toMatch(/start one of hsm-2\./);
+    }
+    expect(await waits(rotation, [workerOf(second)])).toBeUndefined();
+    expect(await waits(removal('hsm-3'), [workerOf(third)])).toMatch(/start one of hsm-2\./);
+    expect(
+      await waits(
+        removal('hsm-2', 'hsm-3'),
+        [second, third].map((hsm) => workerOf(hsm)),
+      ),
+    ).toMatch(/^nobody who stays but hsm-1 has the domain keys: .*--unwitnessed/);
+  });
+
+  test('is made where it needs no witness', async () => {
+    expect(await waits(removal('hsm-2', 'hsm-3'), [], { unwitnessed: true })).toBeUndefined();
+    expect(await waits(rotation, [], { unwitnessed: true })).toBeUndefined();
+    expect(await waits({ name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, [])).toBeUndefined();
+    const inSafe = members.map((one) => (one.memberId === 'hsm-1' ? one : { ...one, offline: true as const }));
+    expect(await waits(rotation, [], { state: { ...before, members: inSafe } })).toBeUndefined();
+    // They do not come to witness because somebody runs them.
+    const workers = [second, third].map((hsm) => workerOf(hsm));
+    const oneInSafe = members.map((one) => (one.memberId === 'hsm-2' ? { ...one, offline: true as const } : one));
+    expect(await waits(rotation, workers.slice(0, 1), { state: { ...before, members: oneInSafe } })).toMatch(
+      /start one of hsm-3\./,
+    );
+  });
+
+  test('is waited for at the ceremony too: one of the other first members confirms the first token', async () => {
+    const founding: Change = {
+      name: 'CreateDomain',
+      body: { members, operators: before.operators, rules: before.rules, backupHorizonMs: 0 },
+    };
+    const found = async (workers: readonly Worker[], body = founding.body) => {
+      const bound = { domain: 'test', generation: 0, previousHash: Buffer.alloc(32), preparer: 'hsm-1' };
+      const { command } = newProposal({ ...bound, name: 'CreateDomain', body } as never);
+      return lacksWitness(parseDomainChange(command), undefined, await surveyWorkers(workers, undefined));
+    };
+    const waits = 'start one of hsm-2, hsm-3, or found the domain without them';
+    expect(await found([workerOf(maker)])).toContain(waits);
+    expect(await found([workerOf(domain.newHsm('hsm-2'))])).toContain(waits);
+    expect(await found([workerOf(second)])).toBeUndefined();
+    expect(await found([], { ...founding.body, members: members.slice(0, 1) } as never)).toBeUndefined();
+  });
 });

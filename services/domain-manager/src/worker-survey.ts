@@ -105,14 +105,6 @@ function rollbackOf(description: HsmDescription, head: Head): { problem?: string
   return {};
 }
 
-/** The members in reach that say that they have the newest keys. */
-export function newestMembers(views: readonly WorkerView[], state: DomainState): HsmDescription[] {
-  return views
-    .map(({ description }) => description)
-    .filter((one) => one !== undefined)
-    .filter((one) => isMember(state, one) && one.generation >= state.generation);
-}
-
 /** Members of the domain that match no configured worker: offline members, or workers out of reach. */
 export function absentMembers(state: DomainState, views: readonly WorkerView[]): string[] {
   const present = new Set(

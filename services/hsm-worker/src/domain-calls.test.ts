@@ -1,4 +1,5 @@
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import {
   newOperator,
   publicPart,
@@ -58,6 +59,26 @@ test('an HSM without a domain takes the call of a scheduler that the founders or
   expect(
     refusalOf(() => calls.assertActivate(signed('ActivateDomainKey', [Buffer.from('1')], domain.scheduler), 1)),
   ).toBe('no-domain');
+});
+
+test('an HSM is asked about a token that has no witness yet, the founding one too, and installs none', () => {
+  const domain = new TestDomain();
+  const founding = parseToken(domain.tokens[0]!).made;
+  const next = parseToken(domain.prepare(rotation)).made;
+  for (const [hsm, token] of [
+    [domain.newHsm('hsm-3'), founding],
+    [domain.hsms[1]!, next],
+  ] as const) {
+    const { calls, signed } = callsOf(domain, hsm);
+    const check = (by: TestOperator) =>
+      refusalOf(() => calls.assertCheck(signed('CheckDomainToken', [token], by), token));
+    expect([check(domain.scheduler), check(newOperator('scheduler-1', 'scheduler'))]).toEqual([
+      'accepted',
+      'unauthorized-call',
+    ]);
+    const install = () => calls.assertInstall(signed('InstallDomainTokens', [token], domain.scheduler), [token]);
+    expect(refusalOf(install)).toBe('unwitnessed');
+  }
 });
 
 test('a member that was away takes tokens from no scheduler that only they admit: it finds them itself', () => {

@@ -7,8 +7,9 @@ import { asOfNow } from '@keyfleet/frontend/hsm/known-domain';
 import { Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { signCall } from '@keyfleet/shared/domain/domain-call';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import { protocols } from '@keyfleet/shared/hsm/protocol';
-import { type Change, rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { type Change, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import type { Hsm } from './boundary/hsm.ts';
 import { SessionRefusedError, Sessions } from './boundary/session.ts';
@@ -21,7 +22,7 @@ import { HeldTokens } from './held-tokens.ts';
 async function newMember() {
   const folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
   const domain = new TestDomain();
-  const hsm = domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity());
+  const hsm = domain.newHsm('hsm-1', domain.identities.get('hsm-1')!.seal(testSealKey));
   const identityFile = join(folder.path, 'identity');
   const events = { tokenInstalled: () => {} };
   const heldTokens = await HeldTokens.open(join(folder.path, 'held-tokens'));
@@ -68,6 +69,11 @@ test('a member keeps the tokens that it installed last for those who lack them, 
   expect(await member.heldToken(4)).toBeUndefined();
   expect(await heldTokens()).toEqual(domain.tokens);
   await expect(member.install(domain.tokens.slice(0, 1))).rejects.toThrow('older');
+  // Who shows it the one that it has without its witness, before the next, does not have it keep that.
+  const { made } = parseToken(domain.tokens.at(-1)!);
+  domain.rotate();
+  await member.install([made, domain.tokens.at(-1)!]);
+  expect(await heldTokens()).toEqual(domain.tokens);
 
   while (domain.generation < HELD_TOKENS + 2) domain.rotate();
   await member.install(domain.tokens);

@@ -12,7 +12,7 @@ import { readPieces } from './reader.ts';
 const Usage = z.object({ usedAt: z.int() });
 const SomeRecord = z.record(z.string(), z.unknown());
 
-const STORE_FIELDS = new Set(['id', 'follows', 'acceptedAt', 'acceptedBy', 'signature', 'check']);
+const STORE_FIELDS = new Set(['id', 'follows', 'acceptedAt', 'acceptedBy', 'signature']);
 
 /** Undefined for anything else. */
 export function parseRecord<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
@@ -146,8 +146,8 @@ function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<s
     case 'fleetKeys':
       return /^[0-9a-f]{32}$/.test(field) && isSealed(bytes) ? itself : undefined;
     case 'store':
-      // It counts anew: one that somebody set would outlive him.
-      if (field === 'mark') return {};
+      // It counts anew: one that somebody set would outlive him. And earlier releases kept a check beside the token.
+      if (field === 'mark' || field === 'check') return {};
       return STORE_FIELDS.has(field) ? itself : undefined;
     default:
       return undefined;

@@ -5,15 +5,12 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 const domainKeyCommands = ['RetireDomainKeys', 'ReinstateDomainKeys', 'DropDomainKeys'] as const;
 const DAY_MS = 24 * 3_600_000;
 
+type Advice = readonly (readonly [boolean, string])[];
+
 /** What works today but will hurt on a bad day, each with what to do. */
 export function adviceFor(state: DomainState, status: StatusResponse__Output, { checkpoint }: TrustAnchor): string[] {
   const sinceRemoval = newestAfterRemoval(state)?.createdGeneration ?? 1;
-  const people = state.operators.filter(({ role }) => role === 'operator').length;
-  const needed = peopleNeeded(state, 'ModifyMembers');
-  const offline = (status.absent_members ?? []).length;
-  const unruled = domainKeyCommands.filter((name) => state.rules.every(({ command }) => command !== name));
-  const withoutKem = state.members.filter(({ encapsulationKey }) => encapsulationKey === undefined);
-  const advice: [boolean, string][] = [
+  const advice: Advice = [
     [
       !state.operators.some(({ role }) => role === 'service-host'),
       'no operator has the role service-host, so no frontend can use the workers. Run: keyfleet domain propose operators',
@@ -22,6 +19,17 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
       (checkpoint?.generation ?? 0) < sinceRemoval,
       `the trust anchor ${checkpoint === undefined ? 'has no checkpoint' : 'has a checkpoint from before the last removal'}: a service that starts with an empty disk would accept an older domain state. Run: keyfleet domain checkpoint`,
     ],
+    ...onPeople(state),
+    ...onMembers(state, status),
+    ...onDomainKeys(state, status),
+  ];
+  return advice.filter(([applies]) => applies).map(([, text]) => text);
+}
+
+function onPeople(state: DomainState): Advice {
+  const people = state.operators.filter(({ role }) => role === 'operator').length;
+  const needed = peopleNeeded(state, 'ModifyMembers');
+  return [
     [needed === 1, 'one person alone can change the members: require two. Run: keyfleet domain propose rules'],
     [
       needed > 1 && peopleNeeded(state, 'RetireDomainKeys') === 1,
@@ -32,7 +40,37 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
       people <= needed,
       `a change of members needs everyone's signature (${people} people): admit one more, in case a key is lost`,
     ],
-    [offline === 0, 'no offline member: if all workers are lost, all keys are. Run: keyfleet member create-offline'],
+  ];
+}
+
+function onMembers({ members }: DomainState, { absent_members: absent = [] }: StatusResponse__Output): Advice {
+  const unmarked = members.filter(({ memberId, offline }) => offline !== true && absent.includes(memberId));
+  const withoutKem = members.filter(({ encapsulationKey }) => encapsulationKey === undefined);
+  return [
+    [
+      absent.length === 0,
+      'no offline member: if all workers are lost, all keys are. Run: keyfleet member create-offline',
+    ],
+    [
+      unmarked.length > 0,
+      `${unmarked.map(({ memberId }) => memberId).join(', ')}: not in reach, and not marked as offline: where no other member is in reach, each change of the domain waits for it to confirm the token. ` +
+        'If an earlier release admitted it as an offline member, mark it so, as CHANGELOG.md says',
+    ],
+    [
+      withoutKem.length > 0,
+      `${withoutKem.map(({ memberId }) => memberId).join(', ')}: no ML-KEM key, because an earlier release made the identity. ` +
+        'Replace one after the other: keyfleet member remove, leave and admit; for an offline member, keyfleet member create-offline',
+    ],
+  ];
+}
+
+function onDomainKeys(state: DomainState, status: StatusResponse__Output): Advice {
+  const unruled = domainKeyCommands.filter((name) => state.rules.every(({ command }) => command !== name));
+  return [
+    [
+      state.version < 3,
+      'the newest domain token is from an earlier release, and until the next one no token needs a witness. Run: keyfleet domain rotate',
+    ],
     [
       (status.rotation_every ?? 0) === 0,
       'domain keys rotate only by hand: let the scheduler sign RotateDomainKeys. Run: keyfleet domain propose rules',
@@ -50,13 +88,7 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
       `no rule allows ${unruled.join(', ')}: after a removal, the domain keys that the former member knows stay in use. ` +
         'Add the rules as docs/ceremony.md shows. Run: keyfleet domain propose rules',
     ],
-    [
-      withoutKem.length > 0,
-      `${withoutKem.map(({ memberId }) => memberId).join(', ')}: no ML-KEM key, because an earlier release made the identity. ` +
-        'Replace one after the other: keyfleet member remove, leave and admit; for an offline member, keyfleet member create-offline',
-    ],
   ];
-  return advice.filter(([applies]) => applies).map(([, text]) => text);
 }
 
 /** The fewest people who may make the change without a machine; 0 if nobody may. */

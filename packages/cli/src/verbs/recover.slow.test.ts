@@ -2,10 +2,11 @@ import { Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc
 import { newOfflineMember } from '@keyfleet/hsm-worker/boundary/offline-member';
 import { DomainManager } from '@keyfleet/proto';
 import { systemClock } from '@keyfleet/shared/clock';
+import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { parseProposal, proposalId } from '@keyfleet/shared/domain/proposal';
-import { TokenEnvelope } from '@keyfleet/shared/domain/token';
+import { parseToken, TokenEnvelope } from '@keyfleet/shared/domain/token';
 import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import { memberOf, TestDomain } from '@keyfleet/test-support/domain';
+import { type Change, memberOf, rotation, signedBy, TestDomain } from '@keyfleet/test-support/domain';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -64,16 +65,26 @@ function twinOf(token: Buffer): Buffer {
   return TokenEnvelope.encode({ body, signature: Buffer.concat([r, negative]) });
 }
 
-/** A domain whose one worker is lost, its offline member, and a proposal to replace the worker. */
-async function newSafe() {
+/** A domain of `members` workers and an offline member; unless a test says otherwise, the workers are lost. */
+async function newSafe(members = 1) {
   const folder = await mkdtempDisposable(join(tmpdir(), 'keyfleet-'));
   const file = (name: string) => join(folder.path, name);
-  const domain = new TestDomain({ members: 1 });
+  const domain = new TestDomain({ members });
   const { anchor } = domain;
   const safe = newOfflineMember('safe-1', { anchor, clock: systemClock, random: randomBytes, passphrase });
-  domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(safe.hsm)], remove: [] } });
-  const body = { admit: [memberOf(domain.newHsm('hsm-9'))], remove: ['hsm-1'] };
-  const proposal = domain.propose({ name: 'ModifyMembers', body }, domain.people, safe.hsm);
+  domain.step({ name: 'ModifyMembers', body: { admit: [{ ...memberOf(safe.hsm), offline: true }], remove: [] } });
+  const { memberId: preparer } = safe.hsm;
+  const propose = (change: Change, unwitnessed: boolean) =>
+    signedBy({ ...domain.command(change, { preparer }), unwitnessed }, domain.people);
+  /** One to replace the workers by another. */
+  const replacement = (by: string, unwitnessed = true) =>
+    propose(
+      {
+        name: 'ModifyMembers',
+        body: { admit: [memberOf(domain.newHsm(by))], remove: domain.hsms.map(({ memberId }) => memberId) },
+      },
+      unwitnessed,
+    );
   writeFileSync(file('safe'), safe.file());
   writeFileSync(file('anchor'), formatTrustAnchor(anchor));
   writeFileSync(file('passphrase'), passphrase, { mode: 0o600 });
@@ -87,8 +98,8 @@ async function newSafe() {
   };
   return {
     domain,
-    hsm: safe.hsm,
-    proposal,
+    propose,
+    replacement,
     printed,
     recoverBy,
     sealed: () => readFileSync(file('safe')),
@@ -102,7 +113,8 @@ test(
   { timeout: 60_000 },
   async () => {
     await using safe = await newSafe();
-    const { domain, proposal, printed, recoverBy } = safe;
+    const { domain, replacement, printed, recoverBy } = safe;
+    const proposal = replacement('hsm-9');
     const stored: Buffer[] = [...domain.tokens];
     const seen: Buffer[] = [];
     let outcome: 'lost' | 'stored' | 'twin stored' = 'lost';
@@ -119,9 +131,7 @@ test(
     expect(printed.at(-1)).toContain('accepted the new domain token, but does not show it');
 
     // Operators decide otherwise meanwhile: the member can no longer make that.
-    const other = { admit: [memberOf(domain.newHsm('hsm-10'))], remove: ['hsm-1'] };
-    const decided = domain.propose({ name: 'ModifyMembers', body: other }, domain.people, safe.hsm);
-    using later = await startManager(stored, decided, () => expect.fail());
+    using later = await startManager(stored, replacement('hsm-10'), () => expect.fail());
     expect(await recoverBy(later)).toBe(1);
     expect(printed.at(-1)).toContain(`already made a token of this generation, from proposal ${manager.id}`);
 
@@ -141,26 +151,49 @@ test.each([
   ['ahead of', 400_000],
 ])('an offline member makes nothing on a machine whose clock is %s the domain-manager’s', async (how, by) => {
   await using safe = await newSafe();
-  const { domain, proposal, printed, recoverBy, sealed } = safe;
+  const { domain, replacement, printed, recoverBy, sealed } = safe;
   const before = sealed();
-  using manager = await startManager([...domain.tokens], proposal, () => expect.fail(), { ahead: -by });
+  using manager = await startManager([...domain.tokens], replacement('hsm-9'), () => expect.fail(), { ahead: -by });
   expect(await recoverBy(manager)).toBe(1);
   expect(printed.at(-1)).toMatch(new RegExp(`this machine's clock is \\d+ s ${how} the domain-manager's`));
   expect(sealed()).toEqual(before);
 });
 
-test('an offline member makes nothing while a member that it is to replace answers: nobody could compare it', async () => {
-  await using safe = await newSafe();
-  const { domain, proposal, printed, recoverBy, sealed } = safe;
+test('an offline member makes nothing that no other member confirms, unless people sign that its word is enough', async () => {
+  await using safe = await newSafe(2);
+  const { domain, propose, replacement, printed, recoverBy, sealed } = safe;
   const before = sealed();
-  const workers = [{ address: 'old:8911', standing: 'member', member_id: 'hsm-1', generation: 2 }];
-  using manager = await startManager([...domain.tokens], proposal, () => expect.fail(), { workers });
-  expect(await recoverBy(manager)).toBe(1);
-  expect(printed.at(-1)).toContain('Stop old:8911, or take the address out of hsmWorkers, then run this again');
-  expect(sealed()).toEqual(before);
+  const { anchor, tokens, generation } = domain;
+  const worker = (memberId: string) => ({ standing: 'member', member_id: memberId, generation });
+  const [first, second] = [worker('hsm-1'), worker('hsm-2')];
+  const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } };
+  for (const [proposal, workers] of [
+    // Those that it is to replace could compare the keys, and nothing in the token is sealed for them.
+    [replacement('hsm-9', false), [first, second]],
+    [propose(removal, false), [first]],
+    [propose(removal, false), [first, { ...second, generation: generation - 1 }]],
+    [propose(rotation, false), []],
+  ] as const) {
+    using manager = await startManager([...tokens], proposal, () => expect.fail(), { workers });
+    expect(await recoverBy(manager)).toBe(1);
+    expect(printed.at(-1)).toContain(
+      'propose the change again with --unwitnessed. The offline member has made nothing.',
+    );
+    expect(sealed()).toEqual(before);
+  }
 
-  const stored: Buffer[] = [...domain.tokens];
-  const late = [{ ...workers[0], generation: 1 }];
-  using later = await startManager(stored, proposal, (token) => void stored.push(token), { workers: late });
+  // A worker that confirms it is there, and lost before it is asked.
+  const lost = () => 'no member in reach says whether it can open the token';
+  const workers = [second];
+  using manager = await startManager([...tokens], propose(removal, false), lost, { workers });
+  expect(await recoverBy(manager)).toBe(1);
+  expect(printed.at(-1)).toContain(lost());
+
+  // People sign that change again, and this takes the place of the witness of the token that the member is bound to.
+  const stored = [...tokens];
+  using later = await startManager(stored, propose(removal, true), (token) => void stored.push(token));
   expect(await recoverBy(later)).toBe(0);
+  expect(printed.join('\n')).toContain('no other member confirms the domain token: safe-1 alone could replace');
+  expect(verifyChain(anchor, stored).state.members.map(({ memberId }) => memberId)).toEqual(['hsm-2', 'safe-1']);
+  expect(parseToken(stored.at(-1)!).witness).toBeDefined();
 });

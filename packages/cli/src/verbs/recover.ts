@@ -1,14 +1,29 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { CALL_SKEW_MS } from '@keyfleet/shared/domain/domain-call';
-import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
+import {
+  type DomainChange,
+  encodeDomainChange,
+  type NewDomainChange,
+  parseDomainChange,
+  Proposal,
+  proposalId,
+} from '@keyfleet/shared/domain/proposal';
 import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
+import { needsWitness } from '@keyfleet/shared/domain/witness';
 import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
 import type { DomainManagerClient } from '../domain-manager-client.ts';
-import { loadOfflineMember, offlineMemberOptions, publicPartOf, saveOfflineMember } from '../offline-members.ts';
+import {
+  installChain,
+  loadOfflineMember,
+  offlineMemberOptions,
+  publicPartOf,
+  saveOfflineMember,
+} from '../offline-members.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { explainDomainChange } from '../proposal-text.ts';
+import { witnessesFor } from '../propose.ts';
 
 export const recover = verb({
   description: 'Carry out a signed proposal with an offline member, to admit a fresh fleet when every worker is lost.',
@@ -29,6 +44,7 @@ export const recover = verb({
     terminal.note(text.join('\n'));
     if (standing !== 'ready') throw new CliError(`the proposal cannot be carried out (${standing}): ${reason}`);
     await assertSameTime(client);
+    await assertConfirmable(client, change, state);
 
     const path = args['offline-member'];
     const member = await loadOfflineMember(args, anchor, terminal);
@@ -40,13 +56,12 @@ export const recover = verb({
         `the proposal is for ${change.preparer} to carry out, not for ${publicPart.memberId}. ${advice}`,
       );
     }
-    await assertSomebodyCompares(client, change, state);
-    member.hsm.install(tokens);
-    const token = member.hsm.prepare(Proposal.encode(proposal), tokens.at(-1));
+    installChain(member, tokens);
+    const made = member.hsm.prepare(Proposal.encode(proposal), tokens.at(-1));
     // Saved before anyone sees it: a second token of this generation would split the domain. It is not installed here:
     // if it is lost, the member would refuse the chain without it for ever, and so it makes the same one again.
     saveOfflineMember(path, member);
-    assertMadeFrom(proposal, token, publicPart.memberId);
+    const token = madeFor(proposal, made, state);
     // Whoever was asked to open the token may have brought it first.
     const refusal = await client.storeToken(token).then(
       () => undefined,
@@ -80,36 +95,39 @@ async function assertSameTime(client: DomainManagerClient): Promise<void> {
   );
 }
 
-/**
- * No domain-manager stores a token that admits others, and removes all who are in reach and have the keys: nobody could
- * compare them. The member would be bound to it, for the removal alone, too.
- */
-async function assertSomebodyCompares(
+/** Nobody stores a token that no other member confirms, and the offline member would be bound to it. */
+async function assertConfirmable(
   client: DomainManagerClient,
-  { name, body, preparer }: DomainChange,
-  { generation }: DomainState,
+  change: DomainChange,
+  { members, generation }: DomainState,
 ): Promise<void> {
-  if (name !== 'ModifyMembers' || body.admit.length === 0) return;
+  const { preparer } = change;
+  if (!needsWitness(members, change, preparer)) return;
   const { workers = [] } = await client.status();
-  const newest = workers.filter(
-    (one) => one.standing === 'member' && one.generation === generation && one.member_id !== preparer,
-  );
-  const leaving = newest.filter(({ member_id: id }) => body.remove.includes(id ?? ''));
-  if (leaving.length === 0 || leaving.length < newest.length) return;
-  const addresses = leaving.map(({ address }) => address).join(', ');
+  const newest = workers.filter((one) => one.standing === 'member' && one.generation === generation);
+  const witnesses = witnessesFor(change, members, preparer);
+  if (newest.some(({ member_id: id }) => witnesses.some(({ memberId }) => memberId === id))) return;
   throw new CliError(
-    `nobody who stays could compare the domain keys of the token, while members that the proposal removes answer: no domain-manager would store it. ` +
-      `Stop ${addresses}, or take the address out of hsmWorkers, then run this again: the offline member has made nothing.`,
+    `no other member that stays is in reach to confirm what ${preparer} makes: start one, then run this again. If all are lost, ` +
+      'propose the change again with --unwitnessed. The offline member has made nothing.',
   );
 }
 
-/** A member makes one token of a generation and gives the same again, whatever proposal it is then shown. */
-function assertMadeFrom(proposal: Proposal, token: Uint8Array, memberId: string): void {
-  const made = parseToken(token).proposal;
-  if (proposalId(made) === proposalId(proposal)) return;
-  const text = explainDomainChange(parseDomainChange(made.command)).join('; ');
+/**
+ * The token with what people signed in place of a witness, if they did since it was made. A member makes one token of a
+ * generation and gives the same again, whatever proposal it is then shown. Throws CliError if it made that for another
+ * change.
+ */
+function madeFor(proposal: Proposal, token: Uint8Array, { members }: DomainState): Uint8Array {
+  const parsed = parseToken(token);
+  const { proposal: made, signerId: memberId } = parsed;
+  if (proposalId(made) === proposalId(proposal)) return token;
+  const change = parseDomainChange(made.command);
+  const unwitnessed = encodeDomainChange({ ...(change as NewDomainChange), unwitnessed: true });
+  if (unwitnessed.equals(proposal.command))
+    return needsWitness(members, change, memberId) ? withWitness(parsed, Proposal.encode(proposal)) : token;
   throw new CliError(
-    `${memberId} has already made a token of this generation, from proposal ${proposalId(made)} (${text}), and will make no other. ` +
-      'Recover with that proposal, or have another member make this generation.',
+    `${memberId} has already made a token of this generation, from proposal ${proposalId(made)} (${explainDomainChange(change).join('; ')}), ` +
+      'and will make no other. Recover with that proposal, or have another member make this generation.',
   );
 }

@@ -24,7 +24,7 @@ const operatorPool = ['dave', 'erin'].map((id) => publicPart(newOperator(id)));
 
 function commandOf(change: Change, { generation }: DomainState): DomainChange {
   const bound = { domain: 'test', generation, previousHash: Buffer.alloc(32), preparer: 'hsm-1' };
-  return { version: 2, ...bound, ...change } as DomainChange;
+  return { version: 3, unwitnessed: false, ...bound, ...change } as DomainChange;
 }
 function after(change: Change, state = founded): DomainState {
   return nextState(state, commandOf(change, state), { keyId: 'ab'.repeat(16), madeAt: domain.clock.now() });

@@ -47,7 +47,7 @@ export function foundedState(change: Extract<DomainChange, { name: 'CreateDomain
   const { version, domain, body, preparer } = change;
   assertKeysExist(body.members);
   assertKeysExist(body.operators);
-  if (version === 2) assertAmong(body.members, preparer);
+  if (version >= 2) assertAmong(body.members, preparer);
   const domainKeys = [newKey(1, making, false)];
   return valid({ version, domain, generation: 1, madeAt: making.madeAt, ...body, domainKeys });
 }
@@ -66,7 +66,7 @@ export function nextState(state: DomainState, change: DomainChange, making: Maki
     madeAt: making.madeAt,
     ...changed(state, change, making),
   });
-  if (version === 2) for (const { members } of [state, next]) assertAmong(members, preparer);
+  if (version >= 2) for (const { members } of [state, next]) assertAmong(members, preparer);
   return next;
 }
 
@@ -100,7 +100,7 @@ function changed(state: DomainState, change: DomainChange, making: Making): Part
 function afterRemoval(state: DomainState, change: DomainChange, making: Making): Partial<DomainState> {
   if (!makesDomainKey(state, change)) return {};
   // Version 1 cannot record that the key was made after a removal.
-  return { domainKeys: rotated(state, state.domainKeys, making, change.version === 2) };
+  return { domainKeys: rotated(state, state.domainKeys, making, change.version >= 2) };
 }
 
 function keptByRotation(state: DomainState, drop: readonly string[], making: Making): DomainKeyInfo[] {

@@ -6,13 +6,14 @@ import { isSignatureOf } from './signature.ts';
 import { activeDomainKey, DomainState, isMember, type Member, type VerifiedDomain } from './state.ts';
 import { type DomainToken, parseToken } from './token.ts';
 import type { Checkpoint, TrustAnchor } from './trust-anchor.ts';
+import { assertWitnessed } from './witness.ts';
 
 /** How far the clocks of a token's maker and its reader may differ. */
 export const CLOCK_TOLERANCE_MS = 10 * 60_000;
 
 /**
- * Verifies the founding token: enough founders signed its change, and its state is what the change says. Throws
- * `DomainError`.
+ * Verifies the founding token but for its witness: enough founders signed its change, and its state is what the change
+ * says. Throws `DomainError`.
  */
 export function verifyGenesis(anchor: TrustAnchor, token: DomainToken): VerifiedDomain {
   if (token.state.domain !== anchor.domain) throw otherDomain(token);
@@ -26,9 +27,9 @@ export function verifyGenesis(anchor: TrustAnchor, token: DomainToken): Verified
 }
 
 /**
- * Verifies the token after `previous`: it names `previous` by hash, and its state is exactly what its domain change
- * makes; the rules of `previous` allow the change; and the signer is the member that the change names, both before and
- * after. After a token of version 2, all must be of version 2. Throws `DomainError`.
+ * Verifies the token after `previous` but for its witness: it names `previous` by hash, and its state is exactly what
+ * its domain change makes; the rules of `previous` allow the change; and the signer is the member that the change
+ * names, both before and after. No token is of an older version than the one before. Throws `DomainError`.
  */
 export function verifyNext(previous: VerifiedDomain, token: DomainToken): VerifiedDomain {
   const { state } = previous;
@@ -65,6 +66,17 @@ export function verifyChain(
  * one. Throws `DomainError`.
  */
 export function follow(anchor: TrustAnchor, previous: VerifiedDomain | undefined, token: DomainToken): VerifiedDomain {
+  const verified = followMade(anchor, previous, token);
+  assertWitnessed(anchor, previous, token);
+  return verified;
+}
+
+/** The same for a token that may have no witness yet: for whoever is to be one, or asks for one. */
+export function followMade(
+  anchor: TrustAnchor,
+  previous: VerifiedDomain | undefined,
+  token: DomainToken,
+): VerifiedDomain {
   const verified = previous === undefined ? verifyGenesis(anchor, token) : verifyNext(previous, token);
   assertComesBy(anchor.checkpoint, verified);
   return verified;
@@ -136,7 +148,7 @@ function assertMakes(expected: DomainState, { state, stateBytes, wrappedKeys }: 
  */
 function assertSignedByMember(token: DomainToken, change: DomainChange, membersBefore: readonly Member[]): void {
   const { signerId, state } = token;
-  if (change.version === 2 && signerId !== change.preparer) {
+  if (change.version >= 2 && signerId !== change.preparer) {
     throw new DomainError('forged', `the change names ${change.preparer} as its preparer, and ${signerId} signed`);
   }
   const signer = membersBefore.find(({ memberId }) => memberId === signerId);

@@ -13,7 +13,8 @@
  * - `too-soon`: machines asked for another rotation too early.
  * - `too-young`: a domain key that backups may still need.
  * - `rolled-back`: older than what was installed before.
- * - `outdated`: of version 1 where only version 2 is accepted.
+ * - `outdated`: of an older version than is accepted.
+ * - `unwitnessed`: a token that no other member confirms.
  * - `other-preparer`: names another member as its preparer.
  * - `from-the-future`: dated later than now by the reader's clock.
  * - `unauthorized-call`: no scheduler of the domain signed the call.
@@ -37,6 +38,7 @@ export type DomainErrorCode =
   | 'too-soon'
   | 'rolled-back'
   | 'outdated'
+  | 'unwitnessed'
   | 'other-preparer'
   | 'from-the-future'
   | 'unauthorized-call'

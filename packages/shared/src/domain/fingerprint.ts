@@ -7,7 +7,16 @@ export function fingerprintOf(...keys: readonly Uint8Array[]): string {
   return digest.slice(0, 32).match(/.{4}/g)!.join(' ');
 }
 
-/** Covers all keys of a member, in the order of its state. */
-export function memberFingerprint({ signingKey, agreementKey, encapsulationKey }: Member): string {
-  return fingerprintOf(signingKey, agreementKey, ...(encapsulationKey === undefined ? [] : [encapsulationKey]));
+/**
+ * Covers all keys of a member, in the order of its state, and that it is offline: a worker that passed for that would
+ * be asked to witness nothing.
+ */
+export function memberFingerprint({ signingKey, agreementKey, encapsulationKey, offline }: Member): string {
+  const kept = offline === true ? [Buffer.from('offline')] : [];
+  return fingerprintOf(
+    signingKey,
+    agreementKey,
+    ...(encapsulationKey === undefined ? [] : [encapsulationKey]),
+    ...kept,
+  );
 }

@@ -1,6 +1,7 @@
 import { hash, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { bytes, defineFormat, type Format, isLabelled } from '../encoding/canonical.ts';
+import { DomainError } from './domain-error.ts';
 import { decodeOrRefuse, signatureLength, signBytes } from './signature.ts';
 import {
   backupHorizonMs,
@@ -11,6 +12,7 @@ import {
   type Member,
   membersV1,
   newMembers,
+  newMembersV2,
   operators,
   rules,
   rulesV1,
@@ -25,7 +27,7 @@ const leaveDomain = body('leave-domain/1', { memberId: entityId });
 
 /** The body of each domain change. CreateDomain makes generation 1; the others change the state they are bound to. */
 const bodies = {
-  CreateDomain: body('create-domain/2', { members: newMembers, operators, rules, backupHorizonMs }),
+  CreateDomain: body('create-domain/3', { members: newMembers, operators, rules, backupHorizonMs }),
   /** Makes a new domain key. */
   RotateDomainKeys: body('rotate-domain-keys/2', {}),
   /** These open nothing from now on. */
@@ -35,13 +37,19 @@ const bodies = {
   /** Members forget these keys. */
   DropDomainKeys: body('drop-domain-keys/1', { ids }),
   /** Removing anyone also makes a new domain key, which the removed members never see. */
-  ModifyMembers: body('modify-members/2', { admit: newMembers, remove: removed }),
+  ModifyMembers: body('modify-members/3', { admit: newMembers, remove: removed }),
   /** Removing a service host also makes a new domain key; the host has seen nothing sealed under it. */
   ModifyOperators: body('modify-operators/2', modifiedOperators),
   /** Replaces all rules. */
   ModifyRules: body('modify-rules/2', { rules, backupHorizonMs }),
   /** Makes no token. The member erases its keys and its identity. */
   LeaveDomain: leaveDomain,
+} as const;
+
+const bodiesV2 = {
+  ...bodies,
+  CreateDomain: body('create-domain/2', { members: newMembersV2, operators, rules, backupHorizonMs }),
+  ModifyMembers: body('modify-members/2', { admit: newMembersV2, remove: removed }),
 } as const;
 
 const bodiesV1 = {
@@ -61,7 +69,7 @@ function body<S extends z.ZodRawShape>(name: string, shape: S): Format<z.output<
 
 type BodyOf<F> = F extends Format<infer T> ? T : never;
 type NewBodies = { readonly [N in DomainChangeName]: BodyOf<(typeof bodies)[N]> };
-/** Covers changes of both versions. */
+/** Covers changes of all versions. */
 interface Bodies extends Omit<NewBodies, 'CreateDomain' | 'RotateDomainKeys' | 'ModifyMembers' | 'ModifyOperators'> {
   readonly CreateDomain: Omit<NewBodies['CreateDomain'], 'members'> & { readonly members: Member[] };
   readonly RotateDomainKeys: { readonly drop?: readonly string[] };
@@ -95,27 +103,34 @@ interface Bound<N extends DomainChangeName, B> extends Binding {
   readonly body: B;
 }
 /** What may be signed now. */
-export type NewDomainChange = { [N in DomainChangeName]: Bound<N, NewBodies[N]> }[DomainChangeName];
+export type NewDomainChange = {
+  [N in DomainChangeName]: Bound<N, NewBodies[N]> & {
+    /**
+     * The preparer's word is enough: no other member confirms the token (`assertWitnessed`). For those who may change
+     * the members, where all are lost that could.
+     */
+    readonly unwitnessed?: boolean;
+  };
+}[DomainChangeName];
 /** What a token or a proposal contains. A change of version 1 names no preparer and no hash: both are empty here. */
 export type DomainChange = {
-  [N in DomainChangeName]: Bound<N, Bodies[N]> & { readonly version: DomainVersion };
+  [N in DomainChangeName]: Bound<N, Bodies[N]> & { readonly version: DomainVersion; readonly unwitnessed: boolean };
 }[DomainChangeName];
 
 const DomainChangeV1 = defineFormat(
   'keyfleet/domain-command/1',
   z.object({ domain: domainName, generation: z.int().min(0), name: z.enum(namesV1), body: bytes() }),
 );
-const DomainChangeV2 = defineFormat(
-  'keyfleet/domain-command/2',
-  z.object({
-    domain: domainName,
-    generation: z.int().min(0),
-    previousHash: sha256Hash,
-    preparer: entityId,
-    name: z.enum(names),
-    body: bytes(),
-  }),
-);
+const changeV2 = z.object({
+  domain: domainName,
+  generation: z.int().min(0),
+  previousHash: sha256Hash,
+  preparer: entityId,
+  name: z.enum(names),
+  body: bytes(),
+});
+const DomainChangeV2 = defineFormat('keyfleet/domain-command/2', changeV2);
+const DomainChangeV3 = defineFormat('keyfleet/domain-command/3', changeV2.extend({ unwitnessed: z.boolean() }));
 
 /** For a change to the current domain. */
 export function boundTo({ state, hash: previousHash }: VerifiedDomain, preparer: string): Binding {
@@ -128,20 +143,32 @@ export function boundToNothing(domain: string, preparer: string): Binding {
 }
 
 /** The bytes that operators sign. */
-export function encodeDomainChange({ body: content, ...change }: NewDomainChange): Buffer {
-  return DomainChangeV2.encode({ ...change, body: (bodies[change.name] as Format<unknown>).encode(content) });
+export function encodeDomainChange({ body: content, unwitnessed = false, ...change }: NewDomainChange): Buffer {
+  const encoded = (bodies[change.name] as Format<unknown>).encode(content);
+  return DomainChangeV3.encode({ ...change, unwitnessed, body: encoded });
 }
 
 /** Throws `DomainError('malformed')`. */
 export function parseDomainChange(input: Uint8Array): DomainChange {
-  return isLabelled(DomainChangeV1, input) ? parseDomainChangeV1(input) : parseDomainChangeV2(input);
+  if (isLabelled(DomainChangeV1, input)) return parseDomainChangeV1(input);
+  if (isLabelled(DomainChangeV2, input)) return parseDomainChangeV2(input);
+  const envelope = decodeOrRefuse(DomainChangeV3, input);
+  if (envelope.name === 'LeaveDomain' && envelope.unwitnessed) {
+    throw new DomainError('malformed', 'LeaveDomain makes no token that another member could confirm');
+  }
+  return {
+    version: 3,
+    ...envelope,
+    body: decodeOrRefuse<unknown>(bodies[envelope.name], envelope.body),
+  } as DomainChange;
 }
 
 function parseDomainChangeV1(input: Uint8Array): DomainChange {
   const envelope = decodeOrRefuse(DomainChangeV1, input);
   const content = decodeOrRefuse<unknown>(bodiesV1[envelope.name], envelope.body);
   const body = envelope.name === 'ModifyOperators' ? keepingDomainKeys(content) : content;
-  return { version: 1, ...envelope, previousHash: Buffer.alloc(0), preparer: '', body } as DomainChange;
+  const unbound = { previousHash: Buffer.alloc(0), preparer: '', unwitnessed: false };
+  return { version: 1, ...envelope, ...unbound, body } as DomainChange;
 }
 
 function parseDomainChangeV2(input: Uint8Array): DomainChange {
@@ -149,8 +176,8 @@ function parseDomainChangeV2(input: Uint8Array): DomainChange {
   const isOfFirstRelease = envelope.name === 'ModifyOperators' && isLabelled(bodiesV1.ModifyOperators, envelope.body);
   const body = isOfFirstRelease
     ? keepingDomainKeys(decodeOrRefuse<unknown>(bodiesV1.ModifyOperators, envelope.body))
-    : decodeOrRefuse<unknown>(bodies[envelope.name], envelope.body);
-  return { version: 2, ...envelope, body } as DomainChange;
+    : decodeOrRefuse<unknown>(bodiesV2[envelope.name], envelope.body);
+  return { version: 2, unwitnessed: false, ...envelope, body } as DomainChange;
 }
 
 function keepingDomainKeys(content: unknown): Bodies['ModifyOperators'] {

@@ -7,10 +7,10 @@ import type { TrustAnchor } from './trust-anchor.ts';
 /**
  * Returns the change of a proposal that the rules of `previous` allow: it is bound to this domain and this very token,
  * every signature verifies and is by a distinct operator, and together they meet one alternative of the change's rule.
- * A change of a version before `oldest` is refused; only code that verifies old tokens accepts version 1. Throws
- * `DomainError`.
+ * One that asks for no witness must also be signed by those who may change the members. A change of a version before
+ * `oldest` is refused; only code that verifies old tokens accepts versions 1 and 2. Throws `DomainError`.
  */
-export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, oldest: DomainVersion = 2): DomainChange {
+export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, oldest: DomainVersion = 3): DomainChange {
   const { state, hash } = previous;
   const change = parseDomainChange(proposal.command);
   assertBound(change, state, hash);
@@ -21,6 +21,12 @@ export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, old
   if (!isMet(rule, signers)) {
     throw new DomainError('not-enough-signatures', `these signatures do not meet the rule for ${change.name}`);
   }
+  if (change.unwitnessed && !mayModifyMembers(state, proposal)) {
+    throw new DomainError(
+      'not-enough-signatures',
+      'a change whose token no other member confirms must be signed by those who may change the members',
+    );
+  }
   return change;
 }
 
@@ -28,7 +34,7 @@ export function verifyProposal(previous: VerifiedDomain, proposal: Proposal, old
 export function verifyFounding(
   { domain, minimum, operators }: TrustAnchor,
   proposal: Proposal,
-  oldest: DomainVersion = 2,
+  oldest: DomainVersion = 3,
 ): Extract<DomainChange, { name: 'CreateDomain' }> {
   const change = parseDomainChange(proposal.command);
   assertBound(change, { domain, generation: 0 }, Buffer.alloc(32));
@@ -95,7 +101,7 @@ function assertBound(
       `the change is for generation ${change.generation}, the domain is at ${generation}`,
     );
   }
-  if (change.version === 2 && Buffer.compare(change.previousHash, hash) !== 0) {
+  if (change.version >= 2 && Buffer.compare(change.previousHash, hash) !== 0) {
     throw new DomainError('forked', `the change is for another token of generation ${generation} than the domain's`);
   }
 }

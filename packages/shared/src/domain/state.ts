@@ -4,10 +4,10 @@ import { encapsulationKeyLength } from './encapsulation.ts';
 import { publicKeyLength } from './signature.ts';
 
 /**
- * The version of what operators and members sign. Members make only version 2, but a chain may begin with tokens of
- * version 1.
+ * The version of what operators and members sign. Members make only version 3, but a chain may begin with tokens of
+ * version 1, and go on with those of version 2.
  */
-export type DomainVersion = 1 | 2;
+export type DomainVersion = 1 | 2 | 3;
 
 export const domainName = z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/);
 /** Names of members and operators. They are printed in terminals and logs, so no other characters are allowed. */
@@ -17,8 +17,12 @@ export const encapsulationKey = bytes({ min: encapsulationKeyLength, max: encaps
 export const sha256Hash = bytes({ min: 32, max: 32 });
 
 const memberV1 = z.object({ memberId: entityId, signingKey: publicKey, agreementKey: publicKey });
-const newMember = memberV1.extend({ encapsulationKey });
-const memberSchema = memberV1.extend({ encapsulationKey: encapsulationKey.optional() });
+const newMemberV2 = memberV1.extend({ encapsulationKey });
+const memberV2 = memberV1.extend({ encapsulationKey: encapsulationKey.optional() });
+/** Said of a member that lies in a safe, and so is asked to witness nothing. */
+const offline = z.boolean().refine(Boolean).optional();
+const newMember = newMemberV2.extend({ offline });
+const memberSchema = memberV2.extend({ offline });
 /**
  * An HSM's identity: two keys on P-384, DER SubjectPublicKeyInfo, and one of ML-KEM-1024, which members admitted by
  * version 1 lack.
@@ -28,6 +32,7 @@ export type Member = z.output<typeof memberSchema>;
 export type NewMember = z.output<typeof newMember>;
 export const MAX_MEMBERS = 256;
 export const membersV1 = z.array(memberV1).max(MAX_MEMBERS);
+export const newMembersV2 = z.array(newMemberV2).max(MAX_MEMBERS);
 export const newMembers = z.array(newMember).max(MAX_MEMBERS);
 export const members = z.array(memberSchema).max(MAX_MEMBERS);
 
@@ -103,34 +108,41 @@ const StateV1 = defineFormat(
   }),
 );
 
-const StateV2 = defineFormat(
-  'keyfleet/domain-state/2',
-  z.object({
+function stateFields<M extends z.ZodType>(membersSchema: M) {
+  return z.object({
     domain: domainName,
     /** 1 for the state that CreateDomain makes; every token adds one. */
     generation: z.int().min(1),
     /** By the clock of the member that made the token; never decreases from one token to the next. */
     madeAt: z.int().min(0),
-    members,
+    members: membersSchema,
     operators,
     rules,
     /** Oldest first; the last is the active one. */
     domainKeys: z.array(domainKeyInfoSchema).min(1).max(MAX_DOMAIN_KEYS),
     /** How long a domain key is kept after it was deactivated: a backup may hold tokens under it. */
     backupHorizonMs,
-  }),
-);
+  });
+}
+
+const StateV2 = defineFormat('keyfleet/domain-state/2', stateFields(z.array(memberV2).max(MAX_MEMBERS)));
+const StateV3 = defineFormat('keyfleet/domain-state/3', stateFields(members));
 
 /** The public state of a domain: everything that its members, its frontends and anyone else may know. */
-export type DomainState = ReturnType<typeof StateV2.decode> & { readonly version: DomainVersion };
+export type DomainState = ReturnType<typeof StateV3.decode> & { readonly version: DomainVersion };
 
-/** Reads both versions, and writes each state in its own: a member signed those bytes. */
+/** Reads all versions, and writes each state in its own: a member signed those bytes. */
 export const DomainState: Format<DomainState> = {
-  label: StateV2.label,
-  encode: (state) =>
-    state.version === 1 ? StateV1.encode(state as Parameters<typeof StateV1.encode>[0]) : StateV2.encode(state),
-  decode: (input) =>
-    isLabelled(StateV1, input) ? upgraded(StateV1.decode(input)) : { version: 2, ...StateV2.decode(input) },
+  label: StateV3.label,
+  encode(state) {
+    if (state.version === 1) return StateV1.encode(state as Parameters<typeof StateV1.encode>[0]);
+    return state.version === 2 ? StateV2.encode(state) : StateV3.encode(state);
+  },
+  decode(input) {
+    if (isLabelled(StateV1, input)) return upgraded(StateV1.decode(input));
+    if (isLabelled(StateV2, input)) return { version: 2, ...StateV2.decode(input) };
+    return { version: 3, ...StateV3.decode(input) };
+  },
 };
 
 /**

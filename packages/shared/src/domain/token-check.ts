@@ -94,6 +94,11 @@ export function verifyCheck(
   holders: readonly Member[] = members,
 ): void {
   if (isLabelled(SignedHeld, signed)) return refuseFor(signed, holders, token);
+  assertChecked(signed, members, token);
+}
+
+/** Throws `DomainError` unless one of `members` signed that it has opened this token. */
+export function assertChecked(signed: Uint8Array, members: readonly Member[], token: CheckedToken): void {
   const { check: encoded, signature: signatureOfCheck } = decodeOrRefuse(SignedCheck, signed);
   const { domain, memberId, tokenHash } = decodeOrRefuse(TokenCheck, encoded);
   const member = members.find((one) => one.memberId === memberId);

@@ -50,10 +50,19 @@ export const TokenBody = defineFormat(
 
 export const TokenEnvelope = defineFormat('keyfleet/domain-token/1', z.object({ body: bytes(), signature }));
 
+/** A token and what shows that its maker does not stand alone: see `assertWitnessed`. */
+const WitnessedToken = defineFormat(
+  'keyfleet/witnessed-domain-token/1',
+  z.object({ token: bytes(), witness: bytes() }),
+);
+
 /** A domain token, decoded but not yet verified. */
 export interface DomainToken {
-  /** The whole token. */
+  /** The whole token, and its witness if it has one. */
   readonly bytes: Uint8Array;
+  /** As its maker made it. */
+  readonly made: Uint8Array;
+  readonly witness: Uint8Array | undefined;
   readonly state: DomainState;
   /** The canonical bytes of `state`. */
   readonly stateBytes: Uint8Array;
@@ -71,7 +80,10 @@ export interface DomainToken {
 
 /** Throws `DomainError('malformed')`. */
 export function parseToken(token: Uint8Array): DomainToken {
-  const { body, signature: signatureBytes } = decodeOrRefuse(TokenEnvelope, token);
+  const { token: made, witness } = isLabelled(WitnessedToken, token)
+    ? decodeOrRefuse(WitnessedToken, token)
+    : { token, witness: undefined };
+  const { body, signature: signatureBytes } = decodeOrRefuse(TokenEnvelope, made);
   const { header, iv: sealedIv, sealed } = decodeOrRefuse(TokenBody, body);
   const isVersion1 = isLabelled(HeaderV1, header);
   const fields = decodeOrRefuse<TokenHeader>(isVersion1 ? HeaderV1 : TokenHeader, header);
@@ -80,6 +92,8 @@ export function parseToken(token: Uint8Array): DomainToken {
     throw new DomainError('malformed', 'a state of another version than its token');
   return {
     bytes: token,
+    made,
+    witness,
     state,
     stateBytes: fields.state,
     previousHash: fields.previousHash,
@@ -95,9 +109,14 @@ export function parseToken(token: Uint8Array): DomainToken {
   };
 }
 
+/** `witness`: a signed check, or a proposal that asks for none. */
+export function withWitness({ made }: Pick<DomainToken, 'made'>, witness: Uint8Array): Buffer {
+  return WitnessedToken.encode({ token: made, witness });
+}
+
 /**
- * SHA-256 of the token's body. It excludes the signature: ECDSA lets anyone derive a second valid signature from the
- * first, and the same token must not look like a fork of itself.
+ * SHA-256 of the token's body. It excludes the signature and the witness: ECDSA lets anyone derive a second valid
+ * signature from the first, and the same token must not look like a fork of itself.
  */
 export function hashOfBody(body: Uint8Array): Buffer {
   return hash('sha256', body, 'buffer');

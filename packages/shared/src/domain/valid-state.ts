@@ -30,7 +30,7 @@ export function assertValidState(state: DomainState): void {
   );
   assertKeysOfOneOwner(state);
   if (members.length === 0) throw invalid('a domain without members has lost its keys');
-  if (version === 2 && operators.every(({ role }) => role !== 'scheduler')) {
+  if (version >= 2 && operators.every(({ role }) => role !== 'scheduler')) {
     throw invalid('a domain without a scheduler has nobody whose calls its members take');
   }
   domainKeys.forEach((key, i) => assertDomainKeyInOrder(key, domainKeys[i + 1]));

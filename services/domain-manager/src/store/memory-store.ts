@@ -7,7 +7,6 @@ import type { DomainStore, ResealProgress, StoredProposal } from './store.ts';
 export class MemoryStore implements DomainStore {
   readonly #clock: Clock;
   readonly #tokens: Buffer[] = [];
-  #check: Buffer | undefined;
   readonly #proposals = new Map<string, StoredProposal>();
   readonly #reseals = new Map<
     number,
@@ -31,19 +30,10 @@ export class MemoryStore implements DomainStore {
     return this.#tokens.slice(after, after + limit);
   }
 
-  async appendToken(generation: number, token: Uint8Array, check?: Uint8Array): Promise<boolean> {
+  async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
     if (this.#tokens.length !== generation - 1) return false;
     this.#tokens.push(Buffer.from(token));
-    this.#check = check?.length ? Buffer.from(check) : undefined;
     return true;
-  }
-
-  async findCheck(): Promise<Buffer | undefined> {
-    return this.#check;
-  }
-
-  async putCheck(generation: number, check: Uint8Array): Promise<void> {
-    if (this.#tokens.length === generation) this.#check = Buffer.from(check);
   }
 
   async restoreToken(generation: number, token: Uint8Array): Promise<boolean> {

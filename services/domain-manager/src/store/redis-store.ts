@@ -22,19 +22,14 @@ import type { DomainStore, ResealProgress, Signature, StoredProposal } from './s
 // loses.
 
 /**
- * KEYS: tokens, store. ARGV: generation, token, a new identity, the check or ''. The list's length is the newest
+ * KEYS: tokens, store. ARGV: generation, token, a new identity. The list's length is the newest
  * generation; the first token founds the store.
  */
 const APPEND_TOKEN = `
 if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 redis.call('HSETNX', KEYS[2], 'id', ARGV[3])
-if ARGV[4] == '' then redis.call('HDEL', KEYS[2], 'check') else redis.call('HSET', KEYS[2], 'check', ARGV[4]) end
 return 1`;
-
-/** KEYS: tokens, store. ARGV: generation, check. */
-const PUT_CHECK = `
-if redis.call('LLEN', KEYS[1]) == tonumber(ARGV[1]) then redis.call('HSET', KEYS[2], 'check', ARGV[2]) end`;
 
 /** KEYS: tokens, store. ARGV: generation, token, the identity that the store must have, or '' for any. */
 const RESTORE_TOKEN = `
@@ -114,8 +109,6 @@ const Begun = z.object({
 /** It has done its work as soon as it exists. */
 const CONFIRMED_MS = 10_000;
 const SIGNATURE = 'signature:';
-/** A member's check has half a kilobyte: names, a hash and a signature. Frontends may write there. */
-const MAX_CHECK_BYTES = 4096;
 /** Long after the generation has been replaced. */
 const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
 
@@ -149,8 +142,8 @@ export class RedisStore implements DomainStore {
     return this.#redis.lrangeBuffer(tokensAt(this.#domain), after, after + limit - 1);
   }
 
-  async appendToken(generation: number, token: Uint8Array, check: Uint8Array = Buffer.of()): Promise<boolean> {
-    return this.#addToken(APPEND_TOKEN, generation, Buffer.from(token), randomUUID(), Buffer.from(check));
+  async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
+    return this.#addToken(APPEND_TOKEN, generation, Buffer.from(token), randomUUID());
   }
 
   async restoreToken(generation: number, token: Uint8Array): Promise<boolean> {
@@ -161,17 +154,6 @@ export class RedisStore implements DomainStore {
     const keys = this.#tokenKeys;
     const add = (client: RedisCommands) => client.eval(script, keys.length, ...keys, String(generation), ...args);
     return (await this.#writes.write(keys[0], add)) === 1;
-  }
-
-  async findCheck(): Promise<Buffer | undefined> {
-    const name = storeAt(this.#domain);
-    if ((await this.#redis.hstrlen(name, 'check')) > MAX_CHECK_BYTES) return undefined;
-    return (await this.#redis.hgetBuffer(name, 'check')) ?? undefined;
-  }
-
-  async putCheck(generation: number, check: Uint8Array): Promise<void> {
-    const keys = this.#tokenKeys;
-    await this.#redis.eval(PUT_CHECK, keys.length, ...keys, String(generation), Buffer.from(check));
   }
 
   get #tokenKeys(): readonly [string, string] {

@@ -45,21 +45,6 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.loadTokens(0, 9)).toEqual(['one', 'two'].map((token) => Buffer.from(token)));
   });
 
-  test('the check of the newest token comes with it, or later, and is never that of another', async () => {
-    const store = await newStore();
-    expect(await store.findCheck()).toBeUndefined();
-    await store.appendToken(1, Buffer.from('one'), Buffer.from([1, 255]));
-    expect(await store.findCheck()).toEqual(Buffer.from([1, 255]));
-    await store.appendToken(1, Buffer.from('late'), Buffer.from('late'));
-    expect(await store.findCheck()).toEqual(Buffer.from([1, 255]));
-    await store.appendToken(2, Buffer.from('two'));
-    expect(await store.findCheck()).toBeUndefined();
-    await store.putCheck(1, Buffer.from('late'));
-    expect(await store.findCheck()).toBeUndefined();
-    await store.putCheck(2, Buffer.from('of two'));
-    expect(await store.findCheck()).toEqual(Buffer.from('of two'));
-  });
-
   test('a generation cannot be skipped', async () => {
     const store = await newStore();
     expect(await store.appendToken(2, Buffer.from('x'))).toBe(false);

@@ -11,13 +11,8 @@ export interface TokenStore {
   confirmTokens(): Promise<void>;
   /**
    * Durable once it resolves. False if another writer already stored this generation, or the previous one is missing.
-   * `check`: a member's signed check of it, if there is one, to be stored in the same step.
    */
-  appendToken(generation: number, token: Uint8Array, check?: Uint8Array): Promise<boolean>;
-  /** Of the newest token, and perhaps from anyone who writes to the store; undefined if there is none. */
-  findCheck(): Promise<Buffer | undefined>;
-  /** Does nothing if that generation is no longer the newest. */
-  putCheck(generation: number, check: Uint8Array): Promise<void>;
+  appendToken(generation: number, token: Uint8Array): Promise<boolean>;
   /**
    * The same for a token that was stored before. False also if the store is not the one that had it: emptied, or
    * another one.

@@ -106,6 +106,51 @@ describe('a rotation that one domain-manager shows to frontends alone', () => {
 });
 afterEach(() => void vi.useRealTimers());
 
+test('a removal that one domain-manager shows to frontends alone is brought to the others, and so stops nobody for long', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  await using world = await newWorld();
+  const { domain, view } = world;
+  const [one, two, hostile] = world.managers;
+  const removing = domain.prepare(removal);
+  await world.shows(removing);
+  expect(await world.proves(domain.hsms[0]!)).toBe(false);
+  await delay(300);
+  expect(one!.brought).toEqual([]);
+  vi.advanceTimersByTime(10_001);
+  await until(() => one!.brought.length > 0 && two!.brought.length > 0);
+  await delay(500);
+  expect([one, two, hostile].map((manager) => manager!.brought)).toEqual([[removing], [removing], []]);
+
+  domain.tokens.push(removing);
+  for (const hsm of domain.hsms.slice(0, 2)) hsm.install([removing]);
+  await world.heard();
+  for (const hsm of domain.hsms.slice(0, 2)) expect(await world.proves(hsm)).toBe(true);
+  expect(view.state!.members).toHaveLength(2);
+  expect(world.problems).toEqual([]);
+});
+
+test('a token that no other member confirmed is none, whoever shows it and proves it, and is brought to nobody', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  await using world = await newWorld();
+  const { domain, view } = world;
+  const [one, two] = world.managers;
+  const made = domain.make(removal);
+  await world.shows(made);
+  expect(await world.proves(domain.hsms[0]!, proofOf({ generation: 2, token: made }))).toBe(false);
+  for (const hsm of domain.hsms.slice(1)) expect(await world.proves(hsm)).toBe(true);
+  expect(view.state!.generation).toBe(1);
+  expect(world.problems[0]).toBe('hostile: no other member confirms token 2, which hsm-1 made');
+
+  // Nor is it one because another shows it with its witness.
+  const witnessed = domain.witnessed(made);
+  await world.shows(witnessed);
+  one!.tokens = [...domain.tokens, made];
+  await view.hear();
+  vi.advanceTimersByTime(10_001);
+  await until(() => one!.brought.length > 0 && two!.brought.length > 0);
+  expect([one!.brought, two!.brought]).toEqual([[witnessed], [witnessed]]);
+});
+
 test('an honest rotation costs nothing: whoever does not have it yet is used until two have proven it', async () => {
   await using world = await newWorld();
   const { domain, view } = world;
@@ -128,12 +173,13 @@ test('an honest rotation costs nothing: whoever does not have it yet is used unt
 });
 
 describe('a token that one member made for itself, and proves', () => {
-  /** hsm-1 of three, and the domain-manager that shows it. */
+  /** hsm-1 of three, whose attacker also has what another signs, and the domain-manager that shows it. */
   async function lying(floor: DomainFloor) {
     const world = await newWorld({ floor });
     const { domain } = world;
     const made = domain.prepare(rotation, [domain.scheduler], domain.hsms[0]!);
-    const token = await sealedForNobody(made, (body) => domain.identities.get('hsm-1')!.sign(body));
+    const forNobody = await sealedForNobody(made, (body) => domain.identities.get('hsm-1')!.sign(body));
+    const token = domain.witnessed(forNobody);
     await world.shows(token);
     return { ...world, proof: proofOf({ generation: 2, token }) };
   }
@@ -317,7 +363,8 @@ test('a fresh fleet is used while a domain-manager stands still that was heard b
   const { domain, view, managers } = world;
   const fresh = domain.newHsm('hsm-4');
   fresh.install(domain.tokens);
-  const change: Change = { name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-1', 'hsm-2'] } };
+  const body = { admit: [memberOf(fresh)], remove: ['hsm-1', 'hsm-2'] };
+  const change: Change = { name: 'ModifyMembers', body, unwitnessed: true };
   const token = domain.prepare(change, domain.people, domain.hsms[2]!);
   fresh.install([token]);
   managers[0]!.tokens = [...domain.tokens, token];

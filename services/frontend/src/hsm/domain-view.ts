@@ -5,6 +5,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
 import { SayOnce } from '@keyfleet/shared/say-once';
 import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower';
+import { TokenBringer } from './bring-tokens.ts';
 import type { DomainFloor } from './domain-floor.ts';
 import { FirstLook } from './first-look.ts';
 import { type DomainProof, isProofOf, type KnownDomain } from './known-domain.ts';
@@ -57,6 +58,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   /** Those of the domain-managers, and what is stored. */
   readonly #chains: readonly ShownChain[];
   readonly #first: FirstLook;
+  readonly #bringer: TokenBringer;
   readonly #follower: TokenFollower<ShownChain>;
   readonly #timer: NodeJS.Timeout;
   readonly #said = new SayOnce();
@@ -87,6 +89,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#managers = managers.map((source) => new ShownChain(source, deps));
     this.#chains = [...this.#managers, ...(stored === undefined ? [] : [new ShownChain(stored, deps)])];
     this.#first = new FirstLook(this.#chains, this.#managers, [anchor.checkpoint, lowest]);
+    this.#bringer = new TokenBringer(this.#managers, this.#chains, onProblem);
     this.#follower = new TokenFollower({
       sources: this.#chains,
       notices,
@@ -197,6 +200,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   #tick(): void {
+    this.#bringer.bring();
     if (this.#proven === undefined) this.#judge();
     for (const { address, generation, newest, heardAt } of this.#unproven) {
       if (performance.now() - heardAt < UNPROVEN_MS) continue;

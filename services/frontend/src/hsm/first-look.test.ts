@@ -11,7 +11,7 @@ const YEAR = 365 * 86_400_000;
 
 /** hsm-3 made the second token, and was removed in the third. */
 const domain = new TestDomain({ members: 3 });
-/** The chain as far as the second token, of which hsm-3 makes another when it has been removed. */
+/** As far as the second token, of which hsm-3 makes another when it has been removed, and another witnesses it. */
 let forked: Buffer[];
 /** The same, dated a year ahead. */
 let ahead: Buffer[];
@@ -23,10 +23,11 @@ beforeAll(() => {
   };
   const proposal = domain.propose(rotation, domain.people, domain.hsms[2]!);
   domain.step(rotation, domain.people, domain.hsms[2]!);
-  forked = [domain.tokens[0]!, formerMember().prepare(proposal, domain.tokens[0]!)];
+  const made = () => domain.witnessed(formerMember().prepare(proposal, domain.tokens[0]!));
+  forked = [domain.tokens[0]!, made()];
   const { time } = domain.clock;
   domain.clock.time = Date.now() + YEAR;
-  ahead = [domain.tokens[0]!, formerMember().prepare(proposal, domain.tokens[0]!)];
+  ahead = [domain.tokens[0]!, made()];
   domain.clock.time = time;
   domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
   domain.rotate();
@@ -155,7 +156,7 @@ test('one that ends before the fleet was replaced keeps nobody from starting', a
   // The second is lost.
   replaced.hsms.splice(1, 1);
   replaced.step(
-    { name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] } },
+    { name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] }, unwitnessed: true },
     replaced.people,
     first,
   );

@@ -1,3 +1,4 @@
+import { hash as digest } from 'node:crypto';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertComesBy, assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
 import { isMember, newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
@@ -12,19 +13,28 @@ export interface ShownChainDeps {
   readonly anchor: TrustAnchor;
   /** The newest token that was relied on here before. */
   readonly lowest: Checkpoint | undefined;
-  /** The hashes of all tokens that were verified, whoever showed them: a token's hash covers those before it. */
+  /**
+   * Of the bytes of all tokens that were verified, whoever showed them: a token's own hash covers those before it, but
+   * neither its signature nor its witness.
+   */
   readonly verified: Set<string>;
+}
+
+interface Kept extends VerifiedDomain {
+  /** The whole token. Undefined where another source's chain is gone on from. */
+  readonly bytes?: Uint8Array;
 }
 
 /** The domain's tokens as one source shows them, verified from the founding one on. */
 export class ShownChain implements TokenSource {
   readonly address: string;
   readonly close: () => void;
+  readonly store: TokenSource['store'];
   readonly #deps: ShownChainDeps;
   readonly #fetch: TokenSource['fetch'];
   /** Indexed by generation - 1. */
   #hashes: Uint8Array[] = [];
-  #kept: VerifiedDomain[] = [];
+  #kept: Kept[] = [];
   #removal: VerifiedDomain | undefined;
   /** Whether it shows more, or has not answered yet. */
   isReading = true;
@@ -35,8 +45,9 @@ export class ShownChain implements TokenSource {
   /** A token that follows and verifies, and is not taken. */
   untaken: { readonly token: VerifiedDomain; readonly why: string } | undefined;
 
-  constructor({ address, fetch, close }: TokenSource, deps: ShownChainDeps) {
+  constructor({ address, fetch, store, close }: TokenSource, deps: ShownChainDeps) {
     this.address = address;
+    this.store = store;
     this.close = close;
     this.#fetch = fetch;
     this.#deps = deps;
@@ -83,8 +94,13 @@ export class ShownChain implements TokenSource {
   }
 
   /** The state that the token of this generation made, if it is one of the last. */
-  at(generation: number): VerifiedDomain | undefined {
+  at(generation: number): Kept | undefined {
     return this.#kept.find(({ state }) => state.generation === generation);
+  }
+
+  /** The token after this one, if it is one of the last. */
+  next(after: VerifiedDomain): Uint8Array | undefined {
+    return this.contains(checkpointOf(after)) ? this.at(after.state.generation + 1)?.bytes : undefined;
   }
 
   /** Throws for a token that does not verify or cannot be taken, and keeps those before it. */
@@ -116,9 +132,9 @@ export class ShownChain implements TokenSource {
   #take(bytes: Uint8Array): void {
     const { anchor, lowest, verified } = this.#deps;
     const token = parseToken(bytes);
-    const id = token.hash.toString('hex');
+    const id = digest('sha256', bytes);
     const { state, hash } = verified.has(id) && this.#isNext(token) ? token : follow(anchor, this.newest, token);
-    const next = { state, hash };
+    const next = { state, hash, bytes };
     assertComesBy(lowest, next);
     try {
       assertNotFromFuture(next, systemClock.now());

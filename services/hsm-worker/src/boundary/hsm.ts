@@ -12,11 +12,11 @@ import { ROTATION_PAUSE_MS } from './domain/change-limits.ts';
 import { checkToken } from './domain/check-token.ts';
 import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
-import { assertSameToken, followToken, followTokens } from './domain/follow-tokens.ts';
+import { assertSameToken, followMadeToken, followTokens } from './domain/follow-tokens.ts';
 import { HeldChain } from './domain/held-chain.ts';
 import { InstalledDomain, losesKeys } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
-import { assertMayLeave } from './domain/last-witness.ts';
+import { assertMayLeave } from './domain/leaving.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
 import { prepareGenesis, prepareNext, type TokenMaker } from './domain/prepare-token.ts';
 import type { HsmDescription } from './hsm-description.ts';
@@ -189,21 +189,22 @@ export class Hsm {
 
   /**
    * Verifies `tokens`, oldest first, against what is installed (or the trust anchor) and opens the newest; only then
-   * changes anything. Skips tokens before the installed one. Returns those up to the one that is installed now, for the
-   * shell to keep. Throws `DomainError`, in which case nothing has changed; only, a member that may not leave by them
-   * (`assertMayLeave`) serves nobody from then on.
+   * changes anything. Skips tokens before the installed one. Returns those after it, for the shell to keep: the
+   * installed one again may lack its witness. Throws `DomainError`, in which case nothing has changed; only, a member
+   * that may not leave by them (`assertMayLeave`) serves nobody from then on.
    */
   install(tokens: readonly Uint8Array[]): readonly DomainToken[] {
     const { verified, read } = this.#follow(tokens);
     const newest = read.at(-1)!;
     const before = this.#installed;
-    if (before !== undefined && before.state.generation === verified.state.generation) return read;
+    if (before !== undefined && before.state.generation === verified.state.generation) return [];
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
     if (this.#isMemberOf(this.#verified) && !this.#isMemberOf(verified)) this.#leaveBy(read);
 
     // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
     const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
     const after = serves ? this.#opened(newest, verified, this.#heldBefore(read)) : undefined;
+    const known = this.#verified?.state.generation ?? 0;
     this.#installed = after;
     this.#verified = verified;
     this.#chain.add(read);
@@ -211,7 +212,7 @@ export class Hsm {
     this.#prepared.forgetUpTo(verified.state.generation);
     if (after !== undefined) this.#wasMember = true;
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
-    return read;
+    return read.filter(({ state }) => state.generation > known);
   }
 
   /**
@@ -247,7 +248,7 @@ export class Hsm {
       installed: this.#installed,
       clock,
       rotationPauseMs,
-      follow: (parsed) => followToken(anchor, this.#verified, parsed),
+      follow: (parsed) => followMadeToken(anchor, this.#verified, parsed),
       confirmed: () => this.#confirmed,
     });
   }

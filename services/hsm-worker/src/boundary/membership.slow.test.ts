@@ -3,13 +3,12 @@ import {
   memberOf,
   refusalOf,
   rotation,
-  signedBy,
   TestDomain,
   testSealKey,
   withOtherKeys,
 } from '@keyfleet/test-support/domain';
 import { describe, expect, test } from 'vitest';
-import { TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
+import { parseToken, TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
 import type { Hsm } from './hsm.ts';
 
 describe('membership', () => {
@@ -25,73 +24,44 @@ describe('membership', () => {
     expect(newcomer.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
   });
 
-  test.each([2, 3])(
-    'of %i members, those who leave keep their keys if nobody but the maker stays who could tell',
-    (count) => {
-      const domain = new TestDomain({ members: count });
-      const [maker, leaver] = domain.hsms as [Hsm, Hsm];
-      const [newcomer, another] = ['hsm-8', 'hsm-9'].map((name) => domain.newHsm(name)) as [Hsm, Hsm];
-      const remove = domain.hsms.slice(1).map(({ memberId }) => memberId);
-      const replacement = (admit: readonly Hsm[]) =>
-        ({ name: 'ModifyMembers', body: { admit: admit.map(memberOf), remove } }) as const;
-      const restarted = () => domain.newHsm('hsm-2', leaver.sealedIdentity());
-      const all = [...domain.tokens, domain.prepare(replacement([newcomer, another]))];
-      for (const hsm of [leaver, restarted()]) expect(refusalOf(() => hsm.install(all))).toBe('forged');
-      // It serves nobody, and its keys open again with the token that it has.
-      expect([leaver.installed, leaver.state!.generation]).toEqual([undefined, 1]);
-      const again = domain.newHsm('hsm-2', leaver.sealedIdentity());
-      again.install(domain.tokens);
-      expect(again.installed!.state.generation).toBe(1);
-      leaver.install(domain.tokens);
-      // Nor does a token on top tell, whoever of these makes it.
-      for (const hsm of [maker, newcomer, another]) hsm.install(all);
-      domain.tokens.push(all[1]!);
-      const madeBy = (hsm: Hsm, change: Change) => domain.prepare(change, domain.people, hsm);
-      for (const next of [madeBy(maker, rotation), madeBy(newcomer, rotation)])
-        for (const hsm of [leaver, restarted()]) expect(refusalOf(() => hsm.install([...all, next]))).toBe('forged');
-      // Admitted again, it compares.
-      const admit = [memberOf(leaver)];
-      leaver.install(domain.tokens.slice(0, 1));
-      leaver.install([...all, madeBy(another, { name: 'ModifyMembers', body: { admit, remove: [] } })]);
-      expect(leaver.installed!.state.generation).toBe(3);
-    },
-  );
-
   test('a member that was away leaves by no tokens of which one has other keys, though it is a member in that', () => {
-    const domain = new TestDomain();
-    const [maker, away] = domain.hsms as [Hsm, Hsm];
+    const domain = new TestDomain({ members: 3 });
+    const away = domain.hsms[2]!;
     const newcomer = domain.newHsm('hsm-9');
     const admission = { name: 'ModifyMembers', body: { admit: [memberOf(newcomer)], remove: [] } } satisfies Change;
     const honest = domain.prepare(admission);
-    const hostile = withOtherKeys(honest, domain.identities.get('hsm-1')!);
+    const hostile = domain.witnessed(withOtherKeys(honest, domain.identities.get('hsm-1')!));
     for (const [token, outcome] of [
       [hostile, 'forged'],
       [honest, 'accepted'],
     ] as const) {
-      const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } } satisfies Change;
       const hsm = domain.newHsm('hsm-9', newcomer.sealedIdentity());
       hsm.install([...domain.tokens, token]);
-      const binding = { generation: 2, previousHash: tokenHash(token), preparer: 'hsm-9' };
-      const next = hsm.prepare(signedBy(domain.command(removal, binding), domain.people), token);
-      for (const member of [domain.newHsm('hsm-2', away.sealedIdentity()), away])
-        expect(refusalOf(() => member.install([...domain.tokens, token, next]))).toBe(outcome);
+      domain.tokens.push(token);
+      const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } } satisfies Change;
+      const all = [...domain.tokens, domain.prepare(removal, domain.people, hsm)];
+      domain.tokens.pop();
+      for (const member of [domain.newHsm('hsm-3', away.sealedIdentity()), away])
+        expect(refusalOf(() => member.install(all))).toBe(outcome);
+      // Who refused serves nobody, and its keys open again with the token that it has.
+      expect([away.installed, away.state!.generation]).toEqual([undefined, outcome === 'forged' ? 1 : 3]);
+      const again = domain.newHsm('hsm-3', away.sealedIdentity());
+      again.install(outcome === 'forged' ? domain.tokens : all);
+      expect(again.installed?.state.generation).toBe(outcome === 'forged' ? 1 : undefined);
     }
-    expect([maker.state!.generation, away.installed]).toEqual([1, undefined]);
   });
 
-  test('those who leave drop their keys where another stays, or nobody is admitted', () => {
-    const removal = (...admit: readonly Hsm[]): Change => ({
-      name: 'ModifyMembers',
-      body: { admit: admit.map(memberOf), remove: ['hsm-2'] },
-    });
-    for (const members of [2, 3]) {
-      const domain = new TestDomain({ members });
-      domain.step(removal());
-      expect(domain.hsms[1]!.installed).toBeUndefined();
-    }
-    const domain = new TestDomain({ members: 3 });
-    domain.step(removal(domain.newHsm('hsm-9')));
-    expect(domain.hsms[1]!.installed).toBeUndefined();
+  test.each([
+    ['another member stays', 3, ['hsm-2'], {}],
+    ['its maker stays alone', 3, ['hsm-2', 'hsm-3'], {}],
+    ['people signed that the word of its maker is enough', 2, ['hsm-2'], { unwitnessed: true }],
+  ] as const)('who leaves drops its keys where %s', (_where, members, remove, witness) => {
+    const domain = new TestDomain({ members });
+    const admit = 'unwitnessed' in witness ? [memberOf(domain.newHsm('hsm-9'))] : [];
+    const restarted = domain.newHsm('hsm-2', domain.hsms[1]!.sealedIdentity());
+    domain.step({ name: 'ModifyMembers', body: { admit, remove: [...remove] }, ...witness });
+    restarted.install(domain.tokens);
+    for (const leaver of [domain.hsms[1]!, restarted]) expect(leaver.installed).toBeUndefined();
   });
 
   test('an HSM that asks to join follows the chain, gets no keys, and forgets what it saw when it restarts', () => {
@@ -131,12 +101,24 @@ describe('membership', () => {
 
   test('the installed token with another signature is confirmed only if that verifies too', () => {
     const domain = new TestDomain();
-    const { body, signature } = TokenEnvelope.decode(domain.tokens[0]!);
+    const { body, signature } = parseToken(domain.tokens[0]!);
     const changed = Buffer.from(signature);
     changed[50]! ^= 1;
     const [hsm] = domain.hsms;
     expect(refusalOf(() => hsm!.install([TokenEnvelope.encode({ body, signature: changed })]))).toBe('forged');
     hsm!.install(domain.tokens);
+  });
+
+  test('the installed token without its witness is not for the shell to keep in place of what it has', () => {
+    const domain = new TestDomain();
+    const [first] = domain.hsms as [Hsm];
+    const next = domain.prepare(rotation);
+    const restarted = domain.newHsm('hsm-1', first.sealedIdentity());
+    const { made } = parseToken(domain.tokens[0]!);
+    for (const hsm of [first, restarted]) {
+      expect(hsm.install([made])).toEqual([]);
+      expect(hsm.install([made, next]).map(({ bytes }) => bytes)).toEqual([next]);
+    }
   });
 
   test('an HSM with the name of a member and other keys is not that member', () => {
@@ -171,14 +153,21 @@ describe('membership', () => {
     expect(removed.describe()).toMatchObject({ generation: 3, activeGeneration: 2 });
   });
 
-  test('one domain change replaces a member that lost its volume by a new HSM of its name', () => {
-    const domain = new TestDomain();
-    const fresh = domain.newHsm('hsm-2');
-    domain.hsms.pop();
-    domain.step({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: ['hsm-2'] } });
-    fresh.install(domain.tokens);
-    expect(fresh.describe().activeGeneration).toBe(2);
-  });
+  test.each([
+    [3, false],
+    [2, true],
+  ])(
+    'one change replaces one of %i members, which lost its volume, by a new HSM of its name',
+    (members, unwitnessed) => {
+      const domain = new TestDomain({ members });
+      const fresh = domain.newHsm('hsm-2');
+      domain.hsms.splice(1, 1);
+      const body = { admit: [memberOf(fresh)], remove: ['hsm-2'] };
+      domain.step({ name: 'ModifyMembers', body, unwitnessed });
+      fresh.install(domain.tokens);
+      expect(fresh.describe().activeGeneration).toBe(2);
+    },
+  );
 
   test('a member cannot make the token that removes it', () => {
     const domain = new TestDomain();

@@ -1,6 +1,7 @@
 import { CliError } from '../../cli-error.ts';
 import { verb } from '../../verb.ts';
 import {
+  installChain,
   loadOfflineMember,
   makeOfflineMember,
   offlineMemberOptions,
@@ -89,7 +90,8 @@ function isSplit({ shares, threshold }: ParsedArgs<typeof options>): boolean {
 }
 
 export const checkOffline = verb({
-  description: 'Rehearse a recovery: open an offline member, and the newest domain token with it. Changes nothing.',
+  description:
+    'Rehearse a recovery: open an offline member, and with it each domain token since its admission. Changes nothing.',
   args: { ...managerOptions, ...anchorOptions, ...offlineMemberOptions },
   async run(args, terminal) {
     using domain = openDomain(args);
@@ -98,13 +100,14 @@ export const checkOffline = verb({
     const member = await loadOfflineMember(args, domain.anchor, terminal);
     const publicPart = publicPartOf(member);
     const { memberId } = publicPart;
-    if (!isMember(state, publicPart)) {
+    const admitted = state.members.find((one) => one.memberId === memberId);
+    if (admitted === undefined || !isMember(state, publicPart)) {
       throw new CliError(`${memberId} opens, but is not a member of the domain: admit it with keyfleet member admit.`);
     }
-    member.hsm.install(tokens);
+    installChain(member, tokens);
     return {
       memberId,
-      fingerprint: memberFingerprint(publicPart),
+      fingerprint: memberFingerprint(admitted),
       generation: state.generation,
       domainKeys: member.hsm.installed?.secrets.domainKeys.length ?? 0,
     };

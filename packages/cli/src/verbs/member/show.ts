@@ -25,7 +25,9 @@ export const list = verb({
     };
     return {
       members: [
-        ...(known?.state.members ?? []).map((member) => row(member, 'member')),
+        ...(known?.state.members ?? []).map((member) =>
+          row(member, member.offline === true ? 'offline member' : 'member'),
+        ),
         ...workers
           .filter(({ standing }) => standing === 'asking-to-join')
           .map((worker) => row(workerKeys(worker), 'asking-to-join')),

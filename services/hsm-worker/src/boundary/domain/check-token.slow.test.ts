@@ -15,9 +15,9 @@ import {
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { nextState } from '@keyfleet/shared/domain/apply';
-import { parseDomainChange, parseProposal } from '@keyfleet/shared/domain/proposal';
+import { parseDomainChange, parseProposal, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { Rule } from '@keyfleet/shared/domain/state';
-import { parseToken, type WrappedKey } from '@keyfleet/shared/domain/token';
+import { parseToken, withWitness, type WrappedKey } from '@keyfleet/shared/domain/token';
 import { placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
 import { Hsm, type HsmOptions } from '../hsm.ts';
 import { atOnce } from '../steps.ts';
@@ -42,6 +42,29 @@ describe('a member that is asked about a token', () => {
     const stranger = domain.newHsm('hsm-9');
     stranger.install(domain.tokens);
     expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
+  });
+
+  test('its word is the witness without which nobody installs the token, the maker neither', () => {
+    const domain = new TestDomain();
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const { made } = parseToken(domain.prepare(rotation));
+    for (const hsm of [maker, witness]) expect(refusalOf(() => hsm.install([made]))).toBe('unwitnessed');
+    const token = withWitness({ made }, witness.check(made));
+    for (const hsm of [maker, witness]) hsm.install([token]);
+    expect(witness.installed!.state.generation).toBe(2);
+  });
+
+  test('a worker without a domain, which it founds with others, confirms the first token', () => {
+    const domain = new TestDomain();
+    const { proposal } = parseToken(domain.tokens[0]!);
+    const fresh = (id: string) => domain.newHsm(id, domain.identities.get(id)!.seal(testSealKey));
+    const [maker, witness] = [fresh('hsm-1'), fresh('hsm-2')];
+    const made = maker.prepare(Proposal.encode(proposal));
+    for (const hsm of [maker, witness]) expect(refusalOf(() => hsm.install([made]))).toBe('unwitnessed');
+    expect(refusalOf(() => domain.newHsm('hsm-9').check(made))).toBe('cannot-open');
+    const token = withWitness({ made }, witness.check(made));
+    for (const hsm of [maker, witness]) hsm.install([token]);
+    expect(witness.installed!.state.generation).toBe(1);
   });
 
   test('makes the wrapped keys of a token again once, however often it is asked about that', () => {
@@ -111,7 +134,9 @@ describe('a member that is asked about a token', () => {
       const hostile = sealedNotFor(victims, token, owned);
       expect(() => witness.check(hostile)).toThrow(`the token is sealed for ${victims.join(', ')} otherwise`);
       expect(
-        refusalOf(() => domain.newHsm('hsm-2', witness.sealedIdentity()).install([...domain.tokens, hostile])),
+        refusalOf(() =>
+          domain.newHsm('hsm-2', witness.sealedIdentity()).install([...domain.tokens, domain.witnessed(hostile)]),
+        ),
       ).toBe('accepted');
     }
     // Each part is what the DKEK makes it: nobody else could check another that opens as well.
@@ -135,16 +160,18 @@ describe('a member that is asked about a token', () => {
     const [maker, member] = domain.hsms as [Hsm, Hsm];
     const hostile = withOtherKeys(domain.prepare(rotation), domain.identities.get(maker.memberId)!);
     expect(refusalOf(() => member.check(hostile))).toBe('forged');
-    expect(refusalOf(() => member.install([hostile]))).toBe('forged');
+    // Not even with a witness of its own name, which it never signed.
+    const witnessed = domain.witnessed(hostile);
+    expect(refusalOf(() => member.install([witnessed]))).toBe('forged');
     const restarted = domain.newHsm(member.memberId, member.sealedIdentity());
     expect(refusalOf(() => restarted.check(hostile))).toBe('no-domain');
-    expect(refusalOf(() => restarted.install([...domain.tokens, hostile]))).toBe('forged');
+    expect(refusalOf(() => restarted.install([...domain.tokens, witnessed]))).toBe('forged');
     expect(
-      refusalOf(() => restarted.install([hostile])),
+      refusalOf(() => restarted.install([witnessed])),
       'nothing to compare with',
     ).toBe('no-domain');
     // Nor when the token after it holds them, too.
-    domain.tokens.push(hostile);
+    domain.tokens.push(witnessed);
     const makingMore = domain.newHsm(maker.memberId, domain.identities.get(maker.memberId)!.seal(testSealKey));
     makingMore.install(domain.tokens);
     const next = domain.prepare(rotation, domain.people, makingMore);

@@ -1,4 +1,4 @@
-import { assertSignature, follow } from '@keyfleet/shared/domain/chain';
+import { assertSignature, follow, followMade } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
@@ -35,17 +35,26 @@ export function followTokens(
   return { verified, read };
 }
 
-/** The same for one token. */
-export function followToken(
+/** The same for one token that a member made, whether or not it has a witness. */
+export function followMadeToken(
   anchor: TrustAnchor,
   known: VerifiedDomain | undefined,
   token: DomainToken,
+): VerifiedDomain {
+  return followToken(anchor, known, token, followMade);
+}
+
+function followToken(
+  anchor: TrustAnchor,
+  known: VerifiedDomain | undefined,
+  token: DomainToken,
+  next: typeof follow = follow,
 ): VerifiedDomain {
   const { generation } = token.state;
   if (known !== undefined && generation < known.state.generation) {
     throw new DomainError('rolled-back', `token ${generation} is older than the installed ${known.state.generation}`);
   }
-  if (generation !== known?.state.generation) return follow(anchor, known, token);
+  if (generation !== known?.state.generation) return next(anchor, known, token);
   assertSameToken(token, known);
   assertSignature(token);
   return known;

@@ -1,0 +1,411 @@
+import {
+  type Change,
+  forgedToken,
+  inVersion2,
+  memberOf,
+  newOperator,
+  refusalOf,
+  rotation,
+  signedBy,
+  TestDomain,
+  type TestOperator,
+  testSealKey,
+} from '@keyfleet/test-support/domain';
+import { describe, expect, test } from 'vitest';
+import { verifyChain } from './chain.ts';
+import { type Binding, type NewDomainChange, parseDomainChange, Proposal, signProposal } from './proposal.ts';
+import { DomainState, type Member, type NewMember } from './state.ts';
+import { parseToken, tokenHash, withWitness } from './token.ts';
+import { signCheck, signHeld } from './token-check.ts';
+import { needsWitness, witnessesOf } from './witness.ts';
+
+/** After that a scheduler may rotate alone. */
+const ROTATION_PAUSE_MS = 60 * 60_000;
+
+type Hsm = TestDomain['hsms'][number];
+
+/** The next token as its maker made it. */
+function madeBy(domain: TestDomain, change: Change, by = domain.hsms[0]!, signers = domain.people): Uint8Array {
+  return by.prepare(domain.propose(change, signers, by), domain.tokens.at(-1));
+}
+
+/** A check of `token` by whom an attacker may own, in whatever name. */
+function checkOf(domain: TestDomain, token: Uint8Array, memberId: string, said: Partial<SaidOfToken> = {}): Buffer {
+  const check = { domain: 'test', memberId, tokenHash: tokenHash(token), ...said };
+  return signCheck(check, (message) => domain.identities.get(memberId)!.sign(message));
+}
+interface SaidOfToken {
+  readonly domain: string;
+  readonly memberId: string;
+  readonly tokenHash: Uint8Array;
+}
+
+/** What everybody says of `token` at the end of the chain, with this witness. */
+function verdict(domain: TestDomain, token: Uint8Array, witness?: Uint8Array): string {
+  const { made } = parseToken(token);
+  const whole = witness === undefined ? Buffer.from(made) : withWitness({ made }, witness);
+  const chain = refusalOf(() => verifyChain(domain.anchor, [...domain.tokens, whole]));
+  const newcomer = domain.newHsm('newcomer');
+  expect(refusalOf(() => newcomer.install([...domain.tokens, whole]))).toBe(chain);
+  return chain;
+}
+
+const removal = (...remove: string[]): Change => ({ name: 'ModifyMembers', body: { admit: [], remove } });
+const replacement = (admit: readonly Member[], ...remove: string[]) =>
+  ({ name: 'ModifyMembers', body: { admit: admit as NewMember[], remove } }) as Change;
+
+/** A domain with an offline member. */
+function withOffline(members: number): TestDomain {
+  const domain = new TestDomain({ members });
+  const safe = domain.newHsm('safe-1');
+  domain.step({ name: 'ModifyMembers', body: { admit: [{ ...memberOf(safe), offline: true }], remove: [] } });
+  safe.install(domain.tokens);
+  domain.hsms.push(safe);
+  return domain;
+}
+
+describe('a token of a domain of several members counts', () => {
+  test('with the check of another member that stays, whichever that is, and without one never', () => {
+    const domain = new TestDomain({ members: 3 });
+    const token = madeBy(domain, rotation);
+    expect(verdict(domain, token)).toBe('unwitnessed');
+    for (const by of ['hsm-2', 'hsm-3']) expect(verdict(domain, token, checkOf(domain, token, by))).toBe('accepted');
+  });
+
+  test('not with the word of its maker, of a newcomer, of who leaves, of a former member or of nobody', () => {
+    const domain = new TestDomain({ members: 4 });
+    const former = domain.hsms.pop()!;
+    domain.step(removal(former.memberId));
+    const newcomer = domain.newHsm('hsm-9');
+    const token = madeBy(domain, replacement([memberOf(newcomer)], 'hsm-3'));
+    for (const by of ['hsm-1', 'hsm-9', 'hsm-3', 'hsm-4']) {
+      expect([by, verdict(domain, token, checkOf(domain, token, by))]).toEqual([by, 'forged']);
+    }
+    expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('accepted');
+  });
+
+  test('not with the word of an HSM that has the name of a member and other keys', () => {
+    const domain = new TestDomain({ members: 3 });
+    const second = domain.identities.get('hsm-2')!;
+    const another = domain.newHsm('hsm-2');
+    const plain = madeBy(domain, rotation);
+    expect(verdict(domain, plain, checkOf(domain, plain, 'hsm-2'))).toBe('forged');
+    // Nor with that of either when one takes the place of the other.
+    const token = madeBy(domain, replacement([memberOf(another)], 'hsm-2'), domain.hsms[2]);
+    expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('forged');
+    domain.identities.set('hsm-2', second);
+    expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('forged');
+    expect(verdict(domain, token, checkOf(domain, token, 'hsm-1'))).toBe('accepted');
+  });
+
+  test('not with a check of another token or domain, nor by a signature of something else', () => {
+    const domain = new TestDomain();
+    const token = madeBy(domain, rotation);
+    const check = (said: Partial<SaidOfToken>) => verdict(domain, token, checkOf(domain, token, 'hsm-2', said));
+    expect(check({})).toBe('accepted');
+    expect(check({ domain: 'other' })).toBe('forged');
+    expect(check({ tokenHash: tokenHash(domain.tokens[0]!) })).toBe('forged');
+    const inTheNameOf = signCheck({ domain: 'test', memberId: 'hsm-2', tokenHash: tokenHash(token) }, (message) =>
+      domain.identities.get('hsm-1')!.sign(message),
+    );
+    expect(verdict(domain, token, inTheNameOf)).toBe('forged');
+    const held = { domain: 'test', memberId: 'hsm-2', generation: 2, tokenHash: tokenHash(token) };
+    const other = [signHeld(held, (message) => domain.identities.get('hsm-2')!.sign(message)), token, Buffer.of()];
+    for (const witness of other) expect(verdict(domain, token, witness)).toBe('malformed');
+  });
+
+  test('not by a check of the same token that its maker changed afterwards', () => {
+    const domain = new TestDomain();
+    const token = madeBy(domain, rotation);
+    const check = checkOf(domain, token, 'hsm-2');
+    const owned = domain.identities.get('hsm-1')!;
+    const sealedAnew = forgedToken(token, owned, ({ wrappedKeys }) => ({
+      wrappedKeys: wrappedKeys.map((one) => ({ ...one, sealed: Buffer.alloc(48) })),
+    }));
+    expect(verdict(domain, sealedAnew, check)).toBe('forged');
+  });
+
+  test('in one form: a witnessed token in a witnessed token is none', () => {
+    const domain = new TestDomain();
+    const token = madeBy(domain, rotation);
+    const check = checkOf(domain, token, 'hsm-2');
+    const once = withWitness({ made: token }, check);
+    expect(parseToken(once)).toMatchObject({ bytes: once, made: token, witness: check, hash: tokenHash(token) });
+    for (const nested of [withWitness({ made: once }, check), Buffer.concat([once, Buffer.of(0)])])
+      expect(refusalOf(() => parseToken(nested))).toBe('malformed');
+  });
+
+  test('under one hash, whoever confirms it, so that it is no fork of itself', () => {
+    const domain = new TestDomain({ members: 3 });
+    const token = madeBy(domain, rotation);
+    const [one, other] = ['hsm-2', 'hsm-3'].map((by) => withWitness({ made: token }, checkOf(domain, token, by)));
+    expect(tokenHash(one!)).toEqual(tokenHash(other!));
+    domain.tokens.push(one!);
+    for (const hsm of domain.hsms) hsm.install([one!]);
+    const next = domain.prepare(rotation);
+    expect(refusalOf(() => verifyChain(domain.anchor, [domain.tokens[0]!, other!, next]))).toBe('accepted');
+  });
+
+  test('from the founding on: another founding member confirms it', () => {
+    const domain = new TestDomain();
+    const { made, witness } = parseToken(domain.tokens[0]!);
+    const founding = (by?: Uint8Array) => {
+      const token = by === undefined ? made : withWitness({ made }, by);
+      return refusalOf(() => verifyChain(domain.anchor, [token]));
+    };
+    expect([founding(witness), founding()]).toEqual(['accepted', 'unwitnessed']);
+    expect(founding(checkOf(domain, made, 'hsm-1'))).toBe('forged');
+    domain.newHsm('hsm-9');
+    expect(founding(checkOf(domain, made, 'hsm-9'))).toBe('forged');
+  });
+
+  test('and a chain of which one token lacks its witness ends before it, whatever follows', () => {
+    const domain = new TestDomain();
+    domain.rotate();
+    domain.rotate();
+    const bare = domain.tokens.map((token) => parseToken(token).made);
+    for (const at of bare.keys()) {
+      const tokens = domain.tokens.with(at, Buffer.from(bare[at]!));
+      expect(refusalOf(() => verifyChain(domain.anchor, tokens))).toBe('unwitnessed');
+      expect(refusalOf(() => domain.newHsm('hsm-9').install(tokens))).toBe('unwitnessed');
+    }
+  });
+});
+
+describe('a token needs no witness, and then has none', () => {
+  const bare = (domain: TestDomain, token: Uint8Array, ...by: string[]) => {
+    expect(verdict(domain, token)).toBe('accepted');
+    for (const one of by) expect(verdict(domain, token, checkOf(domain, token, one))).toBe('malformed');
+    expect(verdict(domain, token, Buffer.of())).toBe('malformed');
+  };
+
+  test('where its maker alone is a member', () => {
+    const domain = new TestDomain({ members: 1 });
+    expect(parseToken(domain.tokens[0]!).witness).toBeUndefined();
+    bare(domain, madeBy(domain, rotation), 'hsm-1');
+    const newcomer = domain.newHsm('hsm-2');
+    const [admitting] = [new TestDomain({ members: 1 })];
+    bare(admitting, madeBy(admitting, replacement([memberOf(newcomer)])), 'hsm-1');
+  });
+
+  test('where all others are offline', () => {
+    const domain = withOffline(1);
+    bare(domain, madeBy(domain, rotation), 'safe-1');
+    // Not if it is the offline one that makes it: the other could be asked.
+    const token = madeBy(domain, rotation, domain.hsms[1]);
+    expect(verdict(domain, token)).toBe('unwitnessed');
+    expect(verdict(domain, token, checkOf(domain, token, 'hsm-1'))).toBe('accepted');
+  });
+
+  test('where those who may change the members sign so', () => {
+    const domain = new TestDomain();
+    bare(domain, madeBy(domain, { ...rotation, unwitnessed: true }), 'hsm-2');
+  });
+
+  test('where the founders sign so', () => {
+    const domain = new TestDomain();
+    const { members, operators, rules, backupHorizonMs } = parseToken(domain.tokens[0]!).state;
+    const body = { members: members as NewMember[], operators, rules, backupHorizonMs };
+    const fresh = domain.newHsm('hsm-1', domain.identities.get('hsm-1')!.seal(testSealKey));
+    domain.tokens.length = 0;
+    bare(domain, madeBy(domain, { name: 'CreateDomain', body, unwitnessed: true }, fresh), 'hsm-2');
+  });
+});
+
+test('an offline member confirms nothing, though it is a member', () => {
+  const domain = withOffline(2);
+  const token = madeBy(domain, rotation);
+  expect(verdict(domain, token)).toBe('unwitnessed');
+  expect(verdict(domain, token, checkOf(domain, token, 'safe-1'))).toBe('forged');
+  expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('accepted');
+});
+
+test('who was offline before the change is not asked, and who is from then on still may confirm it', () => {
+  const domain = withOffline(2);
+  const [, second, safe] = domain.hsms as [Hsm, Hsm, Hsm];
+  const swapped = [{ ...memberOf(second), offline: true }, memberOf(safe)] as NewMember[];
+  const body = { admit: swapped, remove: [second.memberId, safe.memberId] };
+  const token = madeBy(domain, { name: 'ModifyMembers', body });
+  expect(verdict(domain, token)).toBe('unwitnessed');
+  expect(verdict(domain, token, checkOf(domain, token, 'safe-1'))).toBe('forged');
+  expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('accepted');
+});
+
+test('a change after which nobody stays but its maker and whom it admits has no witness at all', () => {
+  const domain = new TestDomain({ members: 3 });
+  const change = replacement([memberOf(domain.newHsm('hsm-9'))], 'hsm-2', 'hsm-3');
+  const token = madeBy(domain, change);
+  for (const by of ['hsm-2', 'hsm-3', 'hsm-9']) {
+    expect(verdict(domain, token, checkOf(domain, token, by))).toBe('forged');
+  }
+  const signed = new TestDomain({ members: 3 });
+  expect(verdict(signed, madeBy(signed, { ...removal('hsm-2', 'hsm-3'), unwitnessed: true }))).toBe('accepted');
+});
+
+test('a member that is not offline says nothing of that: there is one encoding', () => {
+  const domain = new TestDomain();
+  const admitted = (offline?: boolean) => {
+    const member = { ...memberOf(domain.hsms[0]!), ...(offline !== undefined && { offline }) };
+    const { command } = Proposal.decode(domain.propose(replacement([member])));
+    return refusalOf(() => parseDomainChange(command));
+  };
+  expect([undefined, true, false].map(admitted)).toEqual(['accepted', 'accepted', 'malformed']);
+});
+
+describe('an unwitnessed change', () => {
+  const people = { role: 'operator' as const, minimum: 2 };
+  const one = { role: 'operator' as const, minimum: 1 };
+
+  test('is signed by those who may change the members, whoever may make the change', () => {
+    const domain = new TestDomain();
+    const rules = domain.hsms[0]!.state!.rules.map((rule) => ({
+      ...rule,
+      alternatives: [[rule.command === 'ModifyMembers' ? people : one]],
+    }));
+    domain.step({ name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } });
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    const by = (unwitnessed: boolean, ...signers: TestOperator[]) =>
+      refusalOf(() => madeBy(domain, { ...rotation, unwitnessed }, domain.hsms[0], signers));
+    expect(by(true, domain.alice)).toBe('not-enough-signatures');
+    expect(by(false, domain.alice)).toBe('accepted');
+    expect(by(true, domain.alice, domain.bob)).toBe('accepted');
+    // Whoever makes the token asks nobody.
+    const token = madeBy(domain, rotation, domain.hsms[1]);
+    const command = domain.command({ ...rotation, unwitnessed: true }, { preparer: 'hsm-2' });
+    const forged = forgedToken(token, domain.identities.get('hsm-2')!, () => ({
+      proposal: signedBy(command, [domain.alice]),
+    }));
+    expect(verdict(domain, forged)).toBe('not-enough-signatures');
+  });
+
+  test('is none where nobody may change the members', () => {
+    const domain = new TestDomain();
+    const rules = domain.hsms[0]!.state!.rules.filter(({ command }) => command !== 'ModifyMembers');
+    domain.step({ name: 'ModifyRules', body: { rules, backupHorizonMs: 0 } });
+    expect(refusalOf(() => madeBy(domain, { ...rotation, unwitnessed: true }))).toBe('not-enough-signatures');
+  });
+
+  test('is another change than the same with a witness, so that nobody turns one into the other', () => {
+    const domain = new TestDomain();
+    const witnessed = Proposal.decode(domain.propose(removal('hsm-2')));
+    const { command } = Proposal.decode(domain.propose({ ...removal('hsm-2'), unwitnessed: false }));
+    const swapped = Proposal.encode({ command, signatures: witnessed.signatures });
+    expect(refusalOf(() => domain.hsms[0]!.prepare(swapped, domain.tokens[0]))).toBe('forged');
+  });
+
+  test('is not LeaveDomain, which makes no token', () => {
+    const domain = new TestDomain();
+    const leave = { name: 'LeaveDomain', body: { memberId: 'hsm-1' }, unwitnessed: true } as const;
+    expect(refusalOf(() => domain.hsms[0]!.leave(domain.propose(leave)))).toBe('malformed');
+    expect(refusalOf(() => domain.hsms[0]!.leave(domain.propose({ ...leave, unwitnessed: false })))).toBe('accepted');
+  });
+});
+
+describe('in place of a check, people sign that the word of this maker is enough in this generation', () => {
+  /** hsm-1 has made a rotation, and cannot make the removal that people sign then. */
+  function bound() {
+    const domain = new TestDomain({ members: 3 });
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    const token = madeBy(domain, rotation, domain.hsms[0], [domain.scheduler]);
+    const command = (binding: Partial<NewDomainChange> = {}) =>
+      domain.command({ ...removal('hsm-2', 'hsm-3'), unwitnessed: true }, binding as Partial<Binding>);
+    const waived = (change: NewDomainChange, signers: readonly TestOperator[] = domain.people) =>
+      verdict(domain, token, signedBy(change, signers));
+    return { domain, token, command, waived };
+  }
+
+  test('by a change that asks for no witness', () => {
+    const { command, waived, domain } = bound();
+    expect(waived(command())).toBe('accepted');
+    expect(waived(command(), domain.founders)).toBe('accepted');
+    expect(waived({ ...command(), unwitnessed: false })).toBe('forged');
+  });
+
+  test('which names this maker and no other', () => {
+    const { command, waived } = bound();
+    expect(waived(command({ preparer: 'hsm-2' }))).toBe('forged');
+  });
+
+  test('for this token’s generation, the token before it, and this domain', () => {
+    const { command, waived } = bound();
+    expect(waived(command({ generation: 0 }))).toBe('stale');
+    expect(waived(command({ generation: 2 }))).toBe('skipped');
+    expect(waived(command({ previousHash: Buffer.alloc(32, 1) }))).toBe('forked');
+    expect(waived(command({ domain: 'other' }))).toBe('other-domain');
+  });
+
+  test('with all the signatures that it takes', () => {
+    const { command, waived, domain, token } = bound();
+    expect(waived(command(), [domain.alice])).toBe('not-enough-signatures');
+    expect(waived(command(), [domain.alice, domain.scheduler])).toBe('not-enough-signatures');
+    expect(waived(command(), [domain.alice, newOperator('mallory')])).toBe('forged');
+    const alone = domain.command({ ...rotation, unwitnessed: true });
+    expect(waived(alone, [domain.scheduler]), 'it may rotate, and not change the members').toBe(
+      'not-enough-signatures',
+    );
+    const once = Proposal.decode(signedBy(command(), [domain.alice]));
+    const twice = Proposal.encode({ ...once, signatures: [...once.signatures, ...once.signatures] });
+    expect(verdict(domain, token, twice)).toBe('repeated-signer');
+  });
+
+  test('and not of an older version, whose members never said so', () => {
+    const { domain, token } = bound();
+    expect(verdict(domain, token, proposalOfVersion2(domain))).toBe('outdated');
+  });
+
+  test('nor where no witness is needed', () => {
+    const domain = new TestDomain();
+    const change = { ...rotation, unwitnessed: true };
+    const token = madeBy(domain, change);
+    expect(verdict(domain, token, domain.propose(change))).toBe('malformed');
+  });
+
+  test('at the founding too', () => {
+    const domain = new TestDomain();
+    const { made, proposal } = parseToken(domain.tokens[0]!);
+    const { members, operators, rules, backupHorizonMs } = parseToken(made).state;
+    domain.tokens.length = 0;
+    const body = { members: members as NewMember[], operators, rules, backupHorizonMs };
+    const waiver = (signers: readonly TestOperator[], binding: Partial<Binding> = {}) =>
+      signedBy(domain.command({ name: 'CreateDomain', body, unwitnessed: true }, binding), signers);
+    expect(verdict(domain, made, waiver(domain.people))).toBe('accepted');
+    expect(verdict(domain, made, waiver([domain.alice]))).toBe('not-enough-signatures');
+    expect(verdict(domain, made, waiver(domain.people, { preparer: 'hsm-2' }))).toBe('forged');
+    expect(verdict(domain, made, Proposal.encode(proposal)), 'its own change asks for a witness').toBe('forged');
+  });
+});
+
+test('no token of version 2, which has no witness, follows one of version 3', () => {
+  const domain = new TestDomain();
+  const older = forgedToken(madeBy(domain, rotation), domain.identities.get('hsm-1')!, (_, state) => ({
+    proposal: proposalOfVersion2(domain),
+    state: DomainState.encode({ ...state, version: 2 }),
+  }));
+  expect(verdict(domain, older)).toBe('outdated');
+  expect(verdict(domain, older, checkOf(domain, older, 'hsm-2'))).toBe('outdated');
+});
+
+/** A rotation that people signed with an older release. */
+function proposalOfVersion2(domain: TestDomain): Buffer {
+  const command = inVersion2(Proposal.decode(domain.propose(rotation)).command);
+  expect(parseDomainChange(command)).toMatchObject({ version: 2, name: 'RotateDomainKeys', unwitnessed: false });
+  return Proposal.encode(domain.people.reduce(signProposal, { command, signatures: [] }));
+}
+
+test('who may confirm a change is known before it is made', () => {
+  const member = (memberId: string, offline?: true) => ({ ...memberOf(hsm(memberId)), ...(offline && { offline }) });
+  const domain = new TestDomain({ members: 1 });
+  const hsm = (memberId: string) => domain.newHsm(memberId);
+  const [maker, second, third, safe] = [member('a'), member('b'), member('c'), member('safe', true)];
+  const names = (before: Member[], after: Member[]) => witnessesOf(before, after, 'a').map(({ memberId }) => memberId);
+  const all = [maker, second, third, safe];
+  expect(names(all, all)).toEqual(['b', 'c']);
+  expect(names(all, [maker, third, member('d')])).toEqual(['c']);
+  expect(names(all, [maker, member('b'), safe])).toEqual([]);
+  const change = { version: 3, unwitnessed: false } as const;
+  expect(needsWitness(all, change, 'a')).toBe(true);
+  expect(needsWitness([maker, safe], change, 'a')).toBe(false);
+  expect(needsWitness([maker, safe], change, 'safe')).toBe(true);
+  expect(needsWitness(all, { ...change, unwitnessed: true }, 'a')).toBe(false);
+  expect(needsWitness(all, { ...change, version: 2 }, 'a')).toBe(false);
+});
