@@ -1,41 +1,36 @@
 /**
- * Which token comes next, as a pure model. Somebody works against the domain: a member that makes tokens for nobody and
- * answers as it likes; or whoever has a scheduler's key, and with it members make tokens that nobody stores; or a
- * domain-manager, and shows these to members; or whoever writes the store. Operators sign that he goes: that is the
- * change. All others are honest, and one may be away. A token opens for all its members or, if it is not good, for
- * nobody but its maker. Who can confirm a token is witness-model.ts, and who may make one fork-model.ts. docs/domain.md
- * tells the same in words ("Why another member checks").
+ * Which token comes next, as a pure model of witnessed tokens. Somebody works against the domain: a member that makes
+ * tokens for nobody, confirms what it likes and says that it holds another; or whoever has a scheduler's key, and with
+ * it members make and confirm tokens that nobody stores; or a domain-manager, and shows these to members; or whoever
+ * writes the store. Operators sign that he goes: that is the change. All others are honest, and some may be away or
+ * lost. A token opens for all its members or, if it is not good, for nobody but its maker. Who can confirm a token is
+ * witness-model.ts, and who may make one fork-model.ts. docs/domain.md tells the same in words ("Why a token has
+ * a witness").
  */
 export interface Guards {
+  /** A token counts only if another member has confirmed it, if there is another. */
+  readonly witnessed: boolean;
+  /** Those who may change the members can sign that the word of a change's preparer is enough. */
+  readonly unwitnessed: boolean;
+  /** And they alone can. */
+  readonly signed: boolean;
+  /** It holds for no other member than the preparer. */
+  readonly names: boolean;
+  /** It holds for what the preparer made before, too. */
+  readonly waiver: boolean;
   /** A member that signs that it holds another token holds up what is made in its place. */
   readonly veto: boolean;
   /** So does the maker of that. */
   readonly maker: boolean;
+  /** Also where the token has a witness. */
+  readonly always: boolean;
   /** Except whoever is about to leave, against what the preparer of that removal made. */
   readonly leaver: boolean;
-  /** Whoever is about to leave is asked all the same. */
-  readonly asked: boolean;
   /** Of a member that is bound to another change, the token of that one is taken. */
   readonly takesAny: boolean;
-  /** Where nobody in reach can check it, nothing is stored but what those signed who may change the members. */
-  readonly waits: boolean;
-  /** Members are asked about a token that was found in the store. */
-  readonly found: boolean;
-  /** One that confirms it outweighs those that deny it. */
-  readonly outweighs: boolean;
-  /** Two that sign that they hold the same other token outweigh that one. */
-  readonly two: boolean;
-  /** None is believed after one that members confirm. */
-  readonly onward: boolean;
-  /** What is believed because nobody can say is given up once members deny it. */
-  readonly unsure: boolean;
-  /** And nothing else that is believed. */
-  readonly stays: boolean;
-  /** Nobody can deny a token on which another than its maker has built. */
-  readonly built: boolean;
   /** The domain-manager asks members for the next token if they hold a later one than the store. */
   readonly asks: boolean;
-  /** A member gives and confirms each of the tokens that led to its own, and not its own alone. */
+  /** A member gives each of the tokens that led to its own, and not its own alone. */
   readonly vouches: boolean;
   /** A member installs what its domain-managers show, and nothing that is only sent to it. */
   readonly shown: boolean;
@@ -49,21 +44,22 @@ export interface World {
   readonly key?: boolean;
   /** And a domain-manager. */
   readonly manager?: boolean;
+  /** How many tokens are made beside the change; default 2. */
+  readonly rotations?: number;
   /** More than one rotation of a generation is made. */
   readonly twins?: boolean;
-  /** Somebody puts tokens into the store, and takes away the check that lies beside the newest. */
+  /** A domain-manager may die before it stores what a member made. */
+  readonly crash?: boolean;
+  /** Somebody puts tokens into the store. */
   readonly writer?: boolean;
   /** Somebody takes the newest token out of the store. */
   readonly taker?: boolean;
-  /** One honest member at a time may be, or all at once. */
-  readonly away?: 'one' | 'all';
-  /** Operators have signed that these honest members go as well, which nobody has carried out. */
-  readonly replaced?: readonly Removal[];
-}
-
-export interface Removal {
-  readonly who: number;
-  readonly by: number;
+  /** One honest member at a time may be. */
+  readonly away?: boolean;
+  /** For ever. */
+  readonly lost?: readonly number[];
+  /** Operators have signed this as well, which nobody has carried out. */
+  readonly removal?: { readonly who: number; readonly by: number };
 }
 
 export interface Token {
@@ -74,6 +70,9 @@ export interface Token {
   /** Who leaves by it; -1 for nobody. */
   readonly removes: number;
   readonly isChange: boolean;
+  /** Its change was signed so. */
+  readonly unwitnessed: boolean;
+  readonly witness: boolean;
 }
 
 export interface Member {
@@ -83,26 +82,20 @@ export interface Member {
   readonly prepared: number;
 }
 
-/** What the hostile member answers, whatever it is asked. */
-export type Says = 'yes' | 'no' | 'that it holds another' | 'nothing';
-
 export interface State {
   /** Every token ever made. Index 0 is the founding token. */
   readonly tokens: readonly Token[];
-  /** Index of the newest in the store, and of the newest that the domain-manager relies on. */
+  /** Index of the newest in the store, and of the newest that the domain-manager believes. */
   readonly stored: number;
   readonly believed: number;
-  /** Of what it relies on, what it stored itself or a member confirmed. */
-  readonly settled: number;
-  /** A check lies beside the newest in the store. */
-  readonly checked: boolean;
   readonly members: readonly Member[];
-  readonly says: Says;
+  /** The hostile member says that it holds another, whatever it is asked. */
+  readonly vetoes: boolean;
   readonly away: readonly number[];
-  /** Operators have signed the change of the token that is relied on, once for each who could make it. */
-  readonly signed: boolean;
-  /** The newest that was ever settled, except what somebody took out of the store. */
-  readonly told: number;
+  /** After which tokens operators have signed the change, once for each who could make it. */
+  readonly signed: readonly number[];
+  /** And so that his word is enough. */
+  readonly waived: readonly number[];
 }
 
 export interface Play {
@@ -110,50 +103,34 @@ export interface Play {
   readonly world: World;
 }
 
-export function initialState({ members }: World): State {
+export function initialState({ members, lost = [] }: World): State {
   return {
-    tokens: [{ parent: -1, maker: -1, good: true, removes: -1, isChange: false }],
+    tokens: [{ parent: -1, maker: -1, good: true, removes: -1, isChange: false, unwitnessed: false, witness: true }],
     stored: 0,
     believed: 0,
-    settled: 0,
-    checked: true,
     members: Array.from({ length: members }, () => ({ installed: 0, prepared: -1 })),
-    says: 'yes',
-    away: [],
-    signed: false,
-    told: 0,
+    vetoes: false,
+    away: lost,
+    signed: [],
+    waived: [],
   };
 }
 
-export function keyOf(state: State): string {
-  return JSON.stringify(state);
+export function keyOf({ tokens, members, ...rest }: State): string {
+  const made = tokens.map((one) => Object.values(one).map(Number).join()).join(' ');
+  const hsms = members.map(({ installed, prepared }) => `${installed}.${prepared}`).join(' ');
+  return `${made}/${hsms}/${Object.values(rest).join(' ')}`;
 }
 
-/** From now on the domain-manager does, on this token. */
-export function rely(index: number, state: State): State {
-  return { ...state, believed: index, signed: state.signed && index === state.believed };
-}
-
-/** And never gives it up. */
-export function settle(index: number, state: State): State {
-  const { tokens, told, settled } = state;
-  return {
-    ...rely(index, state),
-    settled: leadsTo(tokens, settled, index) ? index : settled,
-    told: leadsTo(tokens, told, index) ? index : told,
-  };
-}
-
-export function honestOf({ members, hostile }: World): number[] {
-  return Array.from({ length: members }, (_, who) => who).slice(hostile ? 1 : 0);
+/** Those that are not lost. */
+export function honestOf({ members, hostile, lost = [] }: World): number[] {
+  return Array.from({ length: members }, (_, who) => who)
+    .slice(hostile ? 1 : 0)
+    .filter((who) => !lost.includes(who));
 }
 
 export function isHostile(who: number, { hostile }: World): boolean {
   return hostile === true && who === 0;
-}
-
-export function isThere(who: number, { away, says }: State): boolean {
-  return !away.includes(who) && (who > 0 || says !== 'nothing');
 }
 
 export function membersOf(index: number, { tokens, members }: State): number[] {
@@ -162,6 +139,21 @@ export function membersOf(index: number, { tokens, members }: State): number[] {
 
 export function isIn(who: number, index: number, tokens: readonly Token[]): boolean {
   return chainOf(tokens, index).every((one) => tokens[one]!.removes !== who);
+}
+
+/** Who can be a token's witness: members before and after it. */
+export function witnessesOf(index: number, state: State): number[] {
+  const { maker } = state.tokens[index]!;
+  return membersOf(index, state).filter((who) => who !== maker);
+}
+
+/** `assertWitnessed`: whether everybody who verifies the token takes it. */
+export function counts(index: number, state: State, { guards, world }: Play): boolean {
+  const { parent, maker, unwitnessed, witness } = state.tokens[index]!;
+  if (parent < 0 || witness || unwitnessed || !guards.witnessed) return true;
+  if (membersOf(parent, state).every((who) => who === maker)) return true;
+  if (world.key && !guards.signed) return true;
+  return guards.waiver && state.waived.includes(parent) && (!guards.names || !isHostile(maker, world));
 }
 
 /** Oldest first. */

@@ -3,8 +3,9 @@
  * that stays make the token, which has a new domain key, waits, has everything resealed and has the older key retired;
  * later people drop it. Somebody writes the store: he marks the removal as done or failed, and makes up what passes
  * found and how long the token was served. And one worker lies to the domain-manager: about who it is and under which
- * key it seals. It may also seal under the older key for as long as it likes. What frontends and members do by
- * themselves is domain-model.ts. docs/domain.md tells the same in words.
+ * key it seals. It may also seal under the older key for as long as it likes. Who confirms the token is
+ * next-token-model.ts, and what frontends and members do by themselves domain-model.ts. docs/domain.md tells the same
+ * in words.
  */
 export interface Guards {
   /** The command line says that a removal is done when the chain holds its token. */

@@ -1,13 +1,15 @@
 /**
- * Who may say that a new domain token holds the domain's keys, as a pure model. Member 0 is hostile and makes every
- * token: a rotation, or the admission of member 3, with the domain's keys in it or with others under the same ids, and
- * sealed for all or wrongly for one member.
- * Members 1 and 2 are honest, restart, and open the newest token again some time later. A hostile worker can pass the
- * domain-manager's question on to anyone, so whoever would sign may be the one that is asked. docs/domain.md tells the
- * same in words ("Three steps for every change").
+ * Who may be a token's witness, as a pure model: who may say that a new domain token holds the domain's keys. Member 0
+ * is hostile and makes every token: a rotation, or the admission of member 3, with the domain's keys in it or with
+ * others under the same ids, and sealed for all or wrongly for one member. Members 1 and 2 are honest. They restart,
+ * both at once too, and open the newest token again some time later. A token counts with one signature, and the hostile
+ * member asks whomever it likes, so whoever would sign does. Which token comes next is next-token-model.ts.
+ * docs/domain.md tells the same in words ("Why a token has a witness").
  */
 export interface Guards {
-  /** While a member from before is in reach with its keys, a worker that the token admits is not asked. */
+  /** A token's maker is none. */
+  readonly other: boolean;
+  /** Nor is a worker that the token admits. */
   readonly veterans: boolean;
   /** A member that has no keys, as after a restart, signs nothing. */
   readonly keys: boolean;
@@ -18,8 +20,8 @@ export interface Guards {
 }
 
 export interface World {
-  /** Both honest members may be without their keys at once. Then a token is stored as it is. */
-  readonly allAway: boolean;
+  /** People sign of every change that the word of member 0, which is to make its token, is enough. */
+  readonly unwitnessed: boolean;
 }
 
 type Keys = 'none' | 'the domain’s' | 'others';
@@ -73,15 +75,13 @@ export function takesNoOthers({ held }: State): boolean {
 }
 
 export function stepsOf(state: State, guards: Guards, world: World): Step[] {
-  return [...makings(state, guards), ...HONEST.flatMap((who) => lifeOf(who, state, guards, world))];
+  return [...makings(state, guards, world), ...HONEST.flatMap((who) => lifeOf(who, state, guards))];
 }
 
-function lifeOf(who: Honest, state: State, guards: Guards, { allAway }: World): Step[] {
+function lifeOf(who: Honest, state: State, guards: Guards): Step[] {
   const steps: Step[] = [];
   const now = heldBy(who, state);
-  const others = ([1, 2] as const).filter((other) => other !== who);
-  const mayRestart = who < 3 && (allAway || others.every((other) => heldBy(other, state) !== 'none'));
-  if (now !== 'none' && mayRestart) steps.push([`restart(${who})`, withHeld(state, who, 'none')]);
+  if (now !== 'none') steps.push([`restart(${who})`, withHeld(state, who, 'none')]);
   const newest = state.tokens.at(-1)!;
   const had = state.had[who - 1]!;
   const opened = newest.good ? 'the domain’s' : 'others';
@@ -91,14 +91,14 @@ function lifeOf(who: Honest, state: State, guards: Guards, { allAway }: World): 
   return [...steps, [`open(${who})`, { ...next, had: next.had.with(who - 1, opened) as unknown as State['had'] }]];
 }
 
-function makings(state: State, guards: Guards): Step[] {
+function makings(state: State, guards: Guards, { unwitnessed }: World): Step[] {
   if (state.tokens.length === GENERATIONS) return [];
   const { admits: has3 } = state.tokens.at(-1)!;
   return [has3, true].flatMap((admits) =>
     [true, false].flatMap((good) =>
       ([0, 1, 2, 3] as const).flatMap((shutsOut): Step[] => {
         const token = { good, admits, shutsOut };
-        if ((shutsOut === 3 && !admits) || !isStored(token, state, guards)) return [];
+        if ((shutsOut === 3 && !admits) || !(unwitnessed || isWitnessed(token, state, guards))) return [];
         const keys = good ? '' : ', with other keys';
         const name = `${admits && !has3 ? 'admit 3' : 'rotate'}${keys}${shutsOut === 0 ? '' : `, not for ${shutsOut}`}`;
         const next = { ...state, tokens: [...state.tokens, token] };
@@ -109,15 +109,10 @@ function makings(state: State, guards: Guards): Step[] {
   );
 }
 
-function isStored(token: Token, state: State, guards: Guards): boolean {
+function isWitnessed(token: Token, state: State, guards: Guards): boolean {
   const newest = state.tokens.at(-1)!;
-  const others = HONEST.filter((who) => isIn(who, token));
-  const veterans = others.filter((who) => isIn(who, newest));
-  const haveKeys = veterans.filter((who) => heldBy(who, state) !== 'none');
-  const inReach = [...haveKeys, ...others.filter((who) => !isIn(who, newest))];
-  if (inReach.length === 0) return true;
-  const asked = guards.veterans && haveKeys.length > 0 ? veterans : others;
-  return asked.some((who) => signs(who, token, state, guards));
+  const asked = HONEST.filter((who) => isIn(who, token) && (!guards.veterans || isIn(who, newest)));
+  return !guards.other || asked.some((who) => signs(who, token, state, guards));
 }
 
 function signs(who: Honest, token: Token, state: State, { keys, forAll }: Guards): boolean {
