@@ -1,4 +1,5 @@
 import { verifyChain } from '@keyfleet/shared/domain/chain';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import { rotation, TestDomain } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import { loadStoredDomain } from './stored-domain.ts';
@@ -23,6 +24,14 @@ test('a domain that Redis holds as it is shown is believed', async () => {
   // Whoever can only write to Redis makes no token, and what he writes after the chain stops nobody.
   expect((await load([tokens], [...tokens, Buffer.from('rubbish'), twin])).state.generation).toBe(3);
   expect((await load([tokens], [...tokens, twin])).state.generation).toBe(3);
+});
+
+test('a token that no other member confirms is none, wherever it lies', async () => {
+  domain.clock.advance(24 * 3_600_000);
+  const next = domain.prepare(rotation);
+  await expect(load([domain.tokens], [...domain.tokens, next])).rejects.toThrow('and Redis holds token 4');
+  const { made } = parseToken(next);
+  expect((await load([domain.tokens], [...domain.tokens, Buffer.from(made)])).state.generation).toBe(3);
 });
 
 test('an older chain, in which a former member is a member, is not believed', async () => {
