@@ -31,7 +31,7 @@ export const changeOptions = {
   },
   unwitnessed: {
     type: 'boolean',
-    description: 'Take its word, if all other members that could confirm the token are lost.',
+    description: 'Its word is enough: if all other members that could confirm the domain token are lost.',
   },
 } as const;
 
