@@ -8,9 +8,10 @@ import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower
 import { TokenBringer } from './bring-tokens.ts';
 import type { DomainFloor } from './domain-floor.ts';
 import { FirstLook } from './first-look.ts';
-import { type DomainProof, isProofOf, type KnownDomain } from './known-domain.ts';
+import { HeardTokens } from './heard-tokens.ts';
+import type { DomainProof, KnownDomain } from './known-domain.ts';
 import { isNewer, Proofs } from './proofs.ts';
-import { cannotBeTaken, checkpointOf, removesAny, ShownChain } from './shown-chain.ts';
+import { cannotBeTaken, removesAny, ShownChain } from './shown-chain.ts';
 
 const POLL_MS = 3000;
 /** Nothing works until there is a state. */
@@ -57,12 +58,13 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   readonly #managers: readonly ShownChain[];
   /** Those of the domain-managers, and what is stored. */
   readonly #chains: readonly ShownChain[];
+  readonly #heard: HeardTokens;
   readonly #first: FirstLook;
   readonly #bringer: TokenBringer;
   readonly #follower: TokenFollower<ShownChain>;
   readonly #timer: NodeJS.Timeout;
   readonly #said = new SayOnce();
-  readonly #proofs = new Proofs((one, other) => this.#follows(one, other));
+  readonly #proofs = new Proofs((one, other) => this.#heard.follows(one, other));
   /** The newest that two members have proven to have since the start. */
   #proven: VerifiedDomain | undefined;
   /** The same, or until then what all sources agree on. */
@@ -73,10 +75,6 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #used: VerifiedDomain | undefined;
   /** Why that is not to be relied on. */
   #trouble: string | undefined;
-  /** The newest generation that is shown after it. */
-  #heard = 0;
-  /** The sources whose chain goes on from the token that is relied on. */
-  #tails: readonly ShownChain[] = [];
   #elsewhere: readonly Elsewhere[] = [];
   #relying: Promise<unknown> = Promise.resolve();
   readonly #onRemoval: (() => void)[] = [];
@@ -88,6 +86,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const deps = { anchor, lowest, verified: new Set<string>() };
     this.#managers = managers.map((source) => new ShownChain(source, deps));
     this.#chains = [...this.#managers, ...(stored === undefined ? [] : [new ShownChain(stored, deps)])];
+    this.#heard = new HeardTokens(this.#chains);
     this.#first = new FirstLook(this.#chains, this.#managers, [anchor.checkpoint, lowest]);
     this.#bringer = new TokenBringer(this.#managers, this.#chains, onProblem);
     this.#follower = new TokenFollower({
@@ -127,7 +126,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const current = this.#current;
     if (current === undefined) return this.#first.problem;
     if (this.#trouble !== undefined) return this.#trouble;
-    const newest = this.#heard;
+    const newest = this.#heard.generation;
     const found = this.#elsewhere.find((one) => this.#isMissing(one, current));
     if (found === undefined) return undefined;
     const { memberId } = found.member;
@@ -168,7 +167,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     await this.hear();
     const isHeardOnly = (): boolean => {
       const { generation = Infinity } = this.#current?.state ?? {};
-      return generation < this.#heard && (this.unprovenMs ?? Infinity) < UNPROVEN_MS;
+      return generation < this.#heard.generation && (this.unprovenMs ?? Infinity) < UNPROVEN_MS;
     };
     for (let ms = 0; ms < PROOF_MS && isHeardOnly(); ms += PROOF_LOOK_MS) await delay(PROOF_LOOK_MS);
   }
@@ -182,7 +181,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   /** Until two members have proven something, streams are being opened anyway. */
   get #unproven(): readonly ShownChain[] {
     const proven = this.#proven;
-    return proven === undefined ? [] : this.#tails.filter(({ generation }) => generation > proven.state.generation);
+    return proven === undefined ? [] : this.#heard.after(proven);
   }
 
   /** Throws for a token that does not verify, and keeps those verified before it. */
@@ -213,12 +212,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   #judge(): void {
     const relied = (this.#relied = this.#proven ?? this.#first.agreed());
-    const isTail = (chain: ShownChain): boolean => relied !== undefined && chain.contains(checkpointOf(relied));
-    this.#tails = this.#chains.filter(isTail);
-    this.#heard = Math.max(0, ...this.#tails.map(({ generation }) => generation));
+    this.#heard.countFrom(relied);
     this.#current = relied === undefined ? undefined : this.#newestAfter(relied);
     this.#trouble = this.#whatTroubles();
-    this.#elsewhere = this.#elsewhere.filter((one) => !this.#isShown(one));
+    this.#elsewhere = this.#elsewhere.filter((one) => !this.#heard.shows(one));
     if (this.#current === undefined) return;
     const before = this.#used ?? this.#current;
     this.#used = this.#current;
@@ -227,17 +224,17 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   #whatTroubles(): string | undefined {
     // It may say who was removed, so nothing before it is relied on any more.
-    const untaken = this.#tails.find((tail) => tail.untaken !== undefined && tail.generation >= this.#heard);
-    if (untaken !== undefined) return untaken.untaken!.why;
+    const { untaken } = this.#heard;
+    if (untaken !== undefined) return untaken.why;
     if (this.#current?.state.members.length !== 0) return undefined;
     return 'two domain tokens are shown, each of which removes the members that the other leaves';
   }
 
   /** The last removal that was heard takes effect at once, and whoever is removed by any is not used. */
   #newestAfter(relied: VerifiedDomain): VerifiedDomain {
-    const ends = this.#ends;
+    const { ends } = this.#heard;
     const isUsed = (one: Member): boolean => ends.every(({ newest }) => isMember(newest!.state, one));
-    const removed = this.#tails.reduce((last, { removal }) => (isNewer(removal, last) ? removal! : last), relied);
+    const removed = this.#heard.newestRemoval(relied);
     const proven = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
     // Whoever was admitted last may be the only one to ask.
     const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
@@ -246,26 +243,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return { ...newest, state: { ...newest.state, members } };
   }
 
-  /** The chains that are shown, without those that another one goes on from: one that ends early says nothing. */
-  get #ends(): readonly ShownChain[] {
-    const byLength = this.#tails.toSorted((one, other) => other.generation - one.generation);
-    return byLength.filter(
-      (one, i) => !byLength.slice(0, i).some((longer) => longer.contains(checkpointOf(one.newest!))),
-    );
-  }
-
-  /** Whether somebody shows a chain in which `one` is the other token, or comes after it. */
-  #follows(one: VerifiedDomain, other: VerifiedDomain): boolean {
-    const both = [one, other].map(checkpointOf);
-    return !isNewer(other, one) && this.#tails.some((tail) => both.every((token) => tail.contains(token)));
-  }
-
   async #noteProof(member: Member, proof: DomainProof): Promise<boolean> {
     // It may have been removed meanwhile.
     if (this.#current === undefined || !isMember(this.#current.state, member)) return false;
-    const token = this.#find(proof);
+    const token = this.#relied === undefined ? undefined : this.#heard.find(proof, this.#relied);
     if (token === undefined) {
-      if (!this.#isShown(proof)) this.#noteOther(member, proof);
+      if (!this.#heard.shows(proof)) this.#noteOther(member, proof);
       return false;
     }
     this.#proofs.note(member, token);
@@ -276,18 +259,6 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return true;
   }
 
-  /** The state that this proof is of: one that is relied on or may be, and after which nobody was removed. */
-  #find(proof: DomainProof): VerifiedDomain | undefined {
-    const { generation, tokenHash: hash } = proof;
-    const relied = this.#relied;
-    if (relied === undefined || generation < relied.state.generation) return undefined;
-    const tails = this.#tails.filter((tail) => tail.contains({ generation, hash }));
-    if (tails.some(({ removal }) => removal !== undefined && removal.state.generation > generation)) return undefined;
-    return isProofOf(relied, proof)
-      ? relied
-      : tails.map((tail) => tail.at(generation)).find((one) => one !== undefined);
-  }
-
   async #rely(next: VerifiedDomain): Promise<void> {
     try {
       await this.#options.floor.raise(next);
@@ -295,15 +266,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       throw new Error(cannotBeTaken(next, error), { cause: error });
     }
     this.#proven = next;
-    const { generation, hash } = checkpointOf(next);
-    const whole = this.#chains.find((chain) => chain.contains({ generation, hash }))!;
-    for (const chain of this.#chains) {
-      if (chain.contains({ generation, hash })) continue;
-      if (chain.generation >= generation) {
-        const error = new Error(`it showed another domain token ${generation} than the one that hsm-workers have`);
-        this.#options.onProblem(chain.address, error);
-      }
-      chain.goOnFrom(next, whole);
+    for (const { address } of this.#heard.allGoOnFrom(next)) {
+      const { generation } = next.state;
+      const error = new Error(`it showed another domain token ${generation} than the one that hsm-workers have`);
+      this.#options.onProblem(address, error);
     }
     this.#judge();
   }
@@ -317,10 +283,6 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const before = this.#elsewhere.find((one) => one.member.memberId === member.memberId);
     this.#elsewhere = [...others, { member, generation, tokenHash, since: before?.since ?? performance.now() }];
     this.look();
-  }
-
-  #isShown({ generation, tokenHash: hash }: DomainProof): boolean {
-    return this.#tails.some((tail) => tail.contains({ generation, hash }));
   }
 
   #isMissing({ member, since }: Elsewhere, { state }: VerifiedDomain): boolean {

@@ -1,0 +1,79 @@
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type DomainProof, isProofOf } from './known-domain.ts';
+import { isNewer } from './proofs.ts';
+import { checkpointOf, type ShownChain } from './shown-chain.ts';
+
+/** What all sources show together. A chain counts if it goes on from the token that is relied on. */
+export class HeardTokens {
+  readonly #chains: readonly ShownChain[];
+  #tails: readonly ShownChain[] = [];
+
+  constructor(chains: readonly ShownChain[]) {
+    this.#chains = chains;
+  }
+
+  /** To be called whenever a chain may have changed, too. */
+  countFrom(relied: VerifiedDomain | undefined): void {
+    this.#tails = relied === undefined ? [] : this.#chains.filter((chain) => chain.contains(checkpointOf(relied)));
+  }
+
+  /** The newest that is shown. */
+  get generation(): number {
+    return Math.max(0, ...this.#tails.map(({ generation }) => generation));
+  }
+
+  /** The chains that are shown, without those that another one goes on from: one that ends early says nothing. */
+  get ends(): readonly ShownChain[] {
+    const byLength = this.#tails.toSorted((one, other) => other.generation - one.generation);
+    return byLength.filter(
+      (one, i) => !byLength.slice(0, i).some((longer) => longer.contains(checkpointOf(one.newest!))),
+    );
+  }
+
+  /** The chains that show more than this token. */
+  after({ state }: VerifiedDomain): readonly ShownChain[] {
+    return this.#tails.filter(({ generation }) => generation > state.generation);
+  }
+
+  /** What comes after all others and is not taken. */
+  get untaken(): ShownChain['untaken'] {
+    const { generation: newest } = this;
+    return this.#tails.find(({ untaken, generation }) => untaken !== undefined && generation >= newest)?.untaken;
+  }
+
+  /** The newest token after this one that removes somebody, or this one. */
+  newestRemoval(relied: VerifiedDomain): VerifiedDomain {
+    return this.#tails.reduce((last, { removal }) => (isNewer(removal, last) ? removal! : last), relied);
+  }
+
+  /** Whether somebody shows a chain in which `one` is the other token, or comes after it. */
+  follows(one: VerifiedDomain, other: VerifiedDomain): boolean {
+    const both = [one, other].map(checkpointOf);
+    return !isNewer(other, one) && this.#tails.some((tail) => both.every((token) => tail.contains(token)));
+  }
+
+  shows({ generation, tokenHash: hash }: DomainProof): boolean {
+    return this.#tails.some((tail) => tail.contains({ generation, hash }));
+  }
+
+  /** The state that this proof is of: one that is relied on or may be, and after which nobody was removed. */
+  find(proof: DomainProof, relied: VerifiedDomain): VerifiedDomain | undefined {
+    const { generation, tokenHash: hash } = proof;
+    if (generation < relied.state.generation) return undefined;
+    const tails = this.#tails.filter((tail) => tail.contains({ generation, hash }));
+    if (tails.some(({ removal }) => removal !== undefined && removal.state.generation > generation)) return undefined;
+    return isProofOf(relied, proof)
+      ? relied
+      : tails.map((tail) => tail.at(generation)).find((one) => one !== undefined);
+  }
+
+  /** Has every chain go on from this token, and returns those that showed another in its place. */
+  allGoOnFrom(next: VerifiedDomain): readonly ShownChain[] {
+    const token = checkpointOf(next);
+    const whole = this.#chains.find((chain) => chain.contains(token))!;
+    const others = this.#chains.filter((chain) => !chain.contains(token));
+    const different = others.filter(({ generation }) => generation >= token.generation);
+    for (const chain of others) chain.goOnFrom(next, whole);
+    return different;
+  }
+}
