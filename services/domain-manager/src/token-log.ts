@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertNotFromFuture, follow, followMade, verifyChain } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, follow, followMade } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { proposalId } from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
@@ -194,12 +194,13 @@ export class TokenLog {
     if (stored.equals(known)) return true;
     try {
       if (!tokenHash(stored).equals(tokenHash(known))) return false;
-      verifyChain(this.#anchor, [...this.#tokens.slice(0, generation - 1), stored]);
+      follow(this.#anchor, headOf(this.#tokens[generation - 2]), parseToken(stored));
     } catch (error) {
       if (error instanceof DomainError) return false;
       throw error;
     }
     this.#tokens[generation - 1] = stored;
+    this.#head = headOf(this.#tokens.at(-1));
     return true;
   }
 
