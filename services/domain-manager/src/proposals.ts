@@ -1,35 +1,12 @@
-import { hash } from 'node:crypto';
-import type { Clock } from '@keyfleet/shared/clock';
-import { nextState } from '@keyfleet/shared/domain/apply';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import {
-  type DomainChange,
-  parseDomainChange,
-  parseProposal,
-  Proposal,
-  proposalId,
-} from '@keyfleet/shared/domain/proposal';
-import { verifyFounding, verifyProposal, verifySignatures } from '@keyfleet/shared/domain/quorum';
-import { isSignatureOf } from '@keyfleet/shared/domain/signature';
-import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
-import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { parseDomainChange, type Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { type Decided, decidedBy } from './decided.ts';
 import { hasRoom, makeRoom, PLACES } from './proposal-room.ts';
+import { type ProposalStanding, ProposalVerifier, type ProposalVerifierDeps } from './proposal-verifier.ts';
 import type { ProposalStore, Signature, StoredProposal } from './store/store.ts';
-import type { Head, TokenLog } from './token-log.ts';
 
 /** Operators are people: they get a week to sign. */
 const EXPIRES_AFTER_MS = 7 * 24 * 3_600_000;
-/** Each costs a verification, so their number is limited. */
-const MAX_SIGNATURES_AT_ONCE = 32;
-/** More than the proposals that may wait ever have. */
-const MAX_SIGNATURES_KNOWN = 16_384;
-
-export type ProposalStanding =
-  | { readonly standing: 'collecting'; readonly reason: string }
-  | { readonly standing: 'ready'; readonly change: DomainChange }
-  | { readonly standing: 'done'; readonly generation: number }
-  | { readonly standing: 'failed'; readonly reason: string };
 
 /** Why a proposal or a signature was refused. */
 export class ProposalRefusedError extends Error {
@@ -42,42 +19,22 @@ export class ProposalRefusedError extends Error {
   }
 }
 
-export interface ProposalsDeps {
+export interface ProposalsDeps extends ProposalVerifierDeps {
   readonly store: ProposalStore;
-  readonly tokens: TokenLog;
-  readonly anchor: TrustAnchor;
-  readonly clock: Clock;
 }
 
-/** Everything known by the operators and the state of one token. */
-interface Verified {
-  readonly head: Head | undefined;
-  /** By the hash of the proposal with its signatures. */
-  readonly standings: Map<string, ProposalStanding>;
-  /** Whether it verifies, by proposal, operator and signature. */
-  readonly signatures: Map<string, boolean>;
-}
-
-/**
- * Collects operators' signatures. It has no authority: the member that prepares a token verifies every signature and
- * the rule again. It verifies them too, so that only operators can fill the store, and people see mistakes early.
- */
+/** Collects operators' signatures, and says how far each proposal is. */
 export class Proposals {
   readonly #deps: ProposalsDeps;
+  readonly #verifier: ProposalVerifier;
   #proposing: Promise<unknown> = Promise.resolve();
   #reading: Promise<unknown> = Promise.resolve();
   /** What begins when `#reading` ends, for everyone who came meanwhile. */
   #next: Promise<readonly StoredProposal[]> | undefined;
-  /**
-   * Verification results for the newest token, by all of their inputs: anyone may ask for the list, and a signature
-   * takes a millisecond.
-   */
-  #verified: Verified | undefined;
-  /** By the proposal's id, which is the hash of its command: one with hundreds of operators takes milliseconds. */
-  readonly #isChange = new Map<string, boolean>();
 
   constructor(deps: ProposalsDeps) {
     this.#deps = deps;
+    this.#verifier = new ProposalVerifier(deps);
   }
 
   /**
@@ -92,7 +49,7 @@ export class Proposals {
   }
 
   async #propose(bytes: Uint8Array): Promise<StoredProposal> {
-    const proposal = orRefuse(() => this.#checked(bytes));
+    const proposal = orRefuse(() => this.#verifier.checked(bytes));
     await this.#makeRoom(proposal);
     const { store, clock } = this.#deps;
     const stored: StoredProposal = {
@@ -110,7 +67,7 @@ export class Proposals {
   async approve(id: string, signature: Signature): Promise<StoredProposal> {
     const stored = await this.#get(id);
     const { command } = stored;
-    orRefuse(() => this.#assertSigned({ command, signatures: [signature] }));
+    orRefuse(() => this.#verifier.assertSigned({ command, signatures: [signature] }));
     await this.#deps.store.putProposal({ ...stored, signatures: [signature] }, PLACES);
     return this.#get(id);
   }
@@ -133,28 +90,7 @@ export class Proposals {
 
   async #read(): Promise<readonly StoredProposal[]> {
     const stored = await this.#deps.store.listProposals();
-    return stored.filter((one) => this.#isGenuine(one)).map((one) => this.#asSigned(one));
-  }
-
-  /** Whether this can be shown as the proposal of its id, whoever signed it. */
-  #isGenuine({ proposalId: id, command, expiresAt }: StoredProposal): boolean {
-    if (id !== proposalId({ command, signatures: [] }) || !Number.isSafeInteger(expiresAt)) return false;
-    if (this.#isChange.size > 4 * PLACES) this.#isChange.clear();
-    return this.#isChange.getOrInsertComputed(id, () => isDomainChange(command));
-  }
-
-  #asSigned(stored: StoredProposal): StoredProposal {
-    const { tokens, anchor } = this.#deps;
-    const operators = tokens.head?.state.operators ?? anchor.operators;
-    const { signatures: known } = this.#knownNow();
-    if (known.size > MAX_SIGNATURES_KNOWN) known.clear();
-    const signatures = stored.signatures.filter(({ operatorId, signature }) => {
-      const operator = operators.find((one) => one.operatorId === operatorId);
-      if (operator === undefined) return false;
-      const one = `${stored.proposalId}/${operatorId}/${hash('sha256', signature)}`;
-      return known.getOrInsertComputed(one, () => isSignatureOf(operator.signingKey, stored.command, signature));
-    });
-    return { ...stored, signatures };
+    return stored.filter((one) => this.#verifier.isGenuine(one)).map((one) => this.#verifier.asSigned(one));
   }
 
   standingOf(stored: StoredProposal): ProposalStanding {
@@ -171,7 +107,7 @@ export class Proposals {
   provenStandingOf({ proposalId: id, command, signatures }: StoredProposal): ProposalStanding {
     const generation = this.#deps.tokens.generationOf(id);
     if (generation !== undefined) return { standing: 'done', generation };
-    return this.#verifiedOnce({ command, signatures: [...signatures] });
+    return this.#verifier.judged({ command, signatures: [...signatures] });
   }
 
   decided(waiting: readonly StoredProposal[]): Decided {
@@ -182,81 +118,11 @@ export class Proposals {
     return decidedBy(ready);
   }
 
-  #verifiedOnce(proposal: Proposal): ProposalStanding {
-    const { standings } = this.#knownNow();
-    // Older entries belong to proposals that have gained signatures or are gone.
-    if (standings.size > 4 * PLACES) standings.clear();
-    return standings.getOrInsertComputed(hash('sha256', Proposal.encode(proposal)), () => this.#judged(proposal));
-  }
-
-  #knownNow(): Verified {
-    const { head } = this.#deps.tokens;
-    if (this.#verified?.head !== head) this.#verified = undefined;
-    return (this.#verified ??= { head, standings: new Map(), signatures: new Map() });
-  }
-
-  #judged(proposal: Proposal): ProposalStanding {
-    try {
-      return { standing: 'ready', change: this.#verify(proposal) };
-    } catch (error) {
-      if (!(error instanceof DomainError)) throw error;
-      const standing = error.code === 'not-enough-signatures' ? 'collecting' : 'failed';
-      return { standing, reason: error.message };
-    }
-  }
-
   async #get(id: string): Promise<StoredProposal> {
     const stored = await this.#deps.store.findProposal(id);
-    if (stored === undefined || !this.#isGenuine(stored))
+    if (stored === undefined || !this.#verifier.isGenuine(stored))
       throw new ProposalRefusedError('not-found', 'there is no such proposal, or it expired');
-    return this.#asSigned(stored);
-  }
-
-  /** Throws DomainError unless the change is possible now and every signature is an operator's. */
-  #checked(bytes: Uint8Array): Proposal {
-    const proposal = parseProposal(bytes);
-    const count = proposal.signatures.length;
-    if (count === 0 || count > MAX_SIGNATURES_AT_ONCE) {
-      throw new DomainError('not-enough-signatures', `a proposal must have 1 to ${MAX_SIGNATURES_AT_ONCE} signatures`);
-    }
-    this.#assertSigned(proposal);
-    try {
-      this.#assertPossible(this.#verify(proposal));
-    } catch (error) {
-      if (!(error instanceof DomainError && error.code === 'not-enough-signatures')) throw error;
-      this.#assertPossible(parseDomainChange(proposal.command));
-    }
-    return proposal;
-  }
-
-  /** Throws DomainError unless the proposal has all its signatures and applies to the newest state. */
-  #verify(proposal: Proposal): DomainChange {
-    const { head } = this.#deps.tokens;
-    return head === undefined ? verifyFounding(this.#deps.anchor, proposal) : verifyProposal(head, proposal);
-  }
-
-  #assertPossible(change: DomainChange): void {
-    const { head } = this.#deps.tokens;
-    assertMayBeMade(change);
-    if (change.name === 'LeaveDomain' && change.body.memberId !== change.preparer) {
-      throw new DomainError('invalid-change', 'the member that leaves must be the preparer');
-    }
-    if (head === undefined || change.name === 'LeaveDomain') return;
-    const madeAt = Math.max(this.#deps.clock.now(), head.state.madeAt);
-    nextState(head.state, change, { keyId: '0'.repeat(32), madeAt });
-  }
-
-  /** Throws DomainError unless every signature is by an operator whose role the change's rule requires. */
-  #assertSigned(proposal: Proposal): void {
-    const { tokens, anchor } = this.#deps;
-    if (tokens.head === undefined) return void verifySignatures(anchor.operators, proposal);
-    const { operators, rules } = tokens.head.state;
-    const { name } = parseDomainChange(proposal.command);
-    const alternatives = rules.find(({ command }) => command === name)?.alternatives ?? [];
-    const roles = new Set(alternatives.flat().map(({ role }) => role));
-    for (const { operatorId, role } of verifySignatures(operators, proposal)) {
-      if (!roles.has(role)) throw new DomainError('forged', `${operatorId}, a ${role}, may not sign ${name}`);
-    }
+    return this.#verifier.asSigned(stored);
   }
 
   /** Throws ProposalRefusedError if there is none, because its signers have their share of what may wait. */
@@ -277,15 +143,6 @@ export class Proposals {
   #isLive(stored: StoredProposal): boolean {
     if (stored.signatures.length === 0 || isLeft(stored)) return false;
     return ['collecting', 'ready'].includes(this.provenStandingOf(stored).standing);
-  }
-}
-
-function isDomainChange(command: Uint8Array): boolean {
-  try {
-    parseDomainChange(command);
-    return true;
-  } catch {
-    return false;
   }
 }
 
