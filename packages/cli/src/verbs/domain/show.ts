@@ -129,7 +129,12 @@ export const status = verb({
     schedulerProblem === '' && workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
 });
 
-function rotationText(generation: number, every: number, nextAt: number): string {
+/** A round takes a second, and one with an unreachable worker some more. */
+const OVERDUE_MS = 10 * 60_000;
+
+export function rotationText(generation: number, every: number, nextAt: number): string {
+  if (nextAt > 0 && Date.now() - nextAt > OVERDUE_MS)
+    return `A rotation is due since ${timeOf(nextAt)}: two members must be in reach with the newest token, one to make it and one to confirm it. The leader's log says what it waits for.`;
   if (nextAt > 0) return `Next rotation: ${timeOf(nextAt)}`;
   return every > 0 && generation > 0
     ? 'Domain keys no longer rotate: there are too many. Drop old ones (keyfleet domain drop).'
