@@ -84,7 +84,6 @@ test('keys/ reaches outside only through the HSM commands and the store that it 
 const cliAsMember = [
   'packages/cli/src/authenticate-records.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-key',
-  'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-keys',
   'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-mac',
   'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-places',
   'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/store',

@@ -1,4 +1,3 @@
-import { onlyAuthentic, type Sift } from '@keyfleet/cli/backup/authentic';
 import { type Restored, restoreBackup } from '@keyfleet/cli/backup/restore';
 import { type Taken, takeBackup } from '@keyfleet/cli/backup/take';
 import { checkDates, hashesWithDates } from '@keyfleet/cli/doctor/dates';
@@ -23,7 +22,7 @@ import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-ide
 import { dueAt, iamAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
 import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
-import { openStore, testKeys, testMacs } from '@keyfleet/test-support/redis-store';
+import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -141,10 +140,10 @@ describe.each(Object.entries(planted))('%s, under a name of each kind,', (_, pla
 });
 
 /** Takes a backup of what is there, and restores it into an empty Redis. */
-async function moved(sift?: Sift): Promise<{ taken: Taken; restored: Restored }> {
+async function moved(): Promise<{ taken: Taken; restored: Restored }> {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'keyfleet-backup-'));
   const path = join(dir.path, 'backup');
-  const taken = await takeBackup(client, { path, resume: false, progress: silent, sift });
+  const taken = await takeBackup(client, { path, resume: false, progress: silent });
   await client.flushall();
   return { taken, restored: await restoreBackup(client, { path, replicas: 0, progress: silent }) };
 }
@@ -162,39 +161,6 @@ describe.each(Object.entries(planted))('%s', (_, plant) => {
     expect(await store.findKey(key.region, key.keyId)).toMatchObject({ keyId: key.keyId });
     expect((await client.keys('*')).filter((name) => kept.some((kind) => name === nameOf(kind)))).toEqual([]);
   });
-});
-
-test('a backup that has record keys leaves out what no frontend wrote, and none is made where one is missing', async () => {
-  const { calls, writes } = redis;
-  const store = openStore({ client, writes, clock: systemClock });
-  const iam = new RedisIamStore({ calls, macs: testMacs() });
-  await store.insertKey(key);
-  await iam.insert(newUser('alice'), 9);
-  await store.insertFirstAccessKey(newAccessKey('AKIA1', '1'));
-  const [users] = iamAt(newUser('alice').accountId);
-  const forged = ['{}', `{"kind":"user","name":"eve","mac":"1.${'A'.repeat(43)}"}`];
-  const planted: Record<string, (text: string) => Promise<unknown>> = {
-    [users]: (text) => client.hset(users, 'user/eve', text),
-    'kf:key:{r/junk}': (text) => client.hset('kf:key:{r/junk}', 'record', text),
-    'kf:access-key:{AKIA2}': (text) => client.set('kf:access-key:{AKIA2}', text),
-    'kf:first-access-key:{2}': (text) => client.set('kf:first-access-key:{2}', `AKIA2 ${text}`),
-  };
-  const names = (await client.keys('*')).filter((name) => storedValueOf(name)!.role === 'kept');
-  const keys = (newest: number) => ({ look: async () => ({ oldest: 1, newest }), find: testKeys.find });
-  const only = await onlyAuthentic({ keys: keys(1), macs: testMacs() });
-  for (const text of forged) {
-    for (const plant of Object.values(planted)) await plant(text);
-    const { taken, restored } = await moved(only);
-    expect(taken.leftOut).toHaveLength(Object.keys(planted).length);
-    for (const name of Object.keys(planted))
-      expect(taken.leftOut.join()).toContain(name.replace('first-access-key:{2}', 'access-key:{AKIA2}'));
-    expect(restored.leftOut).toEqual([]);
-    const kept = (await client.keys('*')).filter((name) => storedValueOf(name)!.role === 'kept');
-    expect(kept.toSorted()).toEqual(names.toSorted());
-    expect((await iam.list(newUser('alice').accountId, 'user', 9)).items).toHaveLength(1);
-    expect(await client.zcard(iamAt(newUser('alice').accountId)[1])).toBe(1);
-  }
-  await expect(onlyAuthentic({ keys: keys(2), macs: testMacs() })).rejects.toThrow('record key 2 is missing');
 });
 
 test('names, types and fields that are none of ours end no backup and no restore', async () => {
@@ -382,7 +348,7 @@ test.each([
   const before = await memory('used_memory');
   expect(before).toBeGreaterThan(16 * long.length);
   await read();
-  expect((await memory('used_memory_peak')) - before).toBeLessThan(6 * long.length);
+  expect((await memory('used_memory_peak')) - before).toBeLessThan(8 * long.length);
 });
 
 test('entries with a score, which no frontend writes, hide none of the others', async () => {

@@ -133,3 +133,9 @@ export function listOf(text: string | undefined): string[] {
 export function signersOf(state: DomainState | undefined, anchor: TrustAnchor): TrustAnchor['operators'] {
   return state?.operators ?? anchor.operators;
 }
+
+/** Throws CliError for anything else. */
+export function numberOf(option: string, text: string, least = 1): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new CliError(`${option}: ${text} is not a whole number from ${least} on.`, { exitCode: 2 });
+}

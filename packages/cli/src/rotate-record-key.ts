@@ -50,10 +50,7 @@ export async function rotateRecordKey(
   { known, interrupted }: RotationOptions,
 ): Promise<RotatedRecordKey> {
   const { keys, secrets } = records;
-  const { oldest, newest: found } = await foundFrom(keys, known);
-  await assertNoneBeyond(redis, found);
-  if (found !== known.number)
-    throw new CliError(`in Redis the newest record key is ${found}, not ${known.number}. ${OTHER}`);
+  const { oldest, newest: found } = await rangeUpTo(redis, keys, known);
   const { number: newest, madeIn } = await keys.makeNext();
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
@@ -63,7 +60,23 @@ export async function rotateRecordKey(
   return { newest, madeIn, rewritten, refused, unlisted };
 }
 
-async function foundFrom(keys: FleetRecordKeys, { number, madeIn }: MadeRecordKey): Promise<RecordKeyRange> {
+/** Throws CliError unless the newest record key is the one that the operator knows. */
+export async function rangeUpTo(
+  redis: RedisClient,
+  keys: Pick<FleetRecordKeys, 'look'>,
+  known: MadeRecordKey,
+): Promise<RecordKeyRange> {
+  const { oldest, newest } = await foundFrom(keys, known);
+  await assertNoneBeyond(redis, newest);
+  if (newest !== known.number)
+    throw new CliError(`in Redis the newest record key is ${newest}, not ${known.number}. ${OTHER}`);
+  return { oldest, newest };
+}
+
+async function foundFrom(
+  keys: Pick<FleetRecordKeys, 'look'>,
+  { number, madeIn }: MadeRecordKey,
+): Promise<RecordKeyRange> {
   try {
     return await keys.look();
   } catch (cause) {

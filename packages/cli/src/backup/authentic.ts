@@ -1,30 +1,41 @@
-import type { RecordKeyRange } from '@keyfleet/frontend/store/record-key';
-import type { RecordKeys } from '@keyfleet/frontend/store/record-keys';
+import type { MadeRecordKey } from '@keyfleet/frontend/store/record-key';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
 import type { RecordPlace } from '@keyfleet/frontend/store/record-mac';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
+import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
+import { storedNumbers } from '../record-key-numbers.ts';
 import type { Records } from '../records.ts';
+import { rangeUpTo } from '../rotate-record-key.ts';
 import type { Piece } from './format.ts';
 import type { LeaveOut } from './redis-pieces.ts';
-
-interface Authentication extends Pick<Records, 'macs'> {
-  readonly keys: Pick<RecordKeys, 'find'> & { look(): Promise<RecordKeyRange> };
-}
 
 /** What of a piece is backed up. */
 export type Sift = (piece: Piece, leaveOut: LeaveOut) => Promise<Piece | undefined>;
 
 /**
- * Only records that a frontend wrote where they are. Throws CliError if a record key is missing: nothing under it could
- * be told from what somebody made up.
+ * Only records that a frontend wrote where they are. Throws CliError if a record key is missing, or another may be in
+ * use: nothing under it could be told from what somebody made up. `known`: the newest, as the operator knows it. Redis
+ * is not believed about it.
  */
-export async function onlyAuthentic({ keys, macs }: Authentication): Promise<Sift> {
-  const { oldest, newest } = await keys.look();
+export async function onlyAuthentic(
+  redis: RedisClient,
+  { keys, macs }: { readonly keys: Pick<Records['keys'], 'look' | 'find'>; readonly macs: Records['macs'] },
+  known: MadeRecordKey,
+): Promise<Sift> {
+  const { oldest, newest } = await rangeUpTo(redis, keys, known);
+  const older = (await storedNumbers(redis)).find((number) => number < oldest);
+  if (older !== undefined)
+    throw new CliError(
+      `record key ${older} is stored, and said to be dropped: end keyfleet store rotate-record-key first.`,
+    );
   for (let number = oldest; number <= newest; number++) {
-    if ((await keys.find(number)) !== undefined) continue;
-    throw new CliError(`record key ${number} is missing: see docs/recovery.md, or back up without --host.`);
+    if ((await keys.find(number).catch(unlessDamaged)) !== undefined) continue;
+    throw new CliError(
+      `record key ${number} is missing, or kf:record-keys, which says that it was dropped: see docs/recovery.md, or back up without --host.`,
+    );
   }
   return async (piece, leaveOut) => {
     const isAuthentic = async (place: RecordPlace, stored: string): Promise<boolean> => {

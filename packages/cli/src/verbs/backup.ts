@@ -2,7 +2,7 @@ import { onlyAuthentic, type Sift } from '../backup/authentic.ts';
 import { takeBackup } from '../backup/take.ts';
 import { CliError } from '../cli-error.ts';
 import { openHostHsm } from '../host-pool.ts';
-import { managerOptions, openDomain } from '../options.ts';
+import { managerOptions, numberOf, openDomain } from '../options.ts';
 import { openRecords } from '../records.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
@@ -22,11 +22,21 @@ export const backup = verb({
     },
     'host-key': { type: 'string', description: 'With --host: the key file of that frontend.', valueHint: 'FILE' },
     'trust-anchor': { type: 'string', description: 'With --host: the trust anchor of the domain.', valueHint: 'FILE' },
+    newest: {
+      type: 'string',
+      description: 'With --host: the newest record key, as store rotate-record-key takes it.',
+      valueHint: 'NUMBER',
+    },
+    'made-in': {
+      type: 'string',
+      description: 'With --host: the generation of the domain in which it was made.',
+      valueHint: 'GENERATION',
+    },
     ...managerOptions,
   },
   async run(args, terminal) {
     await using redis = await openRedis(args);
-    const { out, resume, host, 'host-key': hostKey, 'trust-anchor': anchor } = args;
+    const { out, resume, host, 'host-key': hostKey, 'trust-anchor': anchor, newest, 'made-in': madeIn } = args;
     const take = async (sift?: Sift) => {
       const { values, leftOut } = await takeBackup(redis, {
         path: out,
@@ -37,11 +47,12 @@ export const backup = verb({
       return { file: out, values, leftOut };
     };
     if (host === undefined) return await take();
-    if (hostKey === undefined || anchor === undefined)
-      throw new CliError('--host takes --host-key and --trust-anchor as well.', { exitCode: 2 });
+    if (hostKey === undefined || anchor === undefined || newest === undefined || madeIn === undefined)
+      throw new CliError('--host takes --host-key, --trust-anchor, --newest and --made-in as well.', { exitCode: 2 });
+    const known = { number: numberOf('--newest', newest), madeIn: numberOf('--made-in', madeIn, 0) };
     using domain = openDomain({ ...args, 'trust-anchor': anchor });
     await using hsm = await openHostHsm({ host, 'host-key': hostKey }, domain, redis);
-    return await take(await onlyAuthentic(await openRecords(redis, hsm, domain)));
+    return await take(await onlyAuthentic(redis, await openRecords(redis, hsm, domain, known), known));
   },
   text: ({ file, values, leftOut }) =>
     [`${values} values are in ${file}. It was read back and is whole.`, ...leftOutText(leftOut)].join('\n'),

@@ -7,7 +7,7 @@ import { CliError } from '../cli-error.ts';
 import { verifiedNow } from '../domain-manager-client.ts';
 import { verb } from '../verb.ts';
 import { hostOptions, openHostHsm } from '../host-pool.ts';
-import { anchorOptions, loadSigner, managerOptions, openDomain, signerOptions } from '../options.ts';
+import { anchorOptions, loadSigner, managerOptions, numberOf, openDomain, signerOptions } from '../options.ts';
 import { Progress } from '../progress.ts';
 import { loadTrustAnchor } from '../public-files.ts';
 import { openRecords } from '../records.ts';
@@ -121,8 +121,3 @@ export const rotateRecordKey = verb({
   },
   isWell: ({ refused }) => refused.length === 0,
 });
-
-function numberOf(option: string, text: string, least = 1): number {
-  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
-  throw new CliError(`${option}: ${text} is not a whole number from ${least} on.`, { exitCode: 2 });
-}
