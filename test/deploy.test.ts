@@ -225,6 +225,7 @@ test('a Sentinel that starts anew takes over what it knew of our own Pods, and o
     'sentinel myid 0123',
     'sentinel monitor keyfleet redis-1.redis.keyfleet.svc 6379 2',
     'sentinel config-epoch keyfleet 3',
+    'sentinel leader-epoch keyfleet 3',
     'sentinel current-epoch 3',
     'sentinel known-replica keyfleet redis-0.redis.keyfleet.svc 6379',
     'sentinel known-sentinel keyfleet redis-2.redis.keyfleet.svc 26379 4567',
@@ -234,6 +235,8 @@ test('a Sentinel that starts anew takes over what it knew of our own Pods, and o
     'sentinel known-replica keyfleet 192.0.2.1 6379',
     'sentinel known-replica keyfleet redis-0.redis.keyfleet.svc.example.com 6379',
     'sentinel known-sentinel keyfleet redis-9.redis.keyfleet.svc 26379 89ab',
+    'sentinel config-epoch keyfleet 18446744073709551615',
+    'sentinel current-epoch 18446744073709551615',
     'sentinel auth-pass keyfleet x',
   ];
   expect([...own, ...others].filter((line) => taken.test(line))).toEqual(own);

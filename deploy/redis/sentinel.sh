@@ -5,8 +5,9 @@ trap exit TERM
 name=$HOSTNAME.redis.keyfleet.svc
 password=$(cat /run/secrets/sentinel)
 # Who is the master, and what it has voted for, outlives the Pod: Sentinel rewrites its file when either changes. Nobody else than
-# our own Pods: whoever has the replicas' password can have a Sentinel know a replica, a Sentinel or a master of his, for ever.
-known=$(grep -sE '^sentinel (myid|config-epoch|leader-epoch|current-epoch|(monitor|known-replica|known-sentinel) keyfleet redis-[0-2][.]redis[.]keyfleet[.]svc) ' /data/sentinel.conf || true)
+# our own Pods: whoever has the replicas' password can have a Sentinel know a replica, a Sentinel or a master of his, for ever, or
+# an epoch after which there is no other.
+known=$(grep -sE '^sentinel (myid .*|(config-epoch keyfleet|leader-epoch keyfleet|current-epoch) [0-9]{1,9}|(monitor|known-replica|known-sentinel) keyfleet redis-[0-2][.]redis[.]keyfleet[.]svc .*)$' /data/sentinel.conf || true)
 case $known in
   *'sentinel monitor '*) ;;
   *)

@@ -57,6 +57,8 @@ describe('a frontend may not', () => {
     ['stop Redis', ['SHUTDOWN']],
     ['make Redis a replica of another', ['REPLICAOF', '127.0.0.1', '1']],
     ['load a function', ['FUNCTION', 'LIST']],
+    ['hold Redis up with a debugger', ['SCRIPT', 'DEBUG', 'SYNC']],
+    ['hide something in another database', ['SELECT', '1']],
     ['publish to others', ['PUBLISH', 'other', 'x']],
     [
       'do in a script what it may not',
@@ -78,6 +80,8 @@ describe('a domain-manager may not', () => {
     ['read a key', ['HGETALL', 'kf:key:{us-east-1/x}']],
     ['empty the store', ['FLUSHALL']],
     ['announce a change', ['PUBLISH', 'kf:changes', 'x']],
+    ['hold Redis up with a debugger', ['SCRIPT', 'DEBUG', 'SYNC']],
+    ['hide something in another database', ['SELECT', '1']],
     // As a replica it would read everything.
     ["read the replicas' password", ['CONFIG', 'GET', 'masterauth']],
   ])('%s', async (_, command) => {
