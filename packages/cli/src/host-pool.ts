@@ -4,7 +4,7 @@ import type { ConfirmationEvents } from '@keyfleet/frontend/hsm/sealing';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
-import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { onlineMembers, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';
 import type { OpenDomain } from './options.ts';
@@ -99,7 +99,7 @@ export async function openHostHsm(
     refreshDomain,
     clock: systemClock,
     // By the verified domain: the list is only the domain-manager's word.
-    workers: found.domain.state.members.length,
+    workers: onlineMembers(found.domain.state.members).length,
     events: stopAtDoubts,
   });
   return Object.assign(hsm, { [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() });

@@ -180,6 +180,11 @@ export function isMember({ members: hsms }: { readonly members: readonly Member[
   );
 }
 
+/** Those that serve, and can be asked: an offline member answers nobody. As far as the state says who is one. */
+export function onlineMembers<M extends Member>(hsms: readonly M[]): M[] {
+  return hsms.filter(({ offline }) => offline !== true);
+}
+
 const none = Buffer.alloc(0);
 
 function isSameKey(a: Uint8Array, b: Uint8Array): boolean {

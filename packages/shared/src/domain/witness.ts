@@ -2,7 +2,7 @@ import { isLabelled } from '../encoding/canonical.ts';
 import { DomainError } from './domain-error.ts';
 import { type DomainChange, parseDomainChange, parseProposal, Proposal } from './proposal.ts';
 import { verifyFounding, verifyProposal } from './quorum.ts';
-import { isMember, type Member, type VerifiedDomain } from './state.ts';
+import { isMember, type Member, onlineMembers, type VerifiedDomain } from './state.ts';
 import type { DomainToken } from './token.ts';
 import { assertChecked, placeOf } from './token-check.ts';
 import type { TrustAnchor } from './trust-anchor.ts';
@@ -16,12 +16,12 @@ export function needsWitness(
   { version, unwitnessed }: Pick<DomainChange, 'version' | 'unwitnessed'>,
   maker: string,
 ): boolean {
-  return version >= 3 && !unwitnessed && before.some((one) => one.memberId !== maker && one.offline !== true);
+  return version >= 3 && !unwitnessed && onlineMembers(before).some(({ memberId }) => memberId !== maker);
 }
 
 /** Who may confirm it: whom it admits has no keys to compare, and for whom it removes nothing in it is sealed. */
 export function witnessesOf(before: readonly Member[], after: readonly Member[], maker: string): Member[] {
-  return before.filter((one) => one.memberId !== maker && one.offline !== true && isMember({ members: after }, one));
+  return onlineMembers(before).filter((one) => one.memberId !== maker && isMember({ members: after }, one));
 }
 
 /**

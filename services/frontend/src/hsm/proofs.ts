@@ -1,4 +1,4 @@
-import { isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, type Member, onlineMembers, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 
 /** What a member has proven to have: the newest that it has shown since the start. */
 interface Proven {
@@ -35,14 +35,14 @@ export class Proofs {
     return after.reduce((last, { token }) => (isNewer(token, last) ? token : last), from);
   }
 
-  /** The newest that so many have proven, or all if it has fewer members. */
+  /** The newest that so many have proven, or all if it has fewer members: an offline one proves nothing. */
   newestOf(members: readonly Member[], needed: number): VerifiedDomain | undefined {
     const proofs = this.#of(members);
     return proofs
       .map(({ token }) => token)
       .filter((token) => {
         const provers = proofs.filter((one) => this.#follows(one.token, token));
-        return provers.length >= Math.min(needed, token.state.members.length);
+        return provers.length >= Math.min(needed, onlineMembers(token.state.members).length);
       })
       .toSorted((one, other) => other.state.generation - one.state.generation)[0];
   }

@@ -69,11 +69,19 @@ const denying: Lie = (name) => {
 
 function start(
   lies: Record<string, Lie | undefined>,
-  options: { workers?: number; members?: string[]; connects?: Record<string, Lie | undefined> } = {},
+  options: {
+    workers?: number;
+    members?: string[];
+    offline?: string[];
+    connects?: Record<string, Lie | undefined>;
+  } = {},
 ) {
   const hsm = new Members(lies, options.connects ?? {});
   const events: string[] = [];
-  let members = (options.members ?? ['a', 'b', 'c']).map((memberId) => ({ memberId }));
+  let members = (options.members ?? ['a', 'b', 'c']).map((memberId) => ({
+    memberId,
+    offline: options.offline?.includes(memberId) === true,
+  }));
   const remove = (id: string): void => void (members = members.filter(({ memberId }) => memberId !== id));
   const commands = new ConfirmedSealing({
     hsm,
@@ -185,6 +193,7 @@ test('a second member is not waited for beyond the time of the command, and the 
 
 test.each([
   [{ members: ['a'] }, []],
+  [{ members: ['a', 'safe-1'], offline: ['safe-1'] }, []],
   // It may be one address of a fleet, and then a hostile member makes and reseals what it likes.
   [{ workers: 1 }, ['only a: GenerateBackingKey', 'only a: ResealToken']],
 ])(

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type DomainState, onlineMembers } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
@@ -137,11 +137,11 @@ export function hasOneMember(deps: Pick<ConfirmedSealingDeps, 'workers' | 'domai
 }
 
 /**
- * Whether there is nobody else at all. A frontend with one address of several hsm-workers goes on alone as well,
- * because the others may be offline members, but that is said.
+ * Whether there is nobody else but offline members. A frontend with one address of several hsm-workers goes on alone as
+ * well, because an earlier release may have admitted the others as such, but that is said.
  */
 export function isDomainOfOne({ domainState }: Pick<ConfirmedSealingDeps, 'domainState'>): boolean {
-  return domainState()?.members.length === 1;
+  return onlineMembers(domainState()?.members ?? []).length === 1;
 }
 
 /**
