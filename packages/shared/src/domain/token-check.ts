@@ -62,7 +62,7 @@ export class HeldTokenError extends DomainError {
   constructor(memberId: string, { generation, hash }: Pick<Place, 'generation' | 'hash'>) {
     super(
       'forked',
-      `${memberId} signs that it holds another domain token ${generation}, which the store has lost: restore the store, or, if that member lies, remove it from the domain`,
+      `${memberId} signs that it holds another domain token ${generation}, which the store has lost: restore the store, or, if that member lies, remove it from the domain, and take its address out of hsmWorkers`,
     );
     this.generation = generation;
     this.tokenHash = hash;

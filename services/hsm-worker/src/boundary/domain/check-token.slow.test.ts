@@ -124,6 +124,20 @@ describe('a member that is asked about a token', () => {
     expect(refusalOf(() => newcomer.check(fork))).toBe('forked');
   });
 
+  test('says of the tokens that led to its removal that it has them, and of others that it holds another', () => {
+    const domain = new TestDomain({ members: 3 });
+    const former = domain.hsms[2]!;
+    const fork = domain.prepare(rotation, domain.people, domain.hsms[1]);
+    const rotated = domain.rotate();
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+    expect(former.installed).toBeUndefined();
+    const answer = (to: Buffer) => () =>
+      verifyCheck(former.check(to), [memberOf(former)], { domain: 'test', ...placeOf(parseToken(to)) });
+    // The store may have lost them all, and is to have them again.
+    answer(rotated)();
+    expect(answer(fork)).toThrow('hsm-3 signs that it holds another domain token 3');
+  });
+
   test('confirms no token that another member cannot open, nor one of which it cannot tell', () => {
     const domain = new TestDomain({ members: 4 });
     const owned = domain.identities.get('hsm-1')!;

@@ -47,8 +47,8 @@ export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> 
   const check = { domain, memberId, tokenHash: parsed.hash };
   // Nobody has verified the token yet, and what this signs must be about its own domain.
   if (held !== undefined && parsed.state.domain === domain) {
-    // Later ones may follow it that the store lacks: it is to have them all.
-    if (checker.isMember && chain.holds(parsed) && isMember(parsed.state, identity)) return signCheck(check, sign);
+    // Later ones may follow it that the store lacks: it is to have them all, and if it was removed by one of them, too.
+    if (chain.holds(parsed) && isMember(parsed.state, identity)) return signCheck(check, sign);
     const { generation } = held.state;
     if (isOffChain({ generation, hash: held.hash }, placeOf(parsed))) {
       return signHeld({ domain, memberId, generation, tokenHash: held.hash }, sign);
