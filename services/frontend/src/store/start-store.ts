@@ -29,11 +29,12 @@ import { RedisCalls } from './redis-calls.ts';
 import { RedisFleetSecrets } from './redis-fleet-secrets.ts';
 import { RedisStore } from './redis-store.ts';
 
-/** Writes have their own connection, so that reads and the change feed never wait behind a replica. */
+/** How long a command of `patient` may take. */
 const PATIENCE_MS = 15_000;
 
 export interface RedisConnections {
   readonly client: RedisClient;
+  /** Apart from reads and the change feed, so that these never wait behind a replica. */
   readonly writer: RedisClient;
   /** For what goes over all names, of which somebody may have left a long one: no request waits behind it. */
   readonly patient: RedisClient;
