@@ -137,6 +137,15 @@ test('acknowledged writes survive the death of the master under load, and writin
   expect(await load.lost()).toEqual([]);
 }, 240_000);
 
+test('nobody asks a Sentinel which others there are, to log in to these', async () => {
+  for (const sentinel of sentinels) {
+    await using operator = await connectAs('operator', sentinel);
+    await operator.call('ACL', 'SETUSER', 'frontend', '-sentinel|sentinels');
+  }
+  await using client = await connectAs('frontend');
+  expect(await client.ping()).toBe('PONG');
+}, 60_000);
+
 test('a Sentinel that dies is reported once, by name', async () => {
   const problems: string[] = [];
   await using client = await connectAs('frontend', undefined, ({ message }) => problems.push(message));

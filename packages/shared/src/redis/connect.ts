@@ -15,12 +15,12 @@ export const RedisConfig = z
       .superRefine((url, context) => {
         if (parseRedisUrl(url) === undefined) {
           context.addIssue(
-            'must be redis://host:port, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port (rediss for TLS), without a password',
+            'must be redis://host:port, redis+sentinel://host:port,host:port/master-name or redis+cluster://host:port,host:port (rediss for TLS), without a password or a database',
           );
         }
       })
       .describe(
-        '`redis://host:port`, `redis+sentinel://host:port,host:port/master-name` or `redis+cluster://host:port,host:port`; `rediss` for TLS. No password.',
+        '`redis://host:port`, `redis+sentinel://host:port,host:port/master-name` or `redis+cluster://host:port,host:port`; `rediss` for TLS. No password, no database. List every Sentinel: no other is asked.',
       ),
     username: z.string().min(1).optional().describe('The ACL user, in Redis and in its Sentinels.'),
     passwordFile: filePath().optional().describe("The user's password."),
@@ -132,11 +132,13 @@ function newClient(
   const { nodes } = target;
   switch (target.kind) {
     case 'standalone':
-      return new Redis({ ...options, ...nodes[0], db: target.db });
+      return new Redis({ ...options, ...nodes[0] });
     case 'sentinel':
       return new Redis({
         ...options,
         sentinels: [...nodes],
+        // A Sentinel that another names may be one that somebody had it know: it would be sent the password.
+        updateSentinels: false,
         name: target.masterName,
         enableTLSForSentinelMode: target.tls,
         sentinelRetryStrategy: retryStrategy,

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { parseRedisUrl } from './url.ts';
 
 test.each([
-  ['redis://localhost', { kind: 'standalone', tls: false, nodes: [{ host: 'localhost', port: 6379 }], db: 0 }],
-  ['rediss://r.example:7000/3', { kind: 'standalone', tls: true, nodes: [{ host: 'r.example', port: 7000 }], db: 3 }],
-  ['redis://[::1]:7000', { kind: 'standalone', tls: false, nodes: [{ host: '::1', port: 7000 }], db: 0 }],
+  ['redis://localhost', { kind: 'standalone', tls: false, nodes: [{ host: 'localhost', port: 6379 }] }],
+  ['rediss://r.example:7000/0', { kind: 'standalone', tls: true, nodes: [{ host: 'r.example', port: 7000 }] }],
+  ['redis://[::1]:7000', { kind: 'standalone', tls: false, nodes: [{ host: '::1', port: 7000 }] }],
   [
     'redis+sentinel://a:1,b/mymaster',
     {
@@ -29,6 +29,7 @@ test.each([
   'redis://user:secret@localhost',
   'redis://localhost:70000',
   'redis://localhost/db',
+  'redis://localhost/3',
   'redis+sentinel://a:1',
   'redis+cluster://a:1/0',
 ])('%s is not a place to connect to', (url) => {

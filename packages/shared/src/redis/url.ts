@@ -10,7 +10,7 @@ interface Common {
 
 export type RedisTarget = Common &
   (
-    | { readonly kind: 'standalone'; readonly db: number }
+    | { readonly kind: 'standalone' }
     | { readonly kind: 'sentinel'; readonly masterName: string }
     | { readonly kind: 'cluster' }
   );
@@ -19,7 +19,7 @@ const pattern = /^(rediss?)(\+sentinel|\+cluster)?:\/\/([^/@?#]+)(?:\/([^/?#]*))
 const nodePattern = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/;
 const defaultPorts = { standalone: 6379, sentinel: 26_379, cluster: 6379 } as const;
 
-/** Undefined if it is not a Redis URL, or contains a password. */
+/** Undefined if it is no Redis URL, has a password, or names a database other than the first: nothing looks there. */
 export function parseRedisUrl(url: string): RedisTarget | undefined {
   const [, scheme, suffix, hosts, path = ''] = pattern.exec(url) ?? [];
   if (hosts === undefined) return undefined;
@@ -30,7 +30,7 @@ export function parseRedisUrl(url: string): RedisTarget | undefined {
   const common: Common = { tls: scheme === 'rediss', nodes };
   if (kind === 'sentinel') return path === '' ? undefined : { ...common, kind, masterName: path };
   if (kind === 'cluster') return path === '' ? { ...common, kind } : undefined;
-  return nodes.length === 1 && /^\d{0,4}$/.test(path) ? { ...common, kind, db: Number(path) } : undefined;
+  return nodes.length === 1 && /^0?$/.test(path) ? { ...common, kind } : undefined;
 }
 
 function nodeOf(text: string, defaultPort: number): RedisNode | undefined {
