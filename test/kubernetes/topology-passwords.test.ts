@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Founded, startFounded } from './support/topology/found.ts';
+import type { Pod } from './support/topology/pod.ts';
 import { assertNoneFails } from './support/topology/sdk-load.ts';
 
 // "Passwords" of docs/kubernetes.md under a load of the AWS SDK, with its retries as they are by default.
@@ -9,6 +10,36 @@ beforeAll(async () => void (topology = await startFounded()));
 afterAll(() => topology?.[Symbol.asyncDispose]());
 
 const noneFails = (what: string, meanwhile: () => Promise<unknown>) => assertNoneFails(what, topology, meanwhile);
+
+test('Sentinels are made anew: they know who the master is, have another password, and find the others', async () => {
+  const { laptop } = topology;
+  const pods = topology.pods('redis');
+  const asks = async (pod: Pod, command: string, user = 'sentinel', port = 26_379) => {
+    const script = `user=${user} sh /etc/redis/ask.sh 127.0.0.1 ${port} ${command}`;
+    return (await pod.exec(['sh', '-c', script], 'sentinel')).stdout;
+  };
+  const ids = () => Promise.all(pods.map((pod) => asks(pod, 'sentinel myid', 'operator')));
+  const before = await ids();
+  for (const pod of pods) {
+    for (const port of [6379, 26_379]) {
+      expect(await asks(pod, "acl setuser sentinel resetpass '>another'", 'operator', port)).toBe('OK');
+    }
+  }
+  const data = { sentinel: Buffer.from('another').toString('base64') };
+  await laptop.run(`kubectl patch secret redis-passwords --patch '${JSON.stringify({ data })}'`);
+  await laptop.runDocumented('/run/secrets/sentinel');
+
+  const known = async (pod: Pod) => [
+    (await asks(pod, 'sentinel get-master-addr-by-name keyfleet')).split('\n')[0],
+    (await asks(pod, 'sentinel replicas keyfleet')).match(/^runid$/gm)?.length,
+    (await asks(pod, 'sentinel sentinels keyfleet', 'operator')).match(/^runid$/gm)?.length,
+  ];
+  for (const pod of pods) {
+    await expect.poll(() => known(pod), { timeout: 60_000 }).toEqual(['redis-0.redis.keyfleet.svc', 2, 2]);
+  }
+  expect(new Set([...before, ...(await ids())]).size).toBe(6);
+  await topology.awaitReady('redis');
+}, 600_000);
 
 test('Redis has other passwords, those before are wrong, and no call fails', async () => {
   const { laptop, objects } = topology;

@@ -40,7 +40,7 @@ test('when all of Redis was down and its master is lost with its volume, the one
   const asked = ['sh', '/etc/redis/ping.sh', '26379'];
   for (const name of ['redis-1', 'redis-2'])
     await expect.poll(async () => (await topology.pod(name).exec(asked, 'sentinel')).exitCode, READ).toBe(0);
-  await topology.laptop.runDocumented('-c sentinel -- sh');
+  await topology.laptop.runDocumented('delete pvc data-redis-0 --wait=false');
   await topology.awaitReady('redis');
   await opens(ciphertexts);
   await isServed();
