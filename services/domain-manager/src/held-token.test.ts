@@ -9,6 +9,7 @@ import {
   foundedReplica,
   generations,
   grownReplica,
+  newReplica,
   type Replica,
   resetWorld,
   scheduler,
@@ -17,6 +18,7 @@ import {
 } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { scheduled } from './scheduled-changes.ts';
+import { MemoryStore } from './store/memory-store.ts';
 import type { Head } from './token-log.ts';
 import type { Worker } from './workers.ts';
 
@@ -103,6 +105,24 @@ describe('domain tokens that members were brought and that were stored nowhere',
     world.clock.advance(60_000);
     await replica.round.run();
     expect(replica.tokens.head!.token).toEqual(hidden);
+  });
+
+  test('are given by one that only these admitted, where all from before are lost: the store went back', async () => {
+    const replica = await grownReplica();
+    const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1', 'hsm-2'] } };
+    await replica.proposals.propose(signed(command(replica, removal, 'hsm-3'), [alice, bob]));
+    for (let i = 0; i < 2; i++) await replica.round.run();
+    const all = await world.store.loadTokens(0, 9);
+    expect(all).toHaveLength(3);
+    world.store = new MemoryStore(world.clock);
+    await world.store.appendToken(1, all[0]!);
+    for (const worker of world.workers.slice(0, 2)) worker.down = true;
+    const { round } = newReplica();
+    await round.run();
+    expect(round.views[2]).toMatchObject({ problem: expect.stringMatching(/^holds generation 3, the store only /) });
+    for (let i = 0; i < 2; i++) await round.run();
+    expect(await world.store.loadTokens(0, 9)).toEqual(all);
+    expect(round.views[2]).toMatchObject({ standing: 'member' });
   });
 
   test('are asked for once a minute of a member that gives none, and delay nothing', async () => {

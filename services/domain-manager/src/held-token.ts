@@ -23,8 +23,10 @@ export class HeldToken {
   async store(views: readonly WorkerView[]): Promise<boolean> {
     const { tokens, clock, events } = this.#deps;
     const next = tokens.generation + 1;
-    for (const { worker, standing, description } of views) {
-      if (standing !== 'member' || !saysThatItHolds(next, description!)) continue;
+    for (const { worker, description } of views) {
+      // Also one that only the lost tokens admit, which stands as removed, or as a stranger under the name of another.
+      if (description === undefined || description.domain !== tokens.head?.state.domain) continue;
+      if (!saysThatItHolds(next, description)) continue;
       const now = clock.now();
       if (Math.abs(now - (this.#askedAt.get(worker.address) ?? -Infinity)) < ASK_AGAIN_MS) continue;
       this.#askedAt.set(worker.address, now);

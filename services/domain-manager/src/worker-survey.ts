@@ -82,11 +82,15 @@ export function standingOf(
     return { standing: 'stranger', problem: `belongs to the domain '${description.domain}'` };
   }
   const { memberId } = description;
-  if (head === undefined || !head.state.members.some((member) => member.memberId === memberId)) {
-    return { standing: description.domain === '' ? 'asking-to-join' : 'removed' };
+  if (head === undefined) return { standing: 'asking-to-join' };
+  if (!head.state.members.some((member) => member.memberId === memberId)) {
+    if (description.domain === '') return { standing: 'asking-to-join' };
+    // Perhaps a token admitted it that the store lost.
+    return { standing: 'removed', ...rollbackOf(description, head) };
   }
   if (!isMember(head.state, description)) {
-    return { standing: 'stranger', problem: `has the name of member ${memberId}, but other keys` };
+    const problem = `has the name of member ${memberId}, but other keys`;
+    return { standing: 'stranger', problem, ...(description.domain !== '' && rollbackOf(description, head)) };
   }
   return { standing: 'member', ...rollbackOf(description, head) };
 }
