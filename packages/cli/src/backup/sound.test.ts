@@ -2,6 +2,7 @@ import { GrantOperation } from '@keyfleet/shared/api/choices';
 import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
 import { type StoredKind, storedValues } from '@keyfleet/shared/stored/names';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import { TestDomain } from '@keyfleet/test-support/domain';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -183,6 +184,8 @@ test.each(kinds)('a value of another type or too long is no %s', async (kind) =>
 test.each([
   ['too long', Buffer.alloc(storedValues.tokens.maxBytes + 1).toString('base64')],
   ['no domain token', btoa('x')],
+  ['not the token after the one before', tokens[0]!],
+  ['without its witness', Buffer.from(parseToken(domain.tokens[1]!).made).toString('base64')],
 ])('of domain tokens the rest goes with one that is %s: another would come into its place', async (problem, wrong) => {
   const name = 'kf:domain:{d}:tokens';
   const [one, two] = tokens as [string, string];
@@ -190,6 +193,15 @@ test.each([
   const { sound, leftOut } = await soundOf(first, { name, type: 'list', from: 3, value: [two] });
   expect(sound).toEqual([{ ...first, value: [one] }]);
   expect(leftOut).toEqual([`${name} (from element 1 on: it is ${problem})`]);
+});
+
+test('a chain of domain tokens goes on from piece to piece', async () => {
+  const name = 'kf:domain:{d}:tokens';
+  const { sound, leftOut } = await soundOf(
+    ...tokens.map((token, from) => ({ name, type: 'list' as const, from, value: [token] })),
+  );
+  expect(sound.map(({ value }) => value)).toEqual(tokens.map((token) => [token]));
+  expect(leftOut).toEqual([]);
 });
 
 test("the store's mark counts anew: one that somebody set would outlive him; a check of earlier releases goes", async () => {

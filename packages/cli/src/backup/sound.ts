@@ -1,4 +1,6 @@
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import { needsWitness } from '@keyfleet/shared/domain/witness';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { dueDateOf, dueEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { keyOfGrants, ListedGrant } from '@keyfleet/shared/stored/grants';
@@ -35,7 +37,7 @@ export function dueEntryIn(key: z.output<typeof KeyRecord>): string | undefined 
  * record without a MAC is made again from it. `leftOut` is told of the others.
  */
 export async function* soundPieces(path: string, leftOut: (what: string) => void = () => {}): AsyncGenerator<Piece> {
-  const cutOff = new Set<string>();
+  const chains = new Map<string, Chain>();
   for await (const piece of readPieces(path)) {
     const kind = storedNameOf(piece.name)?.kind;
     // Short-lived, and in backups of earlier releases only.
@@ -43,7 +45,8 @@ export async function* soundPieces(path: string, leftOut: (what: string) => void
     const problem = problemOf(piece, kind);
     if (problem !== undefined) leftOut(`${piece.name} (${problem})`);
     else if (piece.type === 'string') yield piece;
-    else if (piece.type === 'list') yield* soundElements(piece, cutOff, leftOut);
+    else if (piece.type === 'list')
+      yield* soundElements(piece, chains.getOrInsertComputed(piece.name, newChain), leftOut);
     else yield* soundFields(piece, kind!, leftOut);
   }
 }
@@ -81,27 +84,51 @@ function isSealed(bytes: Buffer): boolean {
   return parses(() => domainKeyIdOf(bytes));
 }
 
+/** What came of a list of domain tokens so far. */
+interface Chain {
+  isCutOff: boolean;
+  newest: DomainToken | undefined;
+}
+
+function newChain(): Chain {
+  return { isCutOff: false, newest: undefined };
+}
+
 /** Of a list the rest goes with an element: another would come into its place. */
 function* soundElements(
   piece: Extract<Piece, { type: 'list' }>,
-  cutOff: Set<string>,
+  chain: Chain,
   leftOut: (what: string) => void,
 ): Generator<Piece> {
   const { name, value, from = 0 } = piece;
-  if (cutOff.has(name)) return;
-  const problems = value.map((element) => problemOfToken(bytesOf(element)));
-  const end = problems.findIndex((problem) => problem !== undefined);
-  if (end >= 0) {
-    cutOff.add(name);
-    leftOut(`${name} (from element ${from + end} on: it is ${problems[end]})`);
+  const sound: string[] = [];
+  for (const element of chain.isCutOff ? [] : value) {
+    const problem = problemOfToken(bytesOf(element), chain);
+    if (problem !== undefined) {
+      chain.isCutOff = true;
+      leftOut(`${name} (from element ${from + sound.length} on: it is ${problem})`);
+      break;
+    }
+    sound.push(element);
   }
-  const sound = end < 0 ? value : value.slice(0, end);
   if (sound.length > 0) yield { ...piece, value: sound };
 }
 
-function problemOfToken(bytes: Buffer): string | undefined {
+/** Whether it follows and has a witness. Signatures are for those who have the trust anchor. */
+function problemOfToken(bytes: Buffer, chain: Chain): string | undefined {
   if (bytes.length > storedValues.tokens.maxBytes) return 'too long';
-  return parses(() => parseToken(bytes)) ? undefined : 'no domain token';
+  if (!parses(() => parseToken(bytes))) return 'no domain token';
+  const token = parseToken(bytes);
+  const { state, signerId, proposal, previousHash, witness } = token;
+  const before = chain.newest;
+  const isNext =
+    state.generation === (before?.state.generation ?? 0) + 1 &&
+    Buffer.compare(previousHash ?? Buffer.of(), before?.hash ?? Buffer.of()) === 0;
+  if (!isNext) return 'not the token after the one before';
+  const isAsked = needsWitness((before?.state ?? state).members, parseDomainChange(proposal.command), signerId);
+  if (isAsked && witness === undefined) return 'without its witness';
+  chain.newest = token;
+  return undefined;
 }
 
 function* soundFields(
