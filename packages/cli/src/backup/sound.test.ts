@@ -3,7 +3,8 @@ import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { grantsAt } from '@keyfleet/shared/stored/grants';
 import { type StoredKind, storedValues } from '@keyfleet/shared/stored/names';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { TestDomain } from '@keyfleet/test-support/domain';
+import { Proposal } from '@keyfleet/shared/domain/proposal';
+import { forgedToken, TestDomain } from '@keyfleet/test-support/domain';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,9 @@ const secret = sealed('ab'.repeat(16));
 const domain = new TestDomain();
 domain.rotate();
 const tokens = domain.tokens.map((token) => Buffer.from(token).toString('base64'));
+const ofNoChange = forgedToken(domain.tokens[1]!, domain.identities.get('hsm-1')!, () => ({
+  proposal: Proposal.encode({ command: Buffer.from('junk'), signatures: [] }),
+}));
 
 let path: string;
 beforeEach(() => {
@@ -184,6 +188,7 @@ test.each(kinds)('a value of another type or too long is no %s', async (kind) =>
 test.each([
   ['too long', Buffer.alloc(storedValues.tokens.maxBytes + 1).toString('base64')],
   ['no domain token', btoa('x')],
+  ['no domain token', ofNoChange.toString('base64')],
   ['not the token after the one before', tokens[0]!],
   ['without its witness', Buffer.from(parseToken(domain.tokens[1]!).made).toString('base64')],
 ])('of domain tokens the rest goes with one that is %s: another would come into its place', async (problem, wrong) => {
@@ -193,6 +198,14 @@ test.each([
   const { sound, leftOut } = await soundOf(first, { name, type: 'list', from: 3, value: [two] });
   expect(sound).toEqual([{ ...first, value: [one] }]);
   expect(leftOut).toEqual([`${name} (from element 1 on: it is ${problem})`]);
+});
+
+test('domain tokens that a backup holds twice are restored once more: SCAN may give a name again', async () => {
+  const [one, two] = tokens as [string, string];
+  const list = { name: 'kf:domain:{d}:tokens', type: 'list' as const };
+  const { sound, leftOut } = await soundOf({ ...list, value: [one] }, { ...list, value: [one, two] });
+  expect(sound.map(({ value }) => value)).toEqual([[one], [one, two]]);
+  expect(leftOut).toEqual([]);
 });
 
 test('a chain of domain tokens goes on from piece to piece', async () => {

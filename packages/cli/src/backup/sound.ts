@@ -87,11 +87,13 @@ function isSealed(bytes: Buffer): boolean {
 /** What came of a list of domain tokens so far. */
 interface Chain {
   isCutOff: boolean;
+  /** By their places: a backup may hold some of them twice. */
+  readonly hashes: Buffer[];
   newest: DomainToken | undefined;
 }
 
 function newChain(): Chain {
-  return { isCutOff: false, newest: undefined };
+  return { isCutOff: false, hashes: [], newest: undefined };
 }
 
 /** Of a list the rest goes with an element: another would come into its place. */
@@ -103,10 +105,11 @@ function* soundElements(
   const { name, value, from = 0 } = piece;
   const sound: string[] = [];
   for (const element of chain.isCutOff ? [] : value) {
-    const problem = problemOfToken(bytesOf(element), chain);
+    const place = from + sound.length;
+    const problem = problemOfToken(bytesOf(element), place, chain);
     if (problem !== undefined) {
       chain.isCutOff = true;
-      leftOut(`${name} (from element ${from + sound.length} on: it is ${problem})`);
+      leftOut(`${name} (from element ${place} on: it is ${problem})`);
       break;
     }
     sound.push(element);
@@ -115,18 +118,20 @@ function* soundElements(
 }
 
 /** Whether it follows and has a witness. Signatures are for those who have the trust anchor. */
-function problemOfToken(bytes: Buffer, chain: Chain): string | undefined {
+function problemOfToken(bytes: Buffer, place: number, chain: Chain): string | undefined {
   if (bytes.length > storedValues.tokens.maxBytes) return 'too long';
-  if (!parses(() => parseToken(bytes))) return 'no domain token';
-  const token = parseToken(bytes);
-  const { state, signerId, proposal, previousHash, witness } = token;
-  const before = chain.newest;
-  const isNext =
-    state.generation === (before?.state.generation ?? 0) + 1 &&
-    Buffer.compare(previousHash ?? Buffer.of(), before?.hash ?? Buffer.of()) === 0;
-  if (!isNext) return 'not the token after the one before';
-  const isAsked = needsWitness((before?.state ?? state).members, parseDomainChange(proposal.command), signerId);
+  const token = parsed(() => parseToken(bytes));
+  const change = token && parsed(() => parseDomainChange(token.proposal.command));
+  if (token === undefined || change === undefined) return 'no domain token';
+  if (chain.hashes[place]?.equals(token.hash) === true) return undefined;
+  const { newest: before, hashes } = chain;
+  const { state, signerId, previousHash, witness } = token;
+  const isNext = place === hashes.length && state.generation === place + 1;
+  if (!isNext || Buffer.compare(previousHash ?? Buffer.of(), before?.hash ?? Buffer.of()) !== 0)
+    return 'not the token after the one before';
+  const isAsked = needsWitness((before?.state ?? state).members, change, signerId);
   if (isAsked && witness === undefined) return 'without its witness';
+  hashes.push(token.hash);
   chain.newest = token;
   return undefined;
 }
@@ -214,10 +219,14 @@ function isGrant(name: string, field: string, text: string): boolean {
 }
 
 function parses(parse: () => unknown): boolean {
+  return parsed(parse) !== undefined;
+}
+
+function parsed<T>(parse: () => T): T | undefined {
   try {
-    return parse() !== undefined;
+    return parse();
   } catch {
-    return false;
+    return undefined;
   }
 }
 
