@@ -1,7 +1,7 @@
 import { HELD_TOKENS } from '@keyfleet/hsm-worker/boundary/domain/held-chain';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
-import { type Change, memberOf, rotation } from '@keyfleet/test-support/domain';
+import { type Change, memberOf, newOperator, publicPart, rotation } from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -118,11 +118,42 @@ describe('domain tokens that members were brought and that were stored nowhere',
     await world.store.appendToken(1, all[0]!);
     for (const worker of world.workers.slice(0, 2)) worker.down = true;
     const { round } = newReplica();
+    world.workers[2]!.gives = Buffer.of();
     await round.run();
-    expect(round.views[2]).toMatchObject({ problem: expect.stringMatching(/^holds generation 3, the store only /) });
-    for (let i = 0; i < 2; i++) await round.run();
+    expect(round.views[2]).toMatchObject({ problem: 'holds generation 3, the store only 1: restore the store' });
+    world.workers[2]!.gives = undefined;
+    world.clock.advance(60_000);
+    await round.run();
     expect(await world.store.loadTokens(0, 9)).toEqual(all);
     expect(round.views[2]).toMatchObject({ standing: 'member' });
+  });
+
+  test('all come back before anything is made in the place of one, such as a removal', async () => {
+    const replica = await grownReplica();
+    const [first, , third] = world.workers;
+    const carryOut = async (change: Change, preparer: string): Promise<void> => {
+      await replica.proposals.propose(signed(command(replica, change, preparer), [alice, bob]));
+      await replica.round.run();
+    };
+    const frontend = publicPart(newOperator('frontend-1', 'service-host'));
+    await carryOut({ name: 'ModifyOperators', body: { admit: [frontend], remove: [] } }, 'hsm-1');
+    third!.down = true;
+    await carryOut({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } }, 'hsm-3');
+    first!.installFails = true;
+    await carryOut({ name: 'ModifyOperators', body: { admit: [], remove: ['frontend-1'] } }, 'hsm-2');
+    const all = await world.store.loadTokens(0, 9);
+    expect(all).toHaveLength(4);
+    // hsm-2 alone has the removal of the frontend, and is to leave by what hsm-3 makes.
+    Object.assign(first!, { installFails: false });
+    Object.assign(third!, { down: false });
+    const before = world.store;
+    world.store = new MemoryStore(world.clock);
+    for (const [i, token] of all.slice(0, 2).entries()) await world.store.appendToken(i + 1, token);
+    for (const proposal of await before.listProposals()) await world.store.putProposal(proposal, 64);
+    const { round, tokens } = newReplica();
+    await round.run();
+    expect((await world.store.loadTokens(0, 4)).at(-1)).toEqual(all[3]);
+    expect(tokens.head!.state.operators.map(({ operatorId }) => operatorId)).not.toContain('frontend-1');
   });
 
   test('are asked for once a minute of a member that gives none, and delay nothing', async () => {

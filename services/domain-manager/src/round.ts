@@ -76,7 +76,8 @@ export class Round {
     await tokens.refresh();
     this.#views = await surveyWorkers(workers, tokens.head);
     await this.#distribute();
-    if (await this.#held.store(this.#views)) await this.#surveyAndDistribute();
+    // All of them, before anything is made in the place of one.
+    while (await this.#held.store(this.#views)) await this.#surveyAndDistribute();
     await this.#executeReady();
     await this.#rotateWhenDue();
     await this.#reseal();
