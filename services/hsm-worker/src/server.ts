@@ -10,6 +10,7 @@ import { answering, type GrpcServer, startGrpcServer } from '@keyfleet/shared/gr
 import type { TokenFollower } from '@keyfleet/shared/token-follower';
 import { PeerLimit, type Rate } from '@keyfleet/shared/request-limit';
 import type { TlsFiles } from '@keyfleet/shared/tls/tls-files';
+import { HELD_TOKENS } from './boundary/domain/held-chain.ts';
 import type { SessionService } from './boundary/session-service.ts';
 import type { DomainCalls } from './domain-calls.ts';
 import type { WorkerEvents } from './events.ts';
@@ -57,8 +58,8 @@ const FETCH_MS = 10_000;
 
 /** Rates per peer. Public data is cheap, ... */
 const DESCRIBE_RATE: Rate = { perSecond: 100, burst: 500 };
-/** ... but a token, of up to megabytes, which is rarely asked for, ... */
-const HELD_RATE: Rate = { perSecond: 1, burst: 10 };
+/** ... but a token, of up to megabytes, which is asked for where the store lost it, and then with all others, ... */
+const HELD_RATE: Rate = { perSecond: 1, burst: HELD_TOKENS };
 /** ... a signed call costs a verification before its caller is known, ... */
 const CALL_RATE: Rate = { perSecond: 20, burst: 100 };
 /** ... and these calls also read megabytes before that. A domain-manager sends tokens one page after the other. */
