@@ -6,9 +6,10 @@ import {
   parseDomainChange,
   type Signer,
   signProposal,
+  type UnboundChange,
 } from '@keyfleet/shared/domain/proposal';
-import type { DomainState, Member, VerifiedDomain } from '@keyfleet/shared/domain/state';
-import { needsWitness, witnessesOf } from '@keyfleet/shared/domain/witness';
+import type { DomainState, VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { needsWitness, stayingIn, witnessesFor } from '@keyfleet/shared/domain/witness';
 import type { ParsedArgs } from 'citty';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CliError } from './cli-error.ts';
@@ -45,9 +46,8 @@ export interface ProposalResult {
   readonly generation: number;
 }
 
-type Unbound<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body'> : never;
 /** A domain change before it is bound to the current domain. */
-export type Change = Unbound<NewDomainChange>;
+export type Change = UnboundChange;
 
 /**
  * Signs a change to the current domain and proposes it. If this one signature is enough, waits until it is carried out.
@@ -85,21 +85,11 @@ function isUnwitnessed(
   if (unwitnessed || change.name !== 'ModifyMembers') return unwitnessed;
   const { admit, remove } = change.body;
   if (!needsWitness(members, { version: 3, unwitnessed }, preparer)) return false;
-  if (witnessesFor(change, members, preparer).length > 0) return false;
+  if (witnessesFor(members, change, preparer).length > 0) return false;
   if (admit.length === 0) return true;
   throw new CliError(
     `nobody who stays but ${preparer} has the domain keys, and it could replace them: admit the new members first, and remove ${remove.join(', ')} by another change. If all that have them are lost, add --unwitnessed`,
   );
-}
-
-/** Who may confirm the token that the preparer makes of the change. */
-export function witnessesFor(change: Change | DomainChange, members: readonly Member[], preparer: string): Member[] {
-  return witnessesOf(members, stayingIn(members, change), preparer);
-}
-
-function stayingIn(members: readonly Member[], change: Change | DomainChange): Member[] {
-  const leaving: readonly string[] = change.name === 'ModifyMembers' ? change.body.remove : [];
-  return members.filter(({ memberId }) => !leaving.includes(memberId));
 }
 
 /** The domain-manager looks at its workers every second, and brings them what the change before this one made. */

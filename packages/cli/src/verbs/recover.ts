@@ -10,7 +10,7 @@ import {
 } from '@keyfleet/shared/domain/proposal';
 import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
-import { needsWitness } from '@keyfleet/shared/domain/witness';
+import { needsWitness, witnessesFor } from '@keyfleet/shared/domain/witness';
 import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
 import type { DomainManagerClient } from '../domain-manager-client.ts';
@@ -23,7 +23,6 @@ import {
 } from '../offline-members.ts';
 import { anchorOptions, managerOptions, openDomain } from '../options.ts';
 import { explainDomainChange } from '../proposal-text.ts';
-import { witnessesFor } from '../propose.ts';
 
 export const recover = verb({
   description: 'Carry out a signed proposal with an offline member, to admit a fresh fleet when every worker is lost.',
@@ -105,7 +104,7 @@ async function assertConfirmable(
   if (!needsWitness(members, change, preparer)) return;
   const { workers = [] } = await client.status();
   const newest = workers.filter((one) => one.standing === 'member' && one.generation === generation);
-  const witnesses = witnessesFor(change, members, preparer);
+  const witnesses = witnessesFor(members, change, preparer);
   if (newest.some(({ member_id: id }) => witnesses.some(({ memberId }) => memberId === id))) return;
   throw new CliError(
     `no other member that stays is in reach to confirm what ${preparer} makes: start one, then run this again. If all are lost, ` +

@@ -112,6 +112,9 @@ export type NewDomainChange = {
     readonly unwitnessed?: boolean;
   };
 }[DomainChangeName];
+type Unbound<C> = C extends NewDomainChange ? Pick<C, 'name' | 'body'> : never;
+/** A domain change before it is bound to the current domain. */
+export type UnboundChange = Unbound<NewDomainChange>;
 /** What a token or a proposal contains. A change of version 1 names no preparer and no hash: both are empty here. */
 export type DomainChange = {
   [N in DomainChangeName]: Bound<N, Bodies[N]> & { readonly version: DomainVersion; readonly unwitnessed: boolean };

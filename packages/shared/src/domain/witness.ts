@@ -1,6 +1,6 @@
 import { isLabelled } from '../encoding/canonical.ts';
 import { DomainError } from './domain-error.ts';
-import { type DomainChange, parseDomainChange, parseProposal, Proposal } from './proposal.ts';
+import { type DomainChange, parseDomainChange, parseProposal, Proposal, type UnboundChange } from './proposal.ts';
 import { verifyFounding, verifyProposal } from './quorum.ts';
 import { isMember, type Member, onlineMembers, type VerifiedDomain } from './state.ts';
 import type { DomainToken } from './token.ts';
@@ -22,6 +22,21 @@ export function needsWitness(
 /** Who may confirm it: whom it admits has no keys to compare, and for whom it removes nothing in it is sealed. */
 export function witnessesOf(before: readonly Member[], after: readonly Member[], maker: string): Member[] {
   return onlineMembers(before).filter((one) => one.memberId !== maker && isMember({ members: after }, one));
+}
+
+/** The same of a token that the preparer has not made yet. */
+export function witnessesFor(
+  before: readonly Member[],
+  change: DomainChange | UnboundChange,
+  preparer: string,
+): Member[] {
+  return witnessesOf(before, stayingIn(before, change), preparer);
+}
+
+/** The members that the change does not remove. */
+export function stayingIn(before: readonly Member[], change: DomainChange | UnboundChange): Member[] {
+  const leaving: readonly string[] = change.name === 'ModifyMembers' ? change.body.remove : [];
+  return before.filter(({ memberId }) => !leaving.includes(memberId));
 }
 
 /**
