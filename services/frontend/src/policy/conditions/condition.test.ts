@@ -147,6 +147,8 @@ test.each<[string, ConditionShape, Context]>([
   ['several values where one is meant', { StringNotEquals: { 'k:v': ['a'] } }, { 'k:v': ['b', 'c'] }],
   ['two values that only one can have', { StringEquals: { 'k:v': ['a'] } }, { 'k:v': undecidable }],
   ['a Null that is neither', { Null: { 'k:v': ['maybe'] } }, {}],
+  ['whether there is a value that nobody can tell', { Null: { 'k:v': ['false'] } }, { 'k:v': undecidable }],
+  ['whether there is none where nobody can tell', { Null: { 'k:v': ['true'] } }, { 'k:v': undecidable }],
 ])('an Allow does not hold, and a Deny does, where %s is the condition', (_, condition, values) => {
   expect(holds(condition, values, 'Allow')).toBe(false);
   expect(holds(condition, values, 'Deny')).toBe(true);

@@ -87,7 +87,10 @@ function isTrueOfNothing({ set, ifExists }: OperatorUse, { negated }: Operator):
 function compileNull(key: string, values: readonly string[]): Condition {
   const absent = values.map((value) => value.toLowerCase() === 'true');
   if (!values.every((value) => /^(?:true|false)$/i.test(value))) return onTheSafeSide;
-  return (context) => absent.includes(context.find(key) === undefined);
+  return (context, effect) => {
+    const value = context.find(key);
+    return value === undecidable ? effect === 'Deny' : absent.includes(value === undefined);
+  };
 }
 
 function onTheSafeSide(_: MeteredContext, effect: Effect): boolean {
