@@ -23,6 +23,12 @@ interface RedisArgs extends TlsArgs {
   readonly 'redis-password-file'?: string | undefined;
 }
 
+/** One server. */
+export interface RedisNode {
+  readonly address: string;
+  readonly open: () => Promise<RedisClient & AsyncDisposable>;
+}
+
 /** Throws CliError if Redis does not answer, or would be sent the password unencrypted. */
 export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDisposable> {
   const username = args['redis-user'];
@@ -41,6 +47,17 @@ export async function openRedis(args: RedisArgs): Promise<RedisClient & AsyncDis
     await client[Symbol.asyncDispose]();
     throw new CliError(`cannot reach Redis at ${args.redis}: ${(cause as Error).message}`, { cause });
   }
+}
+
+/** A connection to each of `addresses` (host:port), with the user and TLS of `--redis`. Throws CliError for others. */
+export function nodesOf(addresses: readonly string[], args: RedisArgs): RedisNode[] {
+  const scheme = args.redis.startsWith('rediss') ? 'rediss' : 'redis';
+  return addresses.map((address) => {
+    const url = `${scheme}://${address}`;
+    if (parseRedisUrl(url) === undefined)
+      throw new CliError(`--redis-nodes: ${address} is not HOST:PORT of a node of Redis`, { exitCode: 2 });
+    return { address, open: () => openRedis({ ...args, redis: url }) };
+  });
 }
 
 /** All of Keyfleet's names, on every node of a Redis Cluster. One that exists throughout appears at least once. */

@@ -2,9 +2,11 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import {
   DamagedValueError,
   pageOfFields,
+  readEachField,
   readElements,
   readString,
   SHOWN_NAME,
+  unlessDamaged,
 } from '@keyfleet/shared/redis/stored-values';
 import { storedValueOf } from '@keyfleet/shared/stored/names';
 import { HASH_PIECE, LIST_PIECE, type Piece } from './format.ts';
@@ -113,7 +115,8 @@ export async function readBack(redis: RedisClient, piece: Piece): Promise<Member
   }));
 }
 
-function membersOf(piece: Piece): [string, string][] {
+/** Each with its value. */
+export function membersOf(piece: Piece): [string, string][] {
   switch (piece.type) {
     case 'string':
       return [['', piece.value]];
@@ -124,17 +127,24 @@ function membersOf(piece: Piece): [string, string][] {
   }
 }
 
-/** In the same order; null or missing if absent. */
-async function readMembers(redis: RedisClient, { name, ...piece }: Piece): Promise<(Buffer | null)[]> {
-  switch (piece.type) {
-    case 'string':
-      return [await redis.getBuffer(name)];
-    case 'hash':
-      return redis.hmgetBuffer(name, ...Object.keys(piece.value));
-    case 'list': {
-      const from = piece.from ?? 0;
-      return redis.lrangeBuffer(name, from, from + piece.value.length - 1);
+/** In the same order; null or missing if absent. So is what no service stores there: it is not even read. */
+export async function readMembers(redis: RedisClient, { name, ...piece }: Piece): Promise<(Buffer | null)[]> {
+  try {
+    switch (piece.type) {
+      case 'string':
+        return [(await readString(redis, name)) ?? null];
+      case 'hash': {
+        const values = await readEachField(redis, name, Object.keys(piece.value));
+        return values.map((value) => (Buffer.isBuffer(value) ? value : null));
+      }
+      case 'list': {
+        const from = piece.from ?? 0;
+        return await readElements(redis, name, from, from + piece.value.length - 1);
+      }
     }
+  } catch (error) {
+    unlessDamaged(error);
+    return [];
   }
 }
 

@@ -8,13 +8,17 @@ import { CliError } from '../cli-error.ts';
 import { standingsOf, summaryOf } from '../domain-key-summary.ts';
 import type { OpenDomain } from '../options.ts';
 import type { Progress } from '../progress.ts';
+import type { RedisNode } from '../redis-option.ts';
 import { countTokens, damagedText } from '../sealed-census.ts';
 import { checkDates } from './dates.ts';
 import { checkRecordKey } from './record-key.ts';
+import { checkReplicas, followersOf } from './replicas.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
 export interface Patient extends OpenDomain {
   readonly openRedis: () => Promise<RedisClient & AsyncDisposable>;
+  /** If empty, no replica is compared: the password is sent to nobody whom only Redis names. */
+  readonly redisNodes: readonly RedisNode[];
   /** Where they listen for HTTP; if empty, they are not asked. */
   readonly frontends: readonly string[];
   readonly progress: Progress;
@@ -37,12 +41,13 @@ const checks: Checks = {
 
 /** `census`: also reads everything that is stored. `deep`: looks at each name, at least. */
 export function checksOf(
-  { frontends }: Patient,
+  { frontends, redisNodes }: Patient,
   { census, deep }: Readonly<Record<'census' | 'deep', boolean>>,
 ): Checks {
   return {
     ...checks,
     ...(frontends.length > 0 && { frontends: ({ frontends: urls }) => checkFrontends(urls) }),
+    ...(redisNodes.length > 0 && { 'replicas of Redis': checkStoredReplicas }),
     ...(census && { 'domain keys': checkDomainKeys }),
     ...((census || deep) && { dates: checkStoredDates }),
   };
@@ -55,7 +60,9 @@ async function checkRedis({ openRedis }: Patient): Promise<string> {
   if ((await redis.exists(RESTORE)) === 1) {
     throw new CliError('a restore is unfinished: run it again with the same backup, before a frontend starts.');
   }
-  return 'answers, and keeps every acknowledged write';
+  const followers = (await Promise.all(mastersOf(redis).map(followersOf))).flat();
+  const named = followers.length > 0 ? `; its replicas are ${followers.join(', ')}` : '';
+  return `answers, and keeps every acknowledged write${named}`;
 }
 
 /** Redis refuses every write while fewer replicas than `min-replicas-to-write` answer it. */
@@ -147,6 +154,11 @@ async function checkStoredRecordKey({ client, anchor, openRedis }: Patient): Pro
 async function checkStoredDates({ openRedis, progress }: Patient): Promise<string> {
   await using redis = await openRedis();
   return await checkDates(redis, progress);
+}
+
+async function checkStoredReplicas({ openRedis, redisNodes, progress }: Patient): Promise<string> {
+  await using redis = await openRedis();
+  return await checkReplicas(redis, redisNodes, progress);
 }
 
 /** Under which domain keys everything in Redis is sealed: counted here, not taken from anyone's report. */

@@ -7,7 +7,7 @@ import { checkOpenedRecordKey } from '../doctor/check-record-key.ts';
 import { checkRecords } from '../doctor/check-records.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../options.ts';
 import { Progress } from '../progress.ts';
-import { openRedis, redisOptions } from '../redis-option.ts';
+import { nodesOf, openRedis, redisOptions } from '../redis-option.ts';
 
 interface Finding {
   readonly check: string;
@@ -30,6 +30,12 @@ export const doctor = verb({
       description: 'HTTP addresses of frontends to check as well, comma-separated.',
       valueHint: 'URLS',
     },
+    'redis-nodes': {
+      type: 'string',
+      description:
+        'All nodes of Redis, comma-separated: also compare each replica with its master, and see who else follows one.',
+      valueHint: 'HOST:PORT,...',
+    },
     census: {
       type: 'boolean',
       description: 'Also read every stored record and count what each domain key seals.',
@@ -48,6 +54,7 @@ export const doctor = verb({
     const patient = {
       ...domain,
       openRedis: () => openRedis(args),
+      redisNodes: nodesOf(listOf(args['redis-nodes']), args),
       frontends: frontendsOf(args.frontends),
       progress: new Progress(terminal),
     };
