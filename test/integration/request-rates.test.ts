@@ -37,6 +37,22 @@ test('what is dated ahead, which no frontend told, does not count and goes: it w
   expect(await redis.client.hmget(name, 'ahead', 'odd')).toEqual([null, null]);
 });
 
+// Redis's peak is never reset: each plants more than the one before took.
+test.each([
+  ['lists', (i: number) => Array.from({ length: 20 }, (_, j) => [`f${i}-${j}`, '1 {}']).flat()],
+  ['names', (i: number) => ['x'.repeat(100_000) + i, '1 {}']],
+  ['values', (i: number) => [`f${i}`, 'x'.repeat(250_000)]],
+])('%s that are longer than what frontends tell go, and are not read', async (_, fields) => {
+  const account = { ...alice, accountId: '888888888888' };
+  const name = ratesAt(account);
+  for (let i = 0; i < 300; i++) await redis.client.hset(name, ...fields(i));
+  const peak = async () => Number(/used_memory_peak:(\d+)/.exec(await redis.client.info('memory'))![1]);
+  const before = await peak();
+  expect(await asked().exchange(account, { CreateKey: 1 })).toEqual([]);
+  expect((await peak()) - before).toBeLessThan(10_000_000);
+  expect(await redis.client.hlen(name)).toBe(1);
+});
+
 test('two frontends share a rate through Redis', async () => {
   // Each ends its windows itself, too, a second after its start.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });

@@ -139,16 +139,27 @@ return 'done'`,
   ],
   /**
    * KEYS: rates. ARGV: the sender, its rates, for how many milliseconds they count. Returns the other senders' rates
-   * that still count. One that is dated ahead was not told by a frontend, and would count for ever.
+   * that still count. One that is dated ahead was not told by a frontend, and would count for ever. All go where there
+   * are more, or longer ones, than frontends tell: reading those would take Redis twice their memory.
    */
   kfExchangeRates: [
     1,
     `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local told = {}
-if redis.call('HLEN', KEYS[1]) > ${MOST_SENDERS} then redis.call('UNLINK', KEYS[1]) end
-local all = redis.call('HGETALL', KEYS[1])
+local all, told, cursor = {}, {}, '0'
+repeat
+  local some = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', 1)
+  cursor = some[1]
+  for _, text in ipairs(some[2]) do
+    if #all == ${2 * MOST_SENDERS} or #text > ${storedValues.rates.maxBytes} then
+      redis.call('UNLINK', KEYS[1])
+      all, cursor = {}, '0'
+      break
+    end
+    table.insert(all, text)
+  end
+until cursor == '0'
 for i = 1, #all, 2 do
   local at, asked = string.match(all[i + 1], '^(%d+) (.*)$')
   if not at or math.abs(now - tonumber(at)) > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], all[i])
