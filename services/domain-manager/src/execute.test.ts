@@ -1,3 +1,4 @@
+import { domainKeysToRetire } from '@keyfleet/shared/domain/state';
 import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
@@ -224,6 +225,27 @@ describe('a change that is carried out', () => {
     expect(tokens.head!.state.operators.map(({ operatorId }) => operatorId)).not.toContain('carla');
     await propose();
     await round.run();
+    expect(tokens.head!.state.operators.map(({ operatorId }) => operatorId)).toContain('carla');
+  });
+
+  test('members that machines alone have bound, each to a retirement, bring it, and then do what people sign', async () => {
+    const replica = await grownReplica();
+    const { proposals, round, tokens } = replica;
+    const propose = async (change: Change) => {
+      await proposals.propose(signed(command(replica, change, 'hsm-1'), [alice, bob]));
+      await round.run();
+    };
+    await propose({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
+    const { generation } = tokens;
+    const ids = domainKeysToRetire(tokens.head!.state).map(({ id }) => id);
+    for (const { hsm } of world.workers.slice(0, 2)) {
+      const retirement: Change = { name: 'RetireDomainKeys', body: { ids } };
+      hsm.prepare(signed(command(replica, retirement, hsm.memberId), [scheduler]), tokens.head!.token);
+    }
+    const modify: Change = { name: 'ModifyOperators', body: { admit: [newOperator('carla')], remove: [] } };
+    await propose(modify);
+    expect(tokens.generation).toBe(generation + 1);
+    await propose(modify);
     expect(tokens.head!.state.operators.map(({ operatorId }) => operatorId)).toContain('carla');
   });
 

@@ -1,5 +1,6 @@
 import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import { forMachines } from '@keyfleet/shared/domain/valid-state';
 import type { DomainManagerEvents } from './events.ts';
 import type { WorkerView } from './worker-survey.ts';
 import { type TokenLog, TokenLogError } from './token-log.ts';
@@ -14,7 +15,8 @@ export interface ExecuteDeps {
   readonly decided: Decided;
   /**
    * Whether the token of any other change is taken too: a member makes one token of a generation, and may have made it
-   * for a change that was withdrawn or expired. Default: that of a proposal which is decided, or a rotation.
+   * for a change that was withdrawn or expired. Default: that of a proposal which is decided, or a
+   * change that machines alone may sign.
    */
   readonly takesAny?: boolean;
   readonly events: DomainManagerEvents;
@@ -76,8 +78,8 @@ async function haveMade(worker: Worker, { change, proposal }: Asked, deps: Execu
     const id = proposalId(made.proposal);
     const isWanted = [proposalId(proposal), ...decided.proposals].includes(id);
     // Nobody has reason to withdraw that, and in a fleet of which one is left nobody else can go on.
-    const isRotation = parseDomainChange(made.proposal.command).name === 'RotateDomainKeys';
-    if (!isWanted && !isRotation && takesAny !== true)
+    const isForMachines = forMachines.has(parseDomainChange(made.proposal.command).name);
+    if (!isWanted && !isForMachines && takesAny !== true)
       throw new OtherChangeError('it has made the token of another change for this generation');
     // Those who may change the members have signed that its word is enough in this generation.
     const waiver = change.unwitnessed ? Proposal.encode(proposal) : undefined;

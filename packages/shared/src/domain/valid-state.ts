@@ -4,7 +4,7 @@ import { isPublicKeyEncoding } from './signature.ts';
 import type { DomainKeyInfo, DomainState, Operator, Rule, RuledChange } from './state.ts';
 
 /** These destroy nothing and admit nobody: a machine alone may do no others. */
-const forMachines: ReadonlySet<RuledChange> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
+export const forMachines: ReadonlySet<DomainChange['name']> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
 
 /** In every state, including those of old chains: these decide what opens and what is lost. */
 const forPeopleOnly: ReadonlySet<RuledChange> = new Set(['ReinstateDomainKeys', 'DropDomainKeys']);
