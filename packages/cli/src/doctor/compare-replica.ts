@@ -32,6 +32,8 @@ export async function differencesOf(
 ): Promise<string[]> {
   const found = new Map<string, string>();
   let count = 0;
+  // What was put there on its way is under no name yet.
+  await caughtUp(replica, master);
   for (const from of [replica, master]) {
     for await (const page of pagesOfAllNames(from)) {
       const names = page.filter((name) => isKept(name) && !isDerived(name));
