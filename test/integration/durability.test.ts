@@ -1,4 +1,4 @@
-import { checkByInfo, checkDurability } from '@keyfleet/shared/redis/durability';
+import { checkAsService, checkByInfo, checkDurability } from '@keyfleet/shared/redis/durability';
 import { connectTestRedis } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -63,5 +63,17 @@ test('one that keeps its settings to itself is refused in one line, unless they 
     expect(await checkByInfo(client, 'strict')).toEqual({ replicas: 0 });
   } finally {
     await admin.acl('SETUSER', 'default', '+config');
+  }
+});
+
+test('a service that has no user of its own refuses one that is not written through to disk, and one that has goes by INFO', async () => {
+  await using client = await connectTestRedis(server.port);
+  await client.config('SET', 'appendfsync', 'everysec');
+  try {
+    await expect(checkAsService(client, { durability: 'strict' })).rejects.toThrow(/appendfsync everysec/);
+    expect(await checkAsService(client, { durability: 'strict', username: 'frontend' })).toEqual({ replicas: 0 });
+    expect(await checkAsService(client, { durability: 'relaxed' })).toEqual({ replicas: 0 });
+  } finally {
+    await client.config('SET', 'appendfsync', 'always');
   }
 });

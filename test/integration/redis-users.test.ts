@@ -60,6 +60,8 @@ describe('a frontend may not', () => {
     ['hold Redis up with a debugger', ['SCRIPT', 'DEBUG', 'SYNC']],
     ['hide something in another database', ['SELECT', '1']],
     ['publish to others', ['PUBLISH', 'other', 'x']],
+    // As a replica it would read everything, and Sentinels would take it for one.
+    ["read the replicas' password", ['CONFIG', 'GET', 'masterauth']],
     [
       'do in a script what it may not',
       ['EVAL', "return redis.call('DEL', KEYS[1])", '1', 'kf:domain:{development}:tokens'],

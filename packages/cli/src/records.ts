@@ -9,7 +9,7 @@ import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { systemClock } from '@keyfleet/shared/clock';
-import { checkDurability } from '@keyfleet/shared/redis/durability';
+import { checkByInfo } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
@@ -52,7 +52,8 @@ export async function openRecords(
 }
 
 async function openCalls(redis: RedisClient): Promise<RedisCalls> {
-  const durability = await checkDurability(redis, 'strict');
+  // Also for who has a frontend's user.
+  const durability = await checkByInfo(redis, 'strict');
   return new RedisCalls({ client: redis, writes: new DurableWrites(redis, () => durability) });
 }
 

@@ -1,4 +1,5 @@
 import { isCluster, mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
 import type { RedisNode } from '../redis-option.ts';
@@ -89,14 +90,14 @@ async function problemsOf(
   const found = await differencesOf(client, master, (count) =>
     progress.tell(() => `replicas: ${count} values of ${address} compared`),
   );
-  const dates = await checkDates(client, progress).then(
-    () => [],
-    (error: unknown) => [`${address}: ${(error as Error).message}`],
-  );
-  if (found.length === 0) return dates;
   const more = found.length >= MOST_DIFFERENCES ? ['and it was compared no further'] : [];
   const remedy = 'See docs/recovery.md, "A replica of Redis has something else", before any node starts anew';
-  return [`${address}: ${[...found, ...more].join(', ')}. ${remedy}`, ...dates];
+  // It may be the next master.
+  const others = await Promise.allSettled([checkDates(client, progress), checkDurability(client, 'strict')]);
+  return [
+    ...(found.length > 0 ? [`${[...found, ...more].join(', ')}. ${remedy}`] : []),
+    ...others.flatMap((other) => (other.status === 'rejected' ? [(other.reason as Error).message] : [])),
+  ].map((problem) => `${address}: ${problem.replace(/\.$/, '')}`);
 }
 
 async function standingOf(node: RedisClient): Promise<Standing> {

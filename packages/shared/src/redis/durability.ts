@@ -10,6 +10,14 @@ export interface Durability {
 
 const advice = 'or set redis.durability to "relaxed" if acknowledged writes may be lost';
 
+/** What a service asks: one with a user of its own may not read Redis's settings (decision 25). */
+export function checkAsService(
+  client: RedisClient,
+  { username, durability }: Pick<RedisConfig, 'username' | 'durability'>,
+): Promise<Durability> {
+  return username === undefined ? checkDurability(client, durability) : checkByInfo(client, durability);
+}
+
 /**
  * Asks Redis whether acknowledged writes survive a crash. If they may not and `durability` is strict, throws
  * ConfigError, in one line that says what to set. Rejects with the connection's error if Redis does not answer.
@@ -19,8 +27,8 @@ export function checkDurability(client: RedisClient, durability: RedisConfig['du
 }
 
 /**
- * The same for a service that may not read Redis's settings, because the password is among them with which replicas
- * read everything. INFO does not say `appendfsync`, nor how many replicas must have a write: a majority of the nodes.
+ * The same for who may not read Redis's settings, because the password is among them with which replicas read
+ * everything. INFO does not say `appendfsync`, nor how many replicas must have a write: a majority of the nodes.
  */
 export function checkByInfo(client: RedisClient, durability: RedisConfig['durability']): Promise<Durability> {
   return checkNodes(client, durability, checkNodeByInfo);
@@ -94,7 +102,7 @@ async function configOf(node: Redis, name: string): Promise<string> {
   } catch (error) {
     if (!(error instanceof Error) || !/^(?:NOPERM|ERR unknown command)/.test(error.message)) throw error;
     throw new ConfigError(
-      `redis: it does not let this service read its configuration (CONFIG GET), so its durability is unknown. Allow it, ${advice}.`,
+      `redis: it does not let this user read its configuration (CONFIG GET), so its durability is unknown. Allow it, ${advice}.`,
       { cause: error },
     );
   }
