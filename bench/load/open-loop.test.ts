@@ -47,7 +47,9 @@ async function loadWhileStalling(
     kind === 'closed'
       ? runClosedLoop(connections, requests, recorder, limits)
       : new OpenLoopRun(connections, { requests, recorder, schedule, limits }).run();
-  await vi.runAllTimersAsync();
+  // Not until no timer is left: a gRPC client that another file of this process closed too early looks for its server
+  // for ever, and does so in this time as well.
+  await vi.advanceTimersByTimeAsync(2 * MEASURE_MS);
   await run;
   const result = recorder.result({ cpu: 0, loop: 0 });
   const [latencies, waits] = [result.latencies, result.waits!].map((text) => Latencies.decode(text));
