@@ -12,14 +12,16 @@ export type Shown = ReturnType<typeof showing>;
 
 /** A domain-manager that shows these tokens, one at a time. */
 export function showing(address: string, tokens: readonly Buffer[], { fails = Infinity } = {}) {
+  let closes = 0;
   const source = {
     address,
     tokens,
     /** Shows no token of this generation or later, and says nothing. */
     upTo: Infinity,
     async fetch(after: number): Promise<readonly Uint8Array[]> {
-      while (after >= source.upTo) await delay(5, undefined, { ref: false });
-      if (after >= fails) throw new Error('unreachable');
+      const before = closes;
+      while (after >= source.upTo && closes === before) await delay(5, undefined, { ref: false });
+      if (after >= fails || closes > before) throw new Error('unreachable');
       return source.tokens.slice(after, after + 1);
     },
     /** Those that it was brought. */
@@ -27,7 +29,10 @@ export function showing(address: string, tokens: readonly Buffer[], { fails = In
     async store(token: Uint8Array): Promise<void> {
       source.brought.push(token);
     },
-    close() {},
+    /** Ends the calls that wait for an answer; another view may begin anew. */
+    close() {
+      closes++;
+    },
   };
   return source;
 }
