@@ -1,13 +1,14 @@
 import { CreateKeyCommand } from '@aws-sdk/client-kms';
 import { checkReplicas } from '@keyfleet/cli/doctor/replicas';
 import type { Progress } from '@keyfleet/cli/progress';
+import { sentinelsOf } from '@keyfleet/cli/redis-option';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { connectTestRedis, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedisCluster } from '@keyfleet/test-support/redis-cluster';
 import { openStore } from '@keyfleet/test-support/redis-store';
-import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
+import { startRedis, startSentinel, type TestServer } from '@keyfleet/test-support/servers';
 import { StoreLoad } from '@keyfleet/test-support/store-load';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { Redis } from 'ioredis';
@@ -35,12 +36,14 @@ async function startReplica(of: TestServer = master): Promise<TestServer> {
   return replica;
 }
 
+const none = { masterName: '', nodes: [] };
+
 function check(...nodes: readonly TestServer[]): Promise<string> {
   const named = nodes.map((node) => ({
     address: addressOf(node),
     open: () => connectTestRedis(node.port, PATIENCE_MS),
   }));
-  return checkReplicas(client, named, silent);
+  return checkReplicas(client, { nodes: named, sentinels: none }, silent);
 }
 
 /** What a frontend's user may run: the first part is for Redis's replicas and file, the second for its memory alone. */
@@ -70,7 +73,7 @@ test('the doctor names what only a replica has, or has otherwise, while everybod
   const done = new AbortController();
   const busy = changing();
   await vi.waitUntil(() => load.acknowledged.length > 300, PATIENCE_MS);
-  expect(await check(master, replica)).toBe('1 have what their masters have, and nobody else follows');
+  expect(await check(master, replica)).toBe('1 have what their masters have, and nobody else follows or is known');
 
   await client.eval(
     planting(
@@ -142,6 +145,33 @@ test('it names who follows and is not named, and sends that one nothing', async 
   expect(await check(master, replica, strange, ofReplica)).toContain('3 have what their masters have');
 });
 
+test('it names a replica or Sentinel that a Sentinel still knows, although that is gone', async () => {
+  await using resources = new AsyncDisposableStack();
+  const own = resources.use(await startRedis(['--repl-diskless-sync-delay', '0']));
+  const redis = resources.use(await connectTestRedis(own.port, PATIENCE_MS));
+  const sentinel = resources.use(await startSentinel(own));
+  const observer = resources.use(await connectTestRedis(sentinel.port));
+  const master = { address: addressOf(own), open: () => connectTestRedis(own.port) };
+  const sentinels = sentinelsOf({ redis: `redis+sentinel://${addressOf(sentinel)}/keyfleet` });
+  expect(await checkReplicas(redis, { nodes: [master], sentinels }, silent)).toContain(
+    'nobody else follows or is known',
+  );
+
+  const [strange, another] = [await startReplica(own), await startSentinel(own)];
+  onTestFinished(() => another[Symbol.asyncDispose]());
+  await vi.waitUntil(async () => (await observer.info('sentinel')).includes('slaves=1,sentinels=2'), {
+    timeout: 60_000,
+    interval: 200,
+  });
+  await strange[Symbol.asyncDispose]();
+  await another[Symbol.asyncDispose]();
+  await vi.waitUntil(async () => (await redis.info('replication')).includes('connected_slaves:0'), PATIENCE_MS);
+  const problem = String(await checkReplicas(redis, { nodes: [master], sentinels }, silent).catch(String));
+  const knows = `Sentinel ${addressOf(sentinel)} knows 1`;
+  expect(problem).toContain(`${knows} (${addressOf(strange)}) replicas, and --redis-nodes names 1 nodes`);
+  expect(problem).toContain(`${knows} (${addressOf(another)}) others, and --redis names 1`);
+});
+
 test('the replicas of a Redis Cluster are compared, each with its own master', async () => {
   await using resources = new AsyncDisposableStack();
   const { url } = await startRedisCluster(3, 1, resources);
@@ -152,10 +182,14 @@ test('the replicas of a Redis Cluster are compared, each with its own master', a
     address: address!,
     open: () => connectTestRedis(`redis://${address}`, PATIENCE_MS),
   }));
-  expect(await checkReplicas(redis, nodes, silent)).toBe('3 have what their masters have, and nobody else follows');
+  expect(await checkReplicas(redis, { nodes, sentinels: none }, silent)).toBe(
+    '3 have what their masters have, and nobody else follows or is known',
+  );
+  const fewer = await checkReplicas(redis, { nodes: nodes.slice(0, -1), sentinels: none }, silent).catch(String);
+  expect(fewer).toMatch(/the cluster knows 6 \(127.*\) nodes, and --redis-nodes names 5/);
   const script = planting("redis.call('SET', KEYS[1], 'old')", "redis.call('DEL', KEYS[1])");
   for (const i of [1, 2, 3]) await redis.eval(script, 1, `kf:access-key:{planted-${i}}`);
-  const problem = String(await checkReplicas(redis, nodes, silent).catch(String));
+  const problem = String(await checkReplicas(redis, { nodes, sentinels: none }, silent).catch(String));
   for (const i of [1, 2, 3]) expect(problem).toContain(`it alone has kf:access-key:{planted-${i}}`);
 });
 

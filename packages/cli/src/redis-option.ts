@@ -60,6 +60,14 @@ export function nodesOf(addresses: readonly string[], args: RedisArgs): RedisNod
   });
 }
 
+/** Those that `--redis` names, in the same way. */
+export function sentinelsOf(args: RedisArgs): { readonly masterName: string; readonly nodes: RedisNode[] } {
+  const target = parseRedisUrl(args.redis);
+  if (target?.kind !== 'sentinel') return { masterName: '', nodes: [] };
+  const addresses = target.nodes.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`);
+  return { masterName: target.masterName, nodes: nodesOf(addresses, args) };
+}
+
 /** All of Keyfleet's names, on every node of a Redis Cluster. One that exists throughout appears at least once. */
 export async function* pagesOfAllNames(redis: RedisClient): AsyncGenerator<readonly string[]> {
   for (const node of mastersOf(redis)) {

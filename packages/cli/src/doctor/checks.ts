@@ -8,17 +8,16 @@ import { CliError } from '../cli-error.ts';
 import { standingsOf, summaryOf } from '../domain-key-summary.ts';
 import type { OpenDomain } from '../options.ts';
 import type { Progress } from '../progress.ts';
-import type { RedisNode } from '../redis-option.ts';
 import { countTokens, damagedText } from '../sealed-census.ts';
 import { checkDates } from './dates.ts';
 import { checkRecordKey } from './record-key.ts';
-import { checkReplicas, followersOf } from './replicas.ts';
+import { checkReplicas, followersOf, type RedisServers } from './replicas.ts';
 import { checkFrontends, CLOCK_TOLERANCE_MS } from './frontends.ts';
 
 export interface Patient extends OpenDomain {
   readonly openRedis: () => Promise<RedisClient & AsyncDisposable>;
   /** If empty, no replica is compared: the password is sent to nobody whom only Redis names. */
-  readonly redisNodes: readonly RedisNode[];
+  readonly redisServers: RedisServers;
   /** Where they listen for HTTP; if empty, they are not asked. */
   readonly frontends: readonly string[];
   readonly progress: Progress;
@@ -41,13 +40,13 @@ const checks: Checks = {
 
 /** `census`: also reads everything that is stored. `deep`: looks at each name, at least. */
 export function checksOf(
-  { frontends, redisNodes }: Patient,
+  { frontends, redisServers }: Patient,
   { census, deep }: Readonly<Record<'census' | 'deep', boolean>>,
 ): Checks {
   return {
     ...checks,
     ...(frontends.length > 0 && { frontends: ({ frontends: urls }) => checkFrontends(urls) }),
-    ...(redisNodes.length > 0 && { 'replicas of Redis': checkStoredReplicas }),
+    ...(redisServers.nodes.length > 0 && { 'replicas of Redis': checkStoredReplicas }),
     ...(census && { 'domain keys': checkDomainKeys }),
     ...((census || deep) && { dates: checkStoredDates }),
   };
@@ -156,9 +155,9 @@ async function checkStoredDates({ openRedis, progress }: Patient): Promise<strin
   return await checkDates(redis, progress);
 }
 
-async function checkStoredReplicas({ openRedis, redisNodes, progress }: Patient): Promise<string> {
+async function checkStoredReplicas({ openRedis, redisServers, progress }: Patient): Promise<string> {
   await using redis = await openRedis();
-  return await checkReplicas(redis, redisNodes, progress);
+  return await checkReplicas(redis, redisServers, progress);
 }
 
 /** Under which domain keys everything in Redis is sealed: counted here, not taken from anyone's report. */

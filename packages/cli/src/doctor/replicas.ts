@@ -5,11 +5,18 @@ import type { Progress } from '../progress.ts';
 import type { RedisNode } from '../redis-option.ts';
 import { differencesOf, MOST_DIFFERENCES } from './compare-replica.ts';
 import { checkDates } from './dates.ts';
+import { type Sentinels, tooManyKnown } from './known-nodes.ts';
 
 /** The replicas of one node, as it names them: by what each of them says is its address. */
 export async function followersOf(node: RedisClient): Promise<string[]> {
   const found = (await node.info('replication')).matchAll(/^slave\d+:ip=(.*?),port=(\d+),/gm);
   return [...found].map(([, host, port]) => `${host}:${port}`);
+}
+
+/** All that the operator names. */
+export interface RedisServers {
+  readonly nodes: readonly RedisNode[];
+  readonly sentinels: Sentinels;
 }
 
 interface Master {
@@ -26,12 +33,12 @@ interface Standing {
 }
 
 /**
- * Whether the replicas among `nodes` have what their masters have, and nobody else follows one of these. Only `nodes`
- * are sent the password: whoever follows a master is named by it. Throws CliError.
+ * Whether the replicas among `nodes` have what their masters have, and nobody else follows one of these. Only these are
+ * sent the password: whoever follows a master is named by it. Throws CliError.
  */
 export async function checkReplicas(
   redis: RedisClient,
-  nodes: readonly RedisNode[],
+  { nodes, sentinels }: RedisServers,
   progress: Progress,
 ): Promise<string> {
   const masters = await Promise.all(
@@ -41,7 +48,7 @@ export async function checkReplicas(
   const looks = await Promise.all(nodes.map((node) => lookAt(node, masters, { redis, progress })));
   const names = [...followers, ...looks.map(({ followers: own }) => own)].flat();
   const replicas = looks.filter(({ isMaster }) => !isMaster).length;
-  const problems = looks.flatMap((look) => look.problems);
+  const problems = [...looks.flatMap((look) => look.problems), ...(await tooManyKnown(redis, nodes, sentinels))];
   if (names.length > replicas) {
     problems.unshift(
       `${names.length} replicas follow (${names.join(', ')}), and --redis-nodes names ${replicas}: one that is not yours reads everything, and may become the master. ` +
@@ -49,7 +56,7 @@ export async function checkReplicas(
     );
   }
   if (problems.length > 0) throw new CliError(`${problems.join('; ')}.`);
-  return `${replicas} have what their masters have, and nobody else follows`;
+  return `${replicas} have what their masters have, and nobody else follows or is known`;
 }
 
 interface Look {

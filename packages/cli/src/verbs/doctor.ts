@@ -7,7 +7,7 @@ import { checkOpenedRecordKey } from '../doctor/check-record-key.ts';
 import { checkRecords } from '../doctor/check-records.ts';
 import { anchorOptions, listOf, managerOptions, openDomain } from '../options.ts';
 import { Progress } from '../progress.ts';
-import { nodesOf, openRedis, redisOptions } from '../redis-option.ts';
+import { nodesOf, openRedis, redisOptions, sentinelsOf } from '../redis-option.ts';
 
 interface Finding {
   readonly check: string;
@@ -54,7 +54,7 @@ export const doctor = verb({
     const patient = {
       ...domain,
       openRedis: () => openRedis(args),
-      redisNodes: nodesOf(listOf(args['redis-nodes']), args),
+      redisServers: { nodes: nodesOf(listOf(args['redis-nodes']), args), sentinels: sentinelsOf(args) },
       frontends: frontendsOf(args.frontends),
       progress: new Progress(terminal),
     };
