@@ -64,6 +64,17 @@ test('resealing names a value of another type in the place of a record, and goes
   }
 });
 
+test('records as long as they may be are read a few at a time: what waits to be sent takes the memory of Redis', async () => {
+  const names = Array.from({ length: 200 }, () => keyAt('us-east-1', newKey().keyId));
+  for (const name of names) await client.hset(name, 'record', 'x'.repeat(1024 * 1024));
+  const peak = async () => Number(/used_memory_peak:(\d+)/.exec(await client.info('memory'))![1]);
+  const before = await peak();
+  const found = await newSealedRecords(client).load(names);
+  expect(found).toHaveLength(names.length);
+  expect((await peak()) - before).toBeLessThan(80 * 1024 * 1024);
+  await client.unlink(...names);
+});
+
 test('resealing adds the entry among the due keys that a record lacks', async () => {
   const key = newKey({ state: 'PendingDeletion', deletionDate: Date.now() + 60_000 });
   await store.insertKey(key);

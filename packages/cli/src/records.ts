@@ -9,9 +9,11 @@ import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { systemClock } from '@keyfleet/shared/clock';
+import { fewAtOnce } from '@keyfleet/shared/few-at-once';
 import { checkByInfo } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
 import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
 import type { OpenDomain } from './options.ts';
 import { pagesOfAllNames } from './redis-option.ts';
@@ -79,7 +81,7 @@ export interface RecordPage {
 /** All authenticated records, wherever they are. One that exists throughout appears at least once. */
 export async function* pagesOfRecords(redis: RedisClient, calls: RedisCalls): AsyncGenerator<RecordPage> {
   for await (const names of pagesOfAllNames(redis)) {
-    const found = await Promise.all(names.map((name) => orDamaged(() => recordsIn(name, calls))));
+    const found = await fewAtOnce(names, RECORDS_AT_ONCE, (name) => orDamaged(() => recordsIn(name, calls)));
     yield { records: found.flatMap(({ records }) => records), damaged: found.flatMap(({ damaged }) => damaged) };
     for (const name of names.filter(isHashOfRecords)) yield* pagesOfHash(name, calls);
   }

@@ -1,8 +1,9 @@
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import { fewAtOnce } from '@keyfleet/shared/few-at-once';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
+import { DamagedValueError, RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
 import { z } from 'zod';
 import type { Progress } from './progress.ts';
 import { pagesOfAllNames } from './redis-option.ts';
@@ -39,7 +40,7 @@ export function damagedText(damaged: readonly string[]): string {
 /** Names, each with the ids of the domain keys that its tokens claim; undefined if they cannot be read. */
 async function* pagesOfTokens(redis: RedisClient): AsyncGenerator<(readonly [string, string[] | undefined])[]> {
   for await (const names of pagesOfAllNames(redis)) {
-    yield await Promise.all(names.map(async (name) => [name, await domainKeysAt(redis, name)] as const));
+    yield await fewAtOnce(names, RECORDS_AT_ONCE, async (name) => [name, await domainKeysAt(redis, name)] as const);
   }
 }
 

@@ -18,6 +18,8 @@ const RECORD = 1024 * 1024;
 /** Sealed secrets, and entries of lists: the longest names a principal. */
 const SHORT = 8 * 1024;
 const NUMBER = 32;
+/** A date and an id (`entryOf`). Of these a thousand are read in each of 15 lists at once. */
+const KEY_ENTRY = 128;
 /** Constraints of 8,192 characters, a name and three principals. A page of hundreds is read at once. */
 const GRANT = 64 * 1024;
 /** Of what frontends do by themselves: a kilobyte or two. */
@@ -41,7 +43,7 @@ export const storedValues = {
   aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept', maxBytes: SHORT },
   aliasNames: { name: 'kf:alias-names:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   aliasTargets: { name: 'kf:alias-targets:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
-  keys: { name: 'kf:keys:{<account>/<region>/<list>}', type: 'zset', role: 'derived', maxBytes: SHORT },
+  keys: { name: 'kf:keys:{<account>/<region>/<list>}', type: 'zset', role: 'derived', maxBytes: KEY_ENTRY },
   /** The first release had one list for all keys of an account and Region. */
   oldKeys: { name: 'kf:keys:{<account>/<region>}', type: 'zset', role: 'derived', maxBytes: SHORT },
   due: { name: 'kf:due:{<shard>}', type: 'zset', role: 'derived', maxBytes: SHORT },

@@ -1,7 +1,8 @@
 import type { DomainState } from '@keyfleet/shared/domain/state';
+import { fewAtOnce } from '@keyfleet/shared/few-at-once';
 import { accessKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { isFleetSecret } from '@keyfleet/shared/hsm/fleet-secret';
-import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
+import { RECORDS_AT_ONCE, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { CHANGES, firstAccessKeyIn, keyStoresAt, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
@@ -52,7 +53,7 @@ export class RedisSealedRecords implements SealedRecords {
   async load(names: readonly string[]): Promise<readonly SealedRecord[]> {
     const oldLists = names.map((name) => scopeOf(name, 'oldKeys')).filter((scope) => scope !== undefined);
     for (const scope of oldLists) await splitOldKeyList(this.#deps.calls, scope).catch(unlessDamaged);
-    const records = await Promise.all(names.map((name) => this.#load(name)));
+    const records = await fewAtOnce(names, RECORDS_AT_ONCE, (name) => this.#load(name));
     return records.filter((record) => record !== undefined);
   }
 

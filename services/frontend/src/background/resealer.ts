@@ -3,6 +3,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState } from '@keyfleet/shared/domain/state';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import type { Notices } from '@keyfleet/shared/notices';
+import { fewAtOnce } from '@keyfleet/shared/few-at-once';
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import { type ResealItem, resealQueue } from '@keyfleet/shared/reseal-queue';
 import type { HsmCommands } from '../hsm/commands.ts';
@@ -58,8 +59,8 @@ export function startResealer(deps: ResealerDeps): AsyncDisposable {
 /** How many at once: customers' requests share the same workers and the same Redis. */
 const CONCURRENCY = 64;
 const COMMAND_TIMEOUT_MS = 5_000;
-/** Records read at once. */
-const BATCH = 1_000;
+/** Records in memory, twice: one may have a megabyte. */
+const BATCH = 128;
 /** Giving up on a part makes the pass prove nothing, so Redis may be away for a while first. */
 const LOAD_TRIES = 30;
 const LOAD_RETRY_MS = 1_000;
@@ -127,17 +128,11 @@ async function resealPart(names: readonly string[], activeId: string, deps: Part
   const total = { resealed: 0, remaining: 0 };
   for await (const batch of readAhead(batchesOf(names, deps))) {
     deps.alive();
-    const old = batch.filter(({ tokens }) => tokens.some((token) => isOld(token, activeId))).entries();
-    // Each lane takes its next record when it finishes one, so that none waits for the slowest.
-    const lane = async () => {
-      for (const [index, record] of old) {
-        if (index % CONCURRENCY === CONCURRENCY - 1) deps.alive();
-        const done = await resealRecord(record, activeId, deps);
-        total.resealed += done.resealed;
-        total.remaining += done.remaining;
-      }
-    };
-    await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+    const old = batch.filter(({ tokens }) => tokens.some((token) => isOld(token, activeId)));
+    for (const done of await fewAtOnce(old, CONCURRENCY, (record) => resealRecord(record, activeId, deps))) {
+      total.resealed += done.resealed;
+      total.remaining += done.remaining;
+    }
   }
   return total;
 }

@@ -81,7 +81,8 @@ function startResealing(
   { clock, events, resources }: Assembly,
   { connections, stores, domain, hsm, notices }: BackgroundDeps,
 ): void {
-  const { calls, macs, recordKeys, acknowledged } = stores;
+  const { macs, recordKeys, acknowledged } = stores;
+  const calls = stores.calls.readingBy(connections.patient);
   const keys = new RecordWrites(calls, clock);
   const domainState = () => domain.state;
   resources.use(

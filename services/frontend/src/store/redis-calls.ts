@@ -46,15 +46,23 @@ export interface Connections {
 export class RedisCalls {
   readonly #client: RedisClient;
   readonly #writes: DurableWrites;
+  readonly #connections: Connections;
   readonly #guard: Connections['guard'];
   readonly #feed: Connections['feed'];
 
-  constructor({ client, writes, guard, feed }: Connections) {
+  constructor(connections: Connections) {
+    const { client, writes, guard, feed } = connections;
+    this.#connections = connections;
     this.#client = client;
     this.#writes = writes;
     this.#guard = guard;
     this.#feed = feed;
     defineScripts(client);
+  }
+
+  /** The same over another connection, but for writes that wait for replicas. */
+  readingBy(client: RedisClient): RedisCalls {
+    return new RedisCalls({ ...this.#connections, client });
   }
 
   /**
