@@ -1,5 +1,6 @@
 import { CreateAliasCommand, CreateGrantCommand, CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { startServer } from '@keyfleet/test-support/servers';
 import { storedValues } from '@keyfleet/shared/stored/names';
@@ -146,6 +147,26 @@ test('each may run every command of its scripts', async () => {
 test('each may do what is its own', async () => {
   await expect(call('frontend', ['EXISTS', 'kf:key:{us-east-1/x}'])).resolves.toBe(0);
   await expect(call('domain-manager', ['LLEN', 'kf:domain:{development}:tokens'])).resolves.toBeGreaterThan(0);
+});
+
+test("an account is made with a frontend's user", async () => {
+  await call('default', ['ACL', 'LOG', 'RESET']);
+  const { domain, host } = cliOptionsOf(cluster);
+  const { home, ports } = cluster;
+  const as = ['--redis-user', 'frontend', '--redis-password-file', home.redisPasswordFile('frontend')];
+  const to = ['--account', '444455556666', '--out', home.in('credentials-of-444455556666')];
+  const made = await runKeyfleet(
+    'account',
+    'create',
+    ...to,
+    ...domain,
+    ...host,
+    '--redis',
+    `redis://127.0.0.1:${ports.redis}`,
+    ...as,
+  );
+  expect(made).toMatchObject({ exitCode: 0 });
+  expect(await call('default', ['ACL', 'LOG'])).toEqual([]);
 });
 
 test('a user of deploy/redis has its password, and beside it the one that takes its place', async () => {
