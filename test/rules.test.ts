@@ -178,6 +178,11 @@ test('a file under 15 lines starts a program, or is one idea that many files sha
   ]);
 });
 
+test('no script frees in one step what somebody may have filled', () => {
+  const freed = production.flatMap((file) => [...codeOf(file).matchAll(/redis\.p?call\('(DEL|UNLINK)'/g)]);
+  expect(new Set(freed.map(([, command]) => command))).toEqual(new Set(['UNLINK']));
+});
+
 test('no script reads all of a list or hash, which somebody may have filled', () => {
   const calls = production.flatMap((file) => [
     ...codeOf(file).matchAll(/redis\.p?call\('(?:ZRANGE\w*|ZSCAN|[HS]SCAN|SCAN|HGETALL|HKEYS|HVALS|SMEMBERS)'.*/g),

@@ -19,7 +19,16 @@ import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { readElements } from '@keyfleet/shared/redis/stored-values';
 import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
-import { dueAt, iamAt, keyAt, type StoredKind, storedValueOf, storedValues } from '@keyfleet/shared/stored/names';
+import {
+  accessKeyUseAt,
+  dueAt,
+  iamAt,
+  keyAt,
+  recordFenceAt,
+  type StoredKind,
+  storedValueOf,
+  storedValues,
+} from '@keyfleet/shared/stored/names';
 import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
@@ -99,6 +108,28 @@ describe.each(Object.entries(planted))('%s', (_, plant) => {
       expect((await sentBytes()) - sent, name).toBeLessThan(8_000);
     }
   });
+});
+
+test('what somebody filled beside a record, or in the place of one, is freed apart from the thread that answers', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  const fill = (name: string) => client.hset(name, ...Array.from({ length: 10_000 }, (_, i) => [`f${i}`, 'x']).flat());
+  const freed = async () => Number(/lazyfreed_objects:(\d+)/.exec(await client.info('memory'))![1]);
+  await store.insertKey(key);
+  await store.insertAccessKey(newAccessKey('AKIA1', '1'));
+  const steps: [string, () => Promise<unknown>][] = [
+    [keyAt(key.region, key.keyId), () => store.deleteKey(key, { id: 'a', text: '{}' })],
+    [
+      accessKeyUseAt('AKIA1'),
+      () => store.keepAccessKeyUse('AKIA1', { usedAt: 1, service: 'kms', region: 'us-east-1' }),
+    ],
+    [recordFenceAt('0'), () => redis.calls.script('kfRaiseFence', recordFenceAt('0'), 1, 1)],
+  ];
+  for (const [name, free] of steps) {
+    await fill(name);
+    const before = await freed();
+    await free();
+    await expect.poll(async () => (await freed()) - before).toBeGreaterThan(0);
+  }
 });
 
 const silent = { tell: () => {} } as unknown as Progress;

@@ -46,7 +46,7 @@ export async function readStoreIdentity(client: RedisClient, domain: string): Pr
  * somebody else changed it. The mark counts anew, since there may be anything in its place.
  */
 const ACCEPT = `
-if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1]) end
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('UNLINK', KEYS[1]) end
 local id = redis.call('HGET', KEYS[1], 'id') or ''
 if #id > ${MAX_BYTES} then id = '' end
 if id ~= ARGV[3] then return 0 end

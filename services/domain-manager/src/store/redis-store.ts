@@ -61,7 +61,7 @@ return 1`;
 /** KEYS: index, proposal. ARGV: id. */
 const DROP_PROPOSAL = `
 redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('DEL', KEYS[2])`;
+redis.call('UNLINK', KEYS[2])`;
 
 /** KEYS: proposal. ARGV: field, value. */
 const SET_OUTCOME = `
@@ -78,14 +78,14 @@ return 1`;
 
 /** KEYS: lease. ARGV: holder. */
 const RELEASE_LEASE = `
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`;
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end`;
 
 /** KEYS: progress. ARGV: pass, shards, startedAt, ttl, what was resealed in earlier passes. */
 /** Whoever once wrote there may have left reports of passes to come. */
 const START_PASS = `
 if tonumber(redis.call('HGET', KEYS[1], 'pass') or '0') ~= tonumber(ARGV[1]) - 1 then return 0 end
 local verifiedAt = redis.call('HGET', KEYS[1], 'verifiedAt')
-redis.call('DEL', KEYS[1])
+redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARGV[3], 'resealed', ARGV[5])
 if verifiedAt then redis.call('HSET', KEYS[1], 'verifiedAt', verifiedAt) end
 redis.call('PEXPIRE', KEYS[1], ARGV[4])

@@ -167,7 +167,7 @@ export class ChangeFeed implements Changes, AsyncDisposable {
  * and so is believed and read.
  */
 const WRITTEN_BEAT = `
-redis.call('DEL', KEYS[1])
+redis.call('UNLINK', KEYS[1])
 redis.call('PUBLISH', ARGV[1], ARGV[2])`;
 
 const subscriberOptions: Partial<RedisOptions> = {

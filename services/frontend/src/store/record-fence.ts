@@ -26,24 +26,32 @@ if under ~= '' and numberAt(KEYS[#KEYS]) > tonumber(under) then
 end
 `;
 
-/** These are replaced, whatever stands there. */
-const replaced: ReadonlySet<string> = new Set<StoredKind>(['recordKeys', 'recordFence', 'accessKeyUse']);
+/** Strings, which are replaced, whatever stands there. */
+const replaced: ReadonlySet<StoredKind> = new Set(['recordKeys', 'recordFence', 'accessKeyUse']);
 const types = [...lasting]
   .filter((kind) => !replaced.has(kind))
-  .map((kind) => `['${/^kf:[^:{]+/.exec(storedValues[kind].name)![0]}'] = '${storedValues[kind].type}'`);
+  .map((kind) => `['${kindOf(kind)}'] = '${storedValues[kind].type}'`);
+
+/** What its names begin with. */
+function kindOf(kind: StoredKind): string {
+  return /^kf:[^:{]+/.exec(storedValues[kind].name)![0];
+}
 
 /**
  * Stands before each script that writes several values, after the fence. Redis undoes nothing of a script that fails:
- * each of its KEYS is of its kind's type, or nothing is done. A date on which one is to vanish is none of ours.
+ * each of its KEYS is of its kind's type, or nothing is done. A date on which one is to vanish is none of ours. What a
+ * string replaces is unlinked before: a SET would have Redis free millions of fields at once, and answer nobody.
  */
 export const ALL_OR_NOTHING = `
 local types = { ${types.join(', ')} }
+local replaced = { ${[...replaced].map((kind) => `['${kindOf(kind)}'] = true`).join(', ')} }
 for i = 1, #KEYS - 1 do
   local kind = string.match(KEYS[i], '^kf:[^:{]+')
   local found = redis.call('TYPE', KEYS[i]).ok
   if types[kind] and found ~= 'none' and found ~= types[kind] then
     return redis.error_reply('WRONGTYPE ' .. kind .. ' is a ' .. found)
   end
+  if replaced[kind] and found ~= 'none' and found ~= 'string' then redis.call('UNLINK', KEYS[i]) end
   if types[kind] and redis.call('PTTL', KEYS[i]) > 0 then redis.call('PERSIST', KEYS[i]) end
 end
 `;

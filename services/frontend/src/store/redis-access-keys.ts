@@ -64,7 +64,7 @@ export class RedisAccessKeys implements IdentityStore, AccessKeyUseStore {
   }
 
   async deleteAccessKey(accessKeyId: string): Promise<void> {
-    await this.#redis.write('del', accessKeyAt(accessKeyId), accessKeyUseAt(accessKeyId));
+    await this.#redis.write('unlink', accessKeyAt(accessKeyId), accessKeyUseAt(accessKeyId));
     this.#acknowledged.removed(accessKeyName(accessKeyId));
   }
 

@@ -28,7 +28,7 @@ import {
 } from './scripts.ts';
 import { DamagedRecordError, StoreUnavailableError } from './store.ts';
 
-type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'del' | 'unlink' | 'zadd' | 'zrem';
+type WriteCommand = 'set' | 'hsetnx' | 'hdel' | 'unlink' | 'zadd' | 'zrem';
 type Argument = ScriptPart | AuthenticRecord;
 
 export interface Connections {

@@ -33,7 +33,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
   async insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void> {
     await this.#redis.write('hsetnx', fleetKeysAt(name), domainKeyId, Buffer.from(token));
     // The first release had one permanent key.
-    await this.#redis.write('del', secretAt(name));
+    await this.#redis.write('unlink', secretAt(name));
   }
 
   async listFleetKeys(name: string, domainKeyIds: readonly string[]): Promise<readonly string[]> {
@@ -80,7 +80,7 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
     }
     // Starts from the first one, because an interrupted command left some.
     for (let number = 1; number < newest; number++) {
-      await this.#redis.write('del', secretAt(recordKeyName(number).name));
+      await this.#redis.write('unlink', secretAt(recordKeyName(number).name));
     }
   }
 }

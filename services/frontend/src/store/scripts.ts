@@ -67,7 +67,7 @@ return due`,
     `${revisionOf}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
 if revision() ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
+redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
@@ -81,7 +81,7 @@ return 1`,
     `
 local till = tonumber(string.match(short(KEYS[1], 'claimedUntil', ${NUMBER_BYTES}), '^%d+$') or 0)
 if till > tonumber(ARGV[1]) and till <= ARGV[2] + 600000 then return 0 end
-if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('DEL', KEYS[1])
+if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('UNLINK', KEYS[1])
 else redis.call('HSET', KEYS[1], 'claimedUntil', ARGV[2]) end
 return 1`,
   ],
@@ -90,7 +90,7 @@ return 1`,
     1,
     `
 redis.call('HDEL', KEYS[1], unpack(ARGV))
-if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('DEL', KEYS[1]) end
+if redis.call('HLEN', KEYS[1]) == redis.call('HEXISTS', KEYS[1], 'claimedUntil') then redis.call('UNLINK', KEYS[1]) end
 return 1`,
   ],
   /**
