@@ -8,18 +8,16 @@ import {
   type VerifiedDomain,
 } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
+import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import type { Head } from './token-log.ts';
 import type { WorkerView } from './worker-survey.ts';
-
-/** How soon after the last rotation a member makes one that machines ask for. */
-const EARLIEST_MS = 60 * 60_000;
 
 /**
  * Milliseconds since the epoch. Sooner where an earlier release made the newest token: until there is one of the
  * present version, tokens need no witness.
  */
 export function nextRotationAt(state: DomainState, everyMs: number): number {
-  return activeDomainKey(state).createdAt + (state.version < 3 ? Math.min(everyMs, EARLIEST_MS) : everyMs);
+  return activeDomainKey(state).createdAt + (state.version < 3 ? Math.min(everyMs, ROTATION_PAUSE_MS) : everyMs);
 }
 
 /** A domain change signed by the scheduler alone, if the rules allow it. `preparer` makes its token. */

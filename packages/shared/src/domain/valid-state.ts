@@ -5,6 +5,12 @@ import type { DomainKeyInfo, DomainState, Operator, Rule, RuledChange } from './
 
 /** These destroy nothing and admit nobody: a machine alone may do no others. */
 export const forMachines: ReadonlySet<DomainChange['name']> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
+/**
+ * How long after the last rotation a member makes the next for whoever may not change the members. Each token is kept
+ * for ever and 140 bytes larger than the one before, until domain keys are dropped: 12 MB in two weeks, and at ten
+ * minutes 300 MB, more than a domain-manager has room for.
+ */
+export const ROTATION_PAUSE_MS = 60 * 60_000;
 
 /** In every state, including those of old chains: these decide what opens and what is lost. */
 const forPeopleOnly: ReadonlySet<RuledChange> = new Set(['ReinstateDomainKeys', 'DropDomainKeys']);

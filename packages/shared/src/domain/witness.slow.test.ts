@@ -17,10 +17,8 @@ import { type Binding, type NewDomainChange, parseDomainChange, Proposal, signPr
 import { DomainState, type Member, type NewMember } from './state.ts';
 import { parseToken, tokenHash, withWitness } from './token.ts';
 import { signCheck, signHeld } from './token-check.ts';
+import { ROTATION_PAUSE_MS } from './valid-state.ts';
 import { needsWitness, witnessesOf } from './witness.ts';
-
-/** After that a scheduler may rotate alone. */
-const ROTATION_PAUSE_MS = 60 * 60_000;
 
 type Hsm = TestDomain['hsms'][number];
 

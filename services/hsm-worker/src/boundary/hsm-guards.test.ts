@@ -11,7 +11,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { ROTATION_PAUSE_MS } from './domain/change-limits.ts';
+import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 
 describe('a hostile scheduler', () => {
   test('has a member rotate once in an hour, also one that restarts; who may change the members may at any time', () => {

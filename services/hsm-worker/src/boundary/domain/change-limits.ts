@@ -3,12 +3,6 @@ import type { DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { mayModifyMembers } from '@keyfleet/shared/domain/quorum';
 import { domainKeysToRetire, type DomainState } from '@keyfleet/shared/domain/state';
 
-/**
- * Each token is kept for ever and 140 bytes larger than the one before, until domain keys are dropped: 12 MB in two
- * weeks, and at ten minutes 300 MB, more than a domain-manager has room for.
- */
-export const ROTATION_PAUSE_MS = 60 * 60_000;
-
 interface AskedChange {
   readonly change: DomainChange;
   /**

@@ -19,9 +19,9 @@ import { parseDomainChange, parseProposal, Proposal } from '@keyfleet/shared/dom
 import type { Rule } from '@keyfleet/shared/domain/state';
 import { parseToken, withWitness, type WrappedKey } from '@keyfleet/shared/domain/token';
 import { placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
+import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { Hsm, type HsmOptions } from '../hsm.ts';
 import { atOnce } from '../steps.ts';
-import { ROTATION_PAUSE_MS } from './change-limits.ts';
 import { sealDomainToken } from './domain-token.ts';
 import { wrapDkek } from './wrapped-dkek.ts';
 
