@@ -2,7 +2,14 @@ import { type DomainChange, parseDomainChange } from '@keyfleet/shared/domain/pr
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
 import type { DomainToken } from '@keyfleet/shared/domain/token';
-import { HeldTokenError, isOffChain, type Place, placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
+import {
+  assertChecked,
+  assertHoldsNoOther,
+  HeldTokenError,
+  isOffChain,
+  type Place,
+  placeOf,
+} from '@keyfleet/shared/domain/token-check';
 import { needsWitness, witnessesFor, witnessesOf } from '@keyfleet/shared/domain/witness';
 import type { Decided } from './decided.ts';
 import type { DomainManagerEvents } from './events.ts';
@@ -60,7 +67,7 @@ async function askWitnesses(
   for (const { worker, description } of inReach(members, place.generation - 1, views)) {
     try {
       const check = await worker.check(made);
-      verifyCheck(check, members, { domain: state.domain, ...place }, []);
+      assertChecked(check, members, { domain: state.domain, ...place });
       return check;
     } catch (error) {
       events.tokenNotConfirmed(worker, signerId, error);
@@ -95,7 +102,7 @@ async function assertNoneHoldsAnother(
   for (const { worker, description } of inReach(holders, place.generation - 1, views)) {
     if (!saysThatItIsOffChain(description, place)) continue;
     try {
-      verifyCheck(await worker.check(made), [], { domain: state.domain, ...place }, holders);
+      assertHoldsNoOther(await worker.check(made), holders, { domain: state.domain, ...place });
     } catch (error) {
       if (!(error instanceof HeldTokenError)) continue;
       events.tokenNotConfirmed(worker, signerId, error);

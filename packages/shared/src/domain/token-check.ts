@@ -83,22 +83,9 @@ export interface CheckedToken extends Place {
   readonly domain: string;
 }
 
-/**
- * Throws `DomainError` unless one of `members` signed that it has opened this token, and `HeldTokenError` if one of
- * `holders` signed that it holds another.
- */
-export function verifyCheck(
-  signed: Uint8Array,
-  members: readonly Member[],
-  token: CheckedToken,
-  holders: readonly Member[] = members,
-): void {
-  if (isLabelled(SignedHeld, signed)) return refuseFor(signed, holders, token);
-  assertChecked(signed, members, token);
-}
-
 /** Throws `DomainError` unless one of `members` signed that it has opened this token. */
 export function assertChecked(signed: Uint8Array, members: readonly Member[], token: CheckedToken): void {
+  if (isLabelled(SignedHeld, signed)) throw new DomainError('malformed', 'it says that it holds another token');
   const { check: encoded, signature: signatureOfCheck } = decodeOrRefuse(SignedCheck, signed);
   const { domain, memberId, tokenHash } = decodeOrRefuse(TokenCheck, encoded);
   const member = members.find((one) => one.memberId === memberId);
@@ -108,14 +95,15 @@ export function assertChecked(signed: Uint8Array, members: readonly Member[], to
   }
 }
 
-function refuseFor(signed: Uint8Array, members: readonly Member[], token: CheckedToken): never {
+/** Throws `HeldTokenError` if one of `holders` signed that it holds another token; `DomainError` for rubbish. */
+export function assertHoldsNoOther(signed: Uint8Array, holders: readonly Member[], token: CheckedToken): void {
+  if (!isLabelled(SignedHeld, signed)) return;
   const { held: encoded, signature: signatureOfHeld } = decodeOrRefuse(SignedHeld, signed);
   const { domain, memberId, generation, tokenHash } = decodeOrRefuse(HeldToken, encoded);
-  const member = members.find((one) => one.memberId === memberId);
+  const holder = holders.find((one) => one.memberId === memberId);
   const other = { generation, hash: tokenHash };
   const isOther = domain === token.domain && isOffChain(other, token);
-  if (member !== undefined && isOther && isSignatureOf(member.signingKey, encoded, signatureOfHeld)) {
+  if (holder !== undefined && isOther && isSignatureOf(holder.signingKey, encoded, signatureOfHeld)) {
     throw new HeldTokenError(memberId, other);
   }
-  throw new DomainError('forged', 'no member that may say so has signed that it holds another token');
 }

@@ -18,12 +18,20 @@ import { nextState } from '@keyfleet/shared/domain/apply';
 import { parseDomainChange, parseProposal, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { Rule } from '@keyfleet/shared/domain/state';
 import { parseToken, withWitness, type WrappedKey } from '@keyfleet/shared/domain/token';
-import { placeOf, verifyCheck } from '@keyfleet/shared/domain/token-check';
+import { assertChecked, assertHoldsNoOther, placeOf } from '@keyfleet/shared/domain/token-check';
 import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { Hsm, type HsmOptions } from '../hsm.ts';
 import { atOnce } from '../steps.ts';
 import { sealDomainToken } from './domain-token.ts';
 import { wrapDkek } from './wrapped-dkek.ts';
+
+/** Throws unless the member confirms the token by its signature; HeldTokenError if it says that it holds another. */
+function answerOf(hsm: Hsm, to: Buffer): void {
+  const [answer, member] = [hsm.check(to), memberOf(hsm)];
+  const asked = { domain: 'test', ...placeOf(parseToken(to)) };
+  assertHoldsNoOther(answer, [member], asked);
+  assertChecked(answer, [member], asked);
+}
 
 describe('a member that is asked about a token', () => {
   test('another member opens a token before it is stored, and changes nothing by that', async () => {
@@ -77,11 +85,7 @@ describe('a member that is asked about a token', () => {
     const another = domain.prepare(rotation, domain.people, domain.hsms[2]);
     expect(stepsOf(witness, another)).toBe(3);
     for (const hsm of [maker, witness]) hsm.install([token]);
-    expect(
-      refusalOf(() =>
-        verifyCheck(witness.check(another), [memberOf(witness)], { domain: 'test', ...placeOf(parseToken(another)) }),
-      ),
-    ).toBe('forked');
+    expect(refusalOf(() => answerOf(witness, another))).toBe('forked');
   });
 
   test('confirms no token beside one that it installed while it checked that', () => {
@@ -101,9 +105,7 @@ describe('a member that is asked about a token', () => {
     const token = domain.prepare(rotation);
     third.install([token]);
     const restarted = restart(domain, third, { heldTokens: [...domain.tokens, token] });
-    const members = [memberOf(third)];
-    const answer = (hsm: Hsm, to: Buffer) => () =>
-      verifyCheck(hsm.check(to), members, { domain: 'test', ...placeOf(parseToken(to)) });
+    const answer = (hsm: Hsm, to: Buffer) => () => answerOf(hsm, to);
     for (const hsm of [third, restarted]) {
       answer(hsm, token)();
       expect(answer(hsm, fork)).toThrow('hsm-3 signs that it holds another domain token 2');
@@ -131,8 +133,7 @@ describe('a member that is asked about a token', () => {
     const rotated = domain.rotate();
     domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } });
     expect(former.installed).toBeUndefined();
-    const answer = (to: Buffer) => () =>
-      verifyCheck(former.check(to), [memberOf(former)], { domain: 'test', ...placeOf(parseToken(to)) });
+    const answer = (to: Buffer) => () => answerOf(former, to);
     // The store may have lost them all, and is to have them again.
     answer(rotated)();
     expect(answer(fork)).toThrow('hsm-3 signs that it holds another domain token 3');
