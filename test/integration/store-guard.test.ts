@@ -101,6 +101,13 @@ describe('a store', () => {
     expect(service.said).toEqual([expect.stringContaining('it is another store')]);
   });
 
+  test('is asked over no connection that the guard does not watch', async () => {
+    await using service = await open();
+    await using other = await connectTestRedis(redis.port);
+    await service.guard.assertOurs(service.client);
+    expect(() => service.guard.assertOurs(other)).toThrow();
+  });
+
   test('that went back to an older state is noticed, and goes on when operators accept it', async () => {
     await using service = await open();
     const key = newKey();

@@ -52,7 +52,7 @@ export interface StoreGuardOptions {
  */
 export class StoreGuard implements Disposable {
   readonly #options: StoreGuardOptions;
-  readonly #unseen: Set<RedisClient>;
+  readonly #seen = new Set<RedisClient>();
   readonly #looking: ReadonlyMap<RedisClient, SingleFlight<void>>;
   readonly #timer: NodeJS.Timeout;
   readonly #stop = new AbortController();
@@ -62,11 +62,10 @@ export class StoreGuard implements Disposable {
 
   constructor(options: StoreGuardOptions) {
     this.#options = options;
-    this.#unseen = new Set(options.clients);
     this.#looking = new Map(options.clients.map((client) => [client, new SingleFlight()]));
     for (const client of options.clients) {
       const forget = (): void => {
-        this.#unseen.add(client);
+        this.#seen.delete(client);
         this.#looking.get(client)?.forget();
       };
       const look = (): void => void this.#look(client).catch(() => {});
@@ -87,11 +86,11 @@ export class StoreGuard implements Disposable {
   }
 
   /**
-   * Throws StoreRefusedError, or the connection's error. Returns a promise only if nobody has looked through the
-   * connection yet, which is rare.
+   * Throws StoreRefusedError, or the connection's error; any error for one that is none of `clients`. Returns a promise
+   * only if nobody has looked through the connection yet, which is rare.
    */
   assertOurs(client: RedisClient): void | Promise<void> {
-    if (this.#unseen.has(client)) return this.#look(client).then(() => this.assertFit());
+    if (!this.#seen.has(client)) return this.#look(client).then(() => this.assertFit());
     this.assertFit();
   }
 
@@ -135,7 +134,7 @@ export class StoreGuard implements Disposable {
       seen = await readStoreIdentity(client, domain);
     }
     if (client.status !== 'ready') throw new Error('the connection to Redis was lost');
-    this.#unseen.delete(client);
+    this.#seen.add(client);
     this.#judge(seen, known, floor);
   }
 

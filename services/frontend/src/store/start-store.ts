@@ -138,7 +138,7 @@ function startGuard(
   return resources.use(
     new StoreGuard({
       domain: domain.name,
-      clients: [connections.client, connections.writer],
+      clients: [connections.client, connections.writer, connections.patient],
       writes,
       clock,
       generation: () => domain.provenGeneration,
