@@ -45,12 +45,12 @@ export class FrontendEvents implements ConfirmationEvents {
       this.#log.error({ err: problem }, 'a key that frontends share was replaced in Redis');
   }
   /** Whoever writes to Redis chooses which, and how often it is read. */
-  grantPassedOver(damage: DamagedRecordError): void {
+  grantPassedOver(damage: Error): void {
     this.#rarely.say('grants', (omitted) =>
       this.#log.error({ err: damage, omitted }, 'a grant in Redis is none that a frontend wrote: it allows nothing'),
     );
   }
-  aliasPassedOver(damage: DamagedRecordError): void {
+  aliasPassedOver(damage: Error): void {
     this.#rarely.say('aliases', (omitted) =>
       this.#log.error({ err: damage, omitted }, 'an alias in Redis is none that a frontend wrote: no list shows it'),
     );

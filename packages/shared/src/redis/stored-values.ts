@@ -7,9 +7,10 @@ export class DamagedValueError extends Error {
   override name = 'DamagedValueError';
 }
 
-/** For a `catch`: what is damaged is as if it were not there. Throws any other error. */
-export function unlessDamaged(error: unknown): undefined {
+/** For a `catch`: what is damaged is as if it were not there, and `tell` hears of it. Throws any other error. */
+export function unlessDamaged(error: unknown, tell?: (damage: DamagedValueError) => void): undefined {
   if (!(error instanceof DamagedValueError)) throw error;
+  tell?.(error);
 }
 
 /** The greatest length of what this release does not know: a newer one may have put it there. */

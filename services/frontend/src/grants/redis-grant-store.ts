@@ -21,7 +21,7 @@ import { Orphans } from '../store/orphans.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { grantPlace } from '../store/record-places.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
-import type { DamagedRecordError, Page } from '../store/store.ts';
+import type { Page } from '../store/store.ts';
 import type { Grant } from './grant.ts';
 import { type GrantQuestion, permissionsFor } from './constraints.ts';
 import { FEW, type FewGrants, type GrantStore, type InsertGrantOutcome, tooMany } from './grant-store.ts';
@@ -29,7 +29,7 @@ import { decodeGrant, encodeGrant } from './grant-records.ts';
 
 export interface GrantStoreEvents {
   /** What Redis has is none that a frontend wrote. */
-  grantPassedOver(damage: DamagedRecordError): void;
+  grantPassedOver(damage: Error): void;
 }
 
 export interface RedisGrantStoreDeps {
@@ -97,7 +97,7 @@ export class RedisGrantStore implements GrantStore {
 
   /** Whether there is such a grant, and it is the one that is asked for. */
   async #isNamed(key: GrantedKey, grantId: string, named: string): Promise<boolean> {
-    const found = await this.#unlessDamaged(this.find(key, grantId));
+    const found = await this.find(key, grantId).catch(this.#passOver);
     return found !== undefined && namedEntriesOf(listedOf(found)) === named;
   }
 
@@ -224,7 +224,7 @@ export class RedisGrantStore implements GrantStore {
       assertNotGone(grantName(grant), 1);
       return grant;
     };
-    const all = ids.flatMap((id, i) => (texts[i] ? [this.#unlessDamaged(read(id, texts[i]))] : []));
+    const all = ids.flatMap((id, i) => (texts[i] ? [read(id, texts[i]).catch(this.#passOver)] : []));
     return (await Promise.all(all)).filter((grant) => grant !== undefined);
   }
 
@@ -234,7 +234,7 @@ export class RedisGrantStore implements GrantStore {
     const found = await this.#redis.entries(list, { from, to: '+', limit: limit + 1 });
     const entries = found.slice(0, limit);
     const grants = await Promise.all(
-      entries.map((entry) => this.#unlessDamaged(this.#findListed(list, region, entry))),
+      entries.map((entry) => this.#findListed(list, region, entry).catch(this.#passOver)),
     );
     const items = grants.filter((grant) => grant !== undefined);
     return pageUntil(items, entries.at(-1), found.length > limit);
@@ -254,15 +254,8 @@ export class RedisGrantStore implements GrantStore {
     await this.#redis.write('unlink', grants);
   }
 
-  async #unlessDamaged(grant: Promise<Grant | undefined>): Promise<Grant | undefined> {
-    try {
-      return await grant;
-    } catch (error) {
-      unlessDamaged(error);
-      this.#events?.grantPassedOver(error as DamagedRecordError);
-      return undefined;
-    }
-  }
+  readonly #passOver = (error: unknown): undefined =>
+    unlessDamaged(error, (damage) => this.#events?.grantPassedOver(damage));
 
   /** Removes an entry whose grant does not exist and never will. */
   async #findListed(list: string, region: string, entry: string): Promise<Grant | undefined> {

@@ -15,7 +15,6 @@ import {
   type AliasPage,
   type AliasStore,
   ConflictError,
-  type DamagedRecordError,
 } from './store.ts';
 
 export interface RedisAliasesDeps {
@@ -28,7 +27,7 @@ export interface RedisAliasesDeps {
 
 export interface AliasStoreEvents {
   /** What Redis has is none that a frontend wrote, or an older one. */
-  aliasPassedOver(damage: DamagedRecordError): void;
+  aliasPassedOver(damage: Error): void;
 }
 
 /** All of one account's aliases in a Region are stored under one hash tag. */
@@ -107,7 +106,7 @@ export class RedisAliases implements AliasStore {
     // Aliases deleted meanwhile are left out.
     const read = page.flatMap((name, i) => {
       const text = texts[i];
-      return text === undefined ? [] : [this.#unlessDamaged(this.#readAlias(scope, name, { text, assertNotOlder }))];
+      return text === undefined ? [] : [this.#readAlias(scope, name, { text, assertNotOlder }).catch(this.#passOver)];
     });
     const found = await Promise.all(read);
     // The lists only say where to look: what an alias names stands in its record, which is authenticated.
@@ -122,13 +121,6 @@ export class RedisAliases implements AliasStore {
     };
   }
 
-  async #unlessDamaged(alias: Promise<Alias>): Promise<Alias | undefined> {
-    try {
-      return await alias;
-    } catch (error) {
-      unlessDamaged(error);
-      this.#events?.aliasPassedOver(error as DamagedRecordError);
-      return undefined;
-    }
-  }
+  readonly #passOver = (error: unknown): undefined =>
+    unlessDamaged(error, (damage) => this.#events?.aliasPassedOver(damage));
 }

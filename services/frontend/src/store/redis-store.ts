@@ -145,12 +145,9 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
       const page: PageOfFields = await this.#redis.pageOfFields(name, { cursor, count: AT_ONCE });
       for (const damage of page.damaged) onDamaged?.(new DamagedRecordError(damage));
       for (const [id, stored] of page.fields.filter(([field]) => field !== 'claimedUntil')) {
-        try {
-          events.set(id, await this.#macs.verified(eventPlace(key, id), stored.toString()));
-        } catch (error) {
-          unlessDamaged(error);
-          onDamaged?.(error as DamagedRecordError);
-        }
+        const verified = this.#macs.verified(eventPlace(key, id), stored.toString());
+        const text = await verified.catch((error: unknown) => unlessDamaged(error, onDamaged));
+        if (text !== undefined) events.set(id, text);
       }
       cursor = page.cursor === '0' ? undefined : page.cursor;
     }

@@ -98,7 +98,7 @@ export interface Claim {
   readonly now: number;
   readonly until: number;
   /** Told of each value among the events that no frontend wrote there. It stays. */
-  readonly onDamaged?: (damage: DamagedRecordError) => void;
+  readonly onDamaged?: (damage: Error) => void;
 }
 
 export interface Alias {
