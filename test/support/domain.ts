@@ -21,6 +21,7 @@ import {
   ruledChanges,
 } from '@keyfleet/shared/domain/state';
 import {
+  type DomainToken,
   parseToken,
   TokenBody,
   TokenEnvelope,
@@ -30,7 +31,7 @@ import {
   type WrappedKey,
 } from '@keyfleet/shared/domain/token';
 import { signCheck } from '@keyfleet/shared/domain/token-check';
-import { needsWitness, witnessesOf } from '@keyfleet/shared/domain/witness';
+import { needsWitness, witnessesFor, witnessesOf } from '@keyfleet/shared/domain/witness';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 import { encodeSecrets, newDomainKey, newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
@@ -146,8 +147,7 @@ export class TestDomain {
     const previousHash = newest === undefined ? Buffer.alloc(32) : tokenHash(newest);
     const preparer = change.name === 'LeaveDomain' ? change.body.memberId : this.hsms[0]!.memberId;
     const bound = { domain, generation: this.generation, previousHash, preparer, ...binding };
-    const unwitnessed =
-      change.name === 'ModifyMembers' && leavesAlone(change.body, this.#newest ?? { members: [] }, bound.preparer);
+    const unwitnessed = leavesAlone(change, this.#newest?.members ?? [], bound.preparer);
     return { unwitnessed, ...bound, ...change } as NewDomainChange;
   }
 
@@ -177,19 +177,19 @@ export class TestDomain {
   /** With the signature of a member that may witness it, and does so unseen; as it is, if it needs no witness. */
   witnessed(token: Uint8Array): Buffer {
     const parsed = parseToken(token);
-    const { state, signerId, hash } = parsed;
-    const before = parsed.previousHash === undefined ? state : this.#newest!;
-    if (!needsWitness(before.members, parseDomainChange(parsed.proposal.command), signerId)) return Buffer.from(token);
-    for (const { memberId, signingKey } of witnessesOf(before.members, state.members, signerId)) {
-      const identity = this.identities.get(memberId);
-      if (identity === undefined || Buffer.compare(identity.signingKey, signingKey) !== 0) continue;
-      const check = { domain: state.domain, memberId, tokenHash: hash };
-      return withWitness(
-        parsed,
-        signCheck(check, (message) => identity.sign(message)),
-      );
-    }
-    throw new Error(`nobody may witness token ${state.generation}`);
+    const members = mayWitness(parsed, parsed.previousHash && this.#newest?.members);
+    if (members === undefined) return Buffer.from(token);
+    const witness = members.find(({ memberId, signingKey }) =>
+      this.identities.get(memberId)?.signingKey.equals(signingKey),
+    );
+    if (witness === undefined) throw new Error(`nobody may witness token ${parsed.state.generation}`);
+    return withWitness(parsed, this.checkBy(witness.memberId, token));
+  }
+
+  /** What a member signs that has opened the token, whether this one has or not; `said`: what it says otherwise. */
+  checkBy(memberId: string, token: Uint8Array, said: Partial<Parameters<typeof signCheck>[0]> = {}): Buffer {
+    const check = { domain: this.anchor.domain, memberId, tokenHash: tokenHash(token), ...said };
+    return signCheck(check, (message) => this.identities.get(memberId)!.sign(message));
   }
 
   /** Prepares, stores, installs on every HSM. */
@@ -213,14 +213,19 @@ export class TestDomain {
   }
 }
 
-/** Whether the CLI proposes this change of members as one that needs no witness, because it can have none. */
-export function leavesAlone(
-  { admit, remove }: { readonly admit: readonly Member[]; readonly remove: readonly string[] },
-  { members }: Pick<DomainState, 'members'>,
-  preparer: string,
-): boolean {
-  const staying = members.filter(({ memberId }) => !remove.includes(memberId));
-  return admit.length === 0 && witnessesOf(members, staying, preparer).length === 0;
+/** Whether the CLI proposes this change as one that needs no witness, because it can have none. */
+export function leavesAlone(change: Change, members: readonly Member[], preparer: string): boolean {
+  if (change.name !== 'ModifyMembers' || change.body.admit.length > 0) return false;
+  return witnessesFor(members, change, preparer).length === 0;
+}
+
+/** Those who may witness a token that follows on these members; undefined if it needs no witness. */
+export function mayWitness(
+  { state, signerId, proposal }: DomainToken,
+  before: readonly Member[] = state.members,
+): readonly Member[] | undefined {
+  const isNeeded = needsWitness(before, parseDomainChange(proposal.command), signerId);
+  return isNeeded ? witnessesOf(before, state.members, signerId) : undefined;
 }
 
 export const testSealKey = newSealKey(createSecretKey(Buffer.alloc(32, 7)).export(), randomBytes);

@@ -172,7 +172,7 @@ export function signed(command: NewDomainChange, signers: readonly (typeof alice
 /** A change of the domain as `replica` knows it; one that leaves its preparer alone needs no witness, as by the CLI. */
 export function command({ tokens }: Pick<Replica, 'tokens'>, change: Change, preparer = 'hsm-1'): NewDomainChange {
   const { state } = tokens.head!;
-  const unwitnessed = change.name === 'ModifyMembers' && leavesAlone(change.body, state, preparer);
+  const unwitnessed = leavesAlone(change, state.members, preparer);
   return { ...boundTo(tokens.head!, preparer), unwitnessed, ...change } as NewDomainChange;
 }
 

@@ -12,18 +12,12 @@ import { defaultRules } from '@keyfleet/cli/ceremony';
 import { asOfNow, type KnownDomain } from '@keyfleet/frontend/hsm/known-domain';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { type DomainCallMethod, signCall } from '@keyfleet/shared/domain/domain-call';
-import {
-  boundToNothing,
-  newProposal,
-  parseDomainChange,
-  Proposal,
-  signProposal,
-} from '@keyfleet/shared/domain/proposal';
+import { boundToNothing, newProposal, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import type { DomainState, NewMember } from '@keyfleet/shared/domain/state';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
-import { needsWitness, witnessesOf } from '@keyfleet/shared/domain/witness';
 import { formatTrustAnchor, type TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { newPort } from '../../tools/ports.ts';
+import { mayWitness } from './domain.ts';
 import { noRsaKeyPool } from './fleet.ts';
 import { type Host, newHost, operatorOf } from './session-pair.ts';
 import { TokenServer } from './token-server.ts';
@@ -107,11 +101,9 @@ export class TestWorkers implements AsyncDisposable {
   /** With the word of the first worker that confirms it, if it needs one; as a domain-manager stores it. */
   async witnessed(token: Buffer): Promise<Buffer> {
     const made = parseToken(token);
-    const { state, signerId, proposal } = made;
-    const before = this.tokens.length === 0 ? state : this.state;
-    if (!needsWitness(before.members, parseDomainChange(proposal.command), signerId)) return token;
-    const ids = witnessesOf(before.members, state.members, signerId).map(({ memberId }) => memberId);
-    const witness = this.workers.find(({ name }) => ids.includes(name))!;
+    const members = mayWitness(made, this.tokens.length === 0 ? undefined : this.state.members);
+    if (members === undefined) return token;
+    const witness = this.workers.find(({ name }) => members.some(({ memberId }) => memberId === name))!;
     return withWitness(made, await witness.check(token));
   }
 

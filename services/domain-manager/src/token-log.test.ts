@@ -1,6 +1,5 @@
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
-import { signCheck } from '@keyfleet/shared/domain/token-check';
 import { type Change, memberOf, rotation, signedBy, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { anchor, DAY, foundedReplica, newReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -86,12 +85,7 @@ describe('a store that went back to an older backup', () => {
     domain.rotate();
     const told = (index: number, memberId: string): Buffer => {
       const token = parseToken(domain.tokens[index]!);
-      const check = { domain: 'test', memberId, tokenHash: token.hash };
-      const by = domain.identities.get(memberId)!;
-      return withWitness(
-        token,
-        signCheck(check, (message) => by.sign(message)),
-      );
+      return withWitness(token, domain.checkBy(memberId, token.made));
     };
     for (const [memberId, problem] of [
       ['hsm-3', undefined],
@@ -177,8 +171,8 @@ describe('a token that somebody put into the store', () => {
     expect(tokens.generation).toBe(of.tokens.length + (problem === undefined ? 1 : 0));
     return problem ?? 'counts';
   }
-  const checkedBy = (memberId: string, tokenHash = token.hash, name = 'test') =>
-    signCheck({ domain: name, memberId, tokenHash }, (message) => domain.identities.get(memberId)!.sign(message));
+  const checkedBy = (memberId: string, said: Parameters<TestDomain['checkBy']>[2] = {}) =>
+    domain.checkBy(memberId, token.made, said);
 
   test('counts with the signature of one that was a member before it and is one after it, and of nobody else', async () => {
     expect(await stored(withWitness(token, checkedBy('hsm-2')))).toBe('counts');
@@ -187,11 +181,9 @@ describe('a token that somebody put into the store', () => {
     for (const witness of [
       maker,
       ...['hsm-3', 'hsm-4', 'offline', 'newcomer'].map((memberId) => checkedBy(memberId)),
-      checkedBy('hsm-2', parseToken(domain.tokens[1]!).hash),
-      checkedBy('hsm-2', token.hash, 'other'),
-      signCheck({ domain: 'test', memberId: 'hsm-2', tokenHash: token.hash }, (message) =>
-        domain.identities.get('hsm-1')!.sign(message),
-      ),
+      checkedBy('hsm-2', { tokenHash: parseToken(domain.tokens[1]!).hash }),
+      checkedBy('hsm-2', { domain: 'other' }),
+      checkedBy('hsm-1', { memberId: 'hsm-2' }),
     ]) {
       expect(await stored(withWitness(token, witness))).toContain('no member that may say so has signed');
     }
@@ -224,9 +216,7 @@ describe('a token that somebody put into the store', () => {
   test('has no witness if it needs none', async () => {
     const alone = new TestDomain({ members: 1 });
     const made = parseToken(alone.make(rotation));
-    const check = signCheck({ domain: 'test', memberId: 'hsm-1', tokenHash: made.hash }, (message) =>
-      alone.identities.get('hsm-1')!.sign(message),
-    );
+    const check = alone.checkBy('hsm-1', made.made);
     expect(await stored(made.made, alone)).toBe('counts');
     expect(await stored(withWitness(made, check), alone)).toContain('token 2 has a witness and needs none');
     const another = domain.newHsm('hsm-2', domain.identities.get('hsm-2')!.seal(testSealKey));
@@ -234,6 +224,6 @@ describe('a token that somebody put into the store', () => {
     const waived = { ...domain.command(rotation, { preparer: 'hsm-2' }), unwitnessed: true };
     const own = parseToken(another.prepare(signedBy(waived, domain.people), domain.tokens.at(-1)));
     expect(await stored(own.made)).toBe('counts');
-    expect(await stored(withWitness(own, checkedBy('hsm-1', own.hash)))).toContain('has a witness and needs none');
+    expect(await stored(withWitness(own, domain.checkBy('hsm-1', own.made)))).toContain('has a witness and needs none');
   });
 });

@@ -2,7 +2,7 @@ import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { newProposal, parseDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { DomainState } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
+import { signHeld } from '@keyfleet/shared/domain/token-check';
 import { createLog } from '@keyfleet/shared/log';
 import { describe, expect, test } from 'vitest';
 import {
@@ -94,8 +94,7 @@ test('one from before an upgrade is stored without a witness, but not without a 
   const token = parseToken(older);
   const by = async (...workers: readonly Worker[]) =>
     witnessOf(token, { before, removed: new Map(), views: await surveyWorkers(workers, undefined), events });
-  const check = { domain: 'test', memberId: 'hsm-2', tokenHash: token.hash };
-  const confirms = async () => signCheck(check, (message) => domain.identities.get('hsm-2')!.sign(message));
+  const confirms = async () => domain.checkBy('hsm-2', token.made);
   await expect(by(workerOf(maker))).rejects.toThrow(UnconfirmedError);
   await expect(by(workerOf(maker), workerOf(third))).rejects.toThrow(TokenLogError);
   expect(await by(workerOf(maker), workerOf(second, { check: confirms }))).toBeUndefined();

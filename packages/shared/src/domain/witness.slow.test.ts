@@ -16,7 +16,7 @@ import { verifyChain } from './chain.ts';
 import { type Binding, type NewDomainChange, parseDomainChange, Proposal, signProposal } from './proposal.ts';
 import { DomainState, type Member, type NewMember } from './state.ts';
 import { parseToken, tokenHash, withWitness } from './token.ts';
-import { signCheck, signHeld } from './token-check.ts';
+import { signHeld } from './token-check.ts';
 import { ROTATION_PAUSE_MS } from './valid-state.ts';
 import { needsWitness, witnessesOf } from './witness.ts';
 
@@ -28,16 +28,6 @@ function madeBy(domain: TestDomain, change: Change, by = domain.hsms[0]!, signer
 }
 
 /** A check of `token` by whom an attacker may own, in whatever name. */
-function checkOf(domain: TestDomain, token: Uint8Array, memberId: string, said: Partial<SaidOfToken> = {}): Buffer {
-  const check = { domain: 'test', memberId, tokenHash: tokenHash(token), ...said };
-  return signCheck(check, (message) => domain.identities.get(memberId)!.sign(message));
-}
-interface SaidOfToken {
-  readonly domain: string;
-  readonly memberId: string;
-  readonly tokenHash: Uint8Array;
-}
-
 /** What everybody says of `token` at the end of the chain, with this witness. */
 function verdict(domain: TestDomain, token: Uint8Array, witness?: Uint8Array): string {
   const { made } = parseToken(token);
@@ -67,7 +57,7 @@ describe('a token of a domain of several members counts', () => {
     const domain = new TestDomain({ members: 3 });
     const token = madeBy(domain, rotation);
     expect(verdict(domain, token)).toBe('unwitnessed');
-    for (const by of ['hsm-2', 'hsm-3']) expect(verdict(domain, token, checkOf(domain, token, by))).toBe('accepted');
+    for (const by of ['hsm-2', 'hsm-3']) expect(verdict(domain, token, domain.checkBy(by, token))).toBe('accepted');
   });
 
   test('not with the word of its maker, of a newcomer, of who leaves, of a former member or of nobody', () => {
@@ -77,9 +67,9 @@ describe('a token of a domain of several members counts', () => {
     const newcomer = domain.newHsm('hsm-9');
     const token = madeBy(domain, replacement([memberOf(newcomer)], 'hsm-3'));
     for (const by of ['hsm-1', 'hsm-9', 'hsm-3', 'hsm-4']) {
-      expect([by, verdict(domain, token, checkOf(domain, token, by))]).toEqual([by, 'forged']);
+      expect([by, verdict(domain, token, domain.checkBy(by, token))]).toEqual([by, 'forged']);
     }
-    expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('accepted');
+    expect(verdict(domain, token, domain.checkBy('hsm-2', token))).toBe('accepted');
   });
 
   test('not with the word of an HSM that has the name of a member and other keys', () => {
@@ -87,25 +77,24 @@ describe('a token of a domain of several members counts', () => {
     const second = domain.identities.get('hsm-2')!;
     const another = domain.newHsm('hsm-2');
     const plain = madeBy(domain, rotation);
-    expect(verdict(domain, plain, checkOf(domain, plain, 'hsm-2'))).toBe('forged');
+    expect(verdict(domain, plain, domain.checkBy('hsm-2', plain))).toBe('forged');
     // Nor with that of either when one takes the place of the other.
     const token = madeBy(domain, replacement([memberOf(another)], 'hsm-2'), domain.hsms[2]);
-    expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('forged');
+    expect(verdict(domain, token, domain.checkBy('hsm-2', token))).toBe('forged');
     domain.identities.set('hsm-2', second);
-    expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('forged');
-    expect(verdict(domain, token, checkOf(domain, token, 'hsm-1'))).toBe('accepted');
+    expect(verdict(domain, token, domain.checkBy('hsm-2', token))).toBe('forged');
+    expect(verdict(domain, token, domain.checkBy('hsm-1', token))).toBe('accepted');
   });
 
   test('not with a check of another token or domain, nor by a signature of something else', () => {
     const domain = new TestDomain();
     const token = madeBy(domain, rotation);
-    const check = (said: Partial<SaidOfToken>) => verdict(domain, token, checkOf(domain, token, 'hsm-2', said));
+    const check = (said: Parameters<TestDomain['checkBy']>[2]) =>
+      verdict(domain, token, domain.checkBy('hsm-2', token, said));
     expect(check({})).toBe('accepted');
     expect(check({ domain: 'other' })).toBe('forged');
     expect(check({ tokenHash: tokenHash(domain.tokens[0]!) })).toBe('forged');
-    const inTheNameOf = signCheck({ domain: 'test', memberId: 'hsm-2', tokenHash: tokenHash(token) }, (message) =>
-      domain.identities.get('hsm-1')!.sign(message),
-    );
+    const inTheNameOf = domain.checkBy('hsm-1', token, { memberId: 'hsm-2' });
     expect(verdict(domain, token, inTheNameOf)).toBe('forged');
     const held = { domain: 'test', memberId: 'hsm-2', generation: 2, tokenHash: tokenHash(token) };
     const other = [signHeld(held, (message) => domain.identities.get('hsm-2')!.sign(message)), token, Buffer.of()];
@@ -115,7 +104,7 @@ describe('a token of a domain of several members counts', () => {
   test('not by a check of the same token that its maker changed afterwards', () => {
     const domain = new TestDomain();
     const token = madeBy(domain, rotation);
-    const check = checkOf(domain, token, 'hsm-2');
+    const check = domain.checkBy('hsm-2', token);
     const owned = domain.identities.get('hsm-1')!;
     const sealedAnew = forgedToken(token, owned, ({ wrappedKeys }) => ({
       wrappedKeys: wrappedKeys.map((one) => ({ ...one, sealed: Buffer.alloc(48) })),
@@ -126,7 +115,7 @@ describe('a token of a domain of several members counts', () => {
   test('in one form: a witnessed token in a witnessed token is none', () => {
     const domain = new TestDomain();
     const token = madeBy(domain, rotation);
-    const check = checkOf(domain, token, 'hsm-2');
+    const check = domain.checkBy('hsm-2', token);
     const once = withWitness({ made: token }, check);
     expect(parseToken(once)).toMatchObject({ bytes: once, made: token, witness: check, hash: tokenHash(token) });
     for (const nested of [withWitness({ made: once }, check), Buffer.concat([once, Buffer.of(0)])])
@@ -136,7 +125,7 @@ describe('a token of a domain of several members counts', () => {
   test('under one hash, whoever confirms it, so that it is no fork of itself', () => {
     const domain = new TestDomain({ members: 3 });
     const token = madeBy(domain, rotation);
-    const [one, other] = ['hsm-2', 'hsm-3'].map((by) => withWitness({ made: token }, checkOf(domain, token, by)));
+    const [one, other] = ['hsm-2', 'hsm-3'].map((by) => withWitness({ made: token }, domain.checkBy(by, token)));
     expect(tokenHash(one!)).toEqual(tokenHash(other!));
     domain.tokens.push(one!);
     for (const hsm of domain.hsms) hsm.install([one!]);
@@ -152,9 +141,9 @@ describe('a token of a domain of several members counts', () => {
       return refusalOf(() => verifyChain(domain.anchor, [token]));
     };
     expect([founding(witness), founding()]).toEqual(['accepted', 'unwitnessed']);
-    expect(founding(checkOf(domain, made, 'hsm-1'))).toBe('forged');
+    expect(founding(domain.checkBy('hsm-1', made))).toBe('forged');
     domain.newHsm('hsm-9');
-    expect(founding(checkOf(domain, made, 'hsm-9'))).toBe('forged');
+    expect(founding(domain.checkBy('hsm-9', made))).toBe('forged');
   });
 
   test('and a chain of which one token lacks its witness ends before it, whatever follows', () => {
@@ -173,7 +162,7 @@ describe('a token of a domain of several members counts', () => {
 describe('a token needs no witness, and then has none', () => {
   const bare = (domain: TestDomain, token: Uint8Array, ...by: string[]) => {
     expect(verdict(domain, token)).toBe('accepted');
-    for (const one of by) expect(verdict(domain, token, checkOf(domain, token, one))).toBe('malformed');
+    for (const one of by) expect(verdict(domain, token, domain.checkBy(one, token))).toBe('malformed');
     expect(verdict(domain, token, Buffer.of())).toBe('malformed');
   };
 
@@ -192,7 +181,7 @@ describe('a token needs no witness, and then has none', () => {
     // Not if it is the offline one that makes it: the other could be asked.
     const token = madeBy(domain, rotation, domain.hsms[1]);
     expect(verdict(domain, token)).toBe('unwitnessed');
-    expect(verdict(domain, token, checkOf(domain, token, 'hsm-1'))).toBe('accepted');
+    expect(verdict(domain, token, domain.checkBy('hsm-1', token))).toBe('accepted');
   });
 
   test('where those who may change the members sign so', () => {
@@ -214,8 +203,8 @@ test('an offline member confirms nothing, though it is a member', () => {
   const domain = withOffline(2);
   const token = madeBy(domain, rotation);
   expect(verdict(domain, token)).toBe('unwitnessed');
-  expect(verdict(domain, token, checkOf(domain, token, 'safe-1'))).toBe('forged');
-  expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('accepted');
+  expect(verdict(domain, token, domain.checkBy('safe-1', token))).toBe('forged');
+  expect(verdict(domain, token, domain.checkBy('hsm-2', token))).toBe('accepted');
 });
 
 test('who was offline before the change is not asked, and who is from then on still may confirm it', () => {
@@ -225,8 +214,8 @@ test('who was offline before the change is not asked, and who is from then on st
   const body = { admit: swapped, remove: [second.memberId, safe.memberId] };
   const token = madeBy(domain, { name: 'ModifyMembers', body });
   expect(verdict(domain, token)).toBe('unwitnessed');
-  expect(verdict(domain, token, checkOf(domain, token, 'safe-1'))).toBe('forged');
-  expect(verdict(domain, token, checkOf(domain, token, 'hsm-2'))).toBe('accepted');
+  expect(verdict(domain, token, domain.checkBy('safe-1', token))).toBe('forged');
+  expect(verdict(domain, token, domain.checkBy('hsm-2', token))).toBe('accepted');
 });
 
 test('a change after which nobody stays but its maker and whom it admits has no witness at all', () => {
@@ -234,7 +223,7 @@ test('a change after which nobody stays but its maker and whom it admits has no 
   const change = replacement([memberOf(domain.newHsm('hsm-9'))], 'hsm-2', 'hsm-3');
   const token = madeBy(domain, change);
   for (const by of ['hsm-2', 'hsm-3', 'hsm-9']) {
-    expect(verdict(domain, token, checkOf(domain, token, by))).toBe('forged');
+    expect(verdict(domain, token, domain.checkBy(by, token))).toBe('forged');
   }
   const signed = new TestDomain({ members: 3 });
   expect(verdict(signed, madeBy(signed, { ...removal('hsm-2', 'hsm-3'), unwitnessed: true }))).toBe('accepted');
@@ -380,7 +369,7 @@ test('no token of version 2, which has no witness, follows one of version 3', ()
     state: DomainState.encode({ ...state, version: 2 }),
   }));
   expect(verdict(domain, older)).toBe('outdated');
-  expect(verdict(domain, older, checkOf(domain, older, 'hsm-2'))).toBe('outdated');
+  expect(verdict(domain, older, domain.checkBy('hsm-2', older))).toBe('outdated');
 });
 
 /** A rotation that people signed with an older release. */
