@@ -6,7 +6,7 @@ import type { Worker } from './workers.ts';
 /** One function for each event in a domain-manager: what is logged. */
 export class DomainManagerEvents {
   readonly #log: Log;
-  /** What workers and callers cause: one may refuse in each round, each time with another text. */
+  /** What workers, callers and whoever writes to Redis cause: as often as they like, each time with another text. */
   readonly #rarely = new SayRarely();
 
   constructor(log: Log) {
@@ -27,8 +27,11 @@ export class DomainManagerEvents {
   tokensRestored(from: number, to: number): void {
     this.#log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again');
   }
+  /** Found with each call that asks for them. */
   tokensUnreadable(error: unknown): void {
-    this.#log.warn({ err: error }, 'the stored domain tokens could not be read');
+    this.#rarely.say('tokens', (omitted) =>
+      this.#log.warn({ err: error, omitted }, 'the stored domain tokens could not be read'),
+    );
   }
   /** This service did not write what stood there, and it could not be read. */
   resealProgressDropped(name: string): void {

@@ -1,5 +1,6 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
 import type { Log } from '@keyfleet/shared/log';
+import { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
 import { SayOnce } from '@keyfleet/shared/say-once';
 import { SayRarely } from '@keyfleet/shared/say-rarely';
 import { StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
@@ -12,6 +13,7 @@ import { DamagedRecordError } from './store/store.ts';
 export class FrontendEvents implements ConfirmationEvents {
   readonly #log: Log;
   readonly #said = new SayOnce();
+  /** What stands in Redis: whoever writes there chooses how much of it is damaged, and how often it is read. */
   readonly #rarely = new SayRarely();
   readonly #countConfirmation = outcomeCounter('keyfleet.hsm.confirmations', ['confirmed', 'contradicted', 'nobody']);
 
@@ -44,7 +46,6 @@ export class FrontendEvents implements ConfirmationEvents {
     if (this.#said.isNew('fleet keys', problem))
       this.#log.error({ err: problem }, 'a key that frontends share was replaced in Redis');
   }
-  /** Whoever writes to Redis chooses which, and how often it is read. */
   grantPassedOver(damage: Error): void {
     this.#rarely.say('grants', (omitted) =>
       this.#log.error({ err: damage, omitted }, 'a grant in Redis is none that a frontend wrote: it allows nothing'),
@@ -91,24 +92,29 @@ export class FrontendEvents implements ConfirmationEvents {
       this.#log.warn({ err: problem }, 'request rates are not shared with other frontends now');
   }
   notResealed(record: string, error: unknown): void {
-    if (this.#said.isNew('reseal', error))
-      this.#log.warn({ record, err: error }, 'not resealed yet; another pass will retry');
+    this.#rarely.say('reseal', (omitted) =>
+      this.#log.warn({ record, err: error, omitted }, 'not resealed yet; another pass will retry'),
+    );
   }
   resealProblem(problem: unknown): void {
     if (this.#said.isNew('reseal queue', problem)) this.#log.warn({ err: problem }, 'resealing is interrupted');
   }
   dueWorkLeft(key: string, error: unknown): void {
-    if (this.#said.isNew('due', error))
-      this.#log.warn({ key, err: error }, 'a deletion or rotation was not done; it will be retried');
+    this.#rarely.say('due', (omitted) =>
+      this.#log.warn({ key, err: error, omitted }, 'a deletion or rotation was not done; it will be retried'),
+    );
   }
   dueWorkProblem(problem: unknown): void {
-    if (this.#said.isNew('due queue', problem))
-      this.#log.warn({ err: problem }, 'deletions and rotations of keys are delayed');
+    this.#rarely.say('due queue', (omitted) =>
+      this.#log.warn({ err: problem, omitted }, 'deletions and rotations of keys are delayed'),
+    );
   }
   /** Our fault, whatever the caller sent. The caller learns only the request id. */
   requestFailed(fault: unknown, requestId: string): void {
     // Logged once when found, not for each request that meets it.
     if (fault instanceof StoreRefusedError || fault instanceof AuditFullError) return;
-    this.#log.error({ err: fault, requestId }, 'request failed');
+    const say = (omitted?: number): void => this.#log.error({ err: fault, requestId, omitted }, 'request failed');
+    if (fault instanceof DamagedValueError) this.#rarely.say('damaged', say);
+    else say();
   }
 }
