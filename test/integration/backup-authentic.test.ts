@@ -78,6 +78,10 @@ test.each<[string, (older: Buffer) => Promise<unknown>]>([
       await client.mset('kf:record-keys', '1', 'kf:secret:{record-key-1}', older);
     },
   ],
+  [
+    'the range, with an older one beside the newest',
+    (older) => client.mset('kf:record-keys', '1', 'kf:secret:{record-key-1}', older),
+  ],
   ['that an older one is in use', (older) => client.set('kf:secret:{record-key-1}', older)],
 ])('who hides of the record keys %s has no backup made that leaves out what is under them', async (_, hide) => {
   const secrets = new RedisFleetSecrets(redis.calls);

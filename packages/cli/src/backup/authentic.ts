@@ -16,9 +16,9 @@ import type { LeaveOut } from './redis-pieces.ts';
 export type Sift = (piece: Piece, leaveOut: LeaveOut) => Promise<Piece | undefined>;
 
 /**
- * Only records that a frontend wrote where they are. Throws CliError if a record key is missing, or another may be in
- * use: nothing under it could be told from what somebody made up. `known`: the newest, as the operator knows it. Redis
- * is not believed about it.
+ * Only records that a frontend wrote where they are. Throws CliError if the newest record key is missing, or another
+ * may be in use: nothing under it could be told from what somebody made up. `known`: the newest, as the operator knows
+ * it. Redis is not believed about it.
  */
 export async function onlyAuthentic(
   redis: RedisClient,
@@ -31,12 +31,13 @@ export async function onlyAuthentic(
     throw new CliError(
       `record key ${older} is stored, and said to be dropped: end keyfleet store rotate-record-key first.`,
     );
-  for (let number = oldest; number <= newest; number++) {
-    if ((await keys.find(number).catch(unlessDamaged)) !== undefined) continue;
+  // Which older ones are in use is Redis's word alone, and one that was dropped may be known to who has left.
+  if (oldest !== newest)
     throw new CliError(
-      `record key ${number} is missing, or kf:record-keys, which says that it was dropped: see docs/recovery.md, or back up without --host.`,
+      `record keys ${oldest} to ${newest} are in use, as far as Redis says: end keyfleet store rotate-record-key first, which names what keeps an older one in use.`,
     );
-  }
+  if ((await keys.find(newest).catch(unlessDamaged)) === undefined)
+    throw new CliError(`record key ${newest} is missing: see docs/recovery.md, or back up without --host.`);
   return async (piece, leaveOut) => {
     const isAuthentic = async (place: RecordPlace, stored: string): Promise<boolean> => {
       try {
