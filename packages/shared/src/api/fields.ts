@@ -2,7 +2,8 @@ import { MAX_ENCRYPTION_CONTEXT } from '../hsm/encryption-context.ts';
 import { KeyEncryptionMechanism } from './choices.ts';
 import { blob, integer, list, structure, text, textMap } from './shape.ts';
 
-/** Fields shared by several operations, with the lengths, ranges and patterns of the KMS API model. */
+// Fields shared by several operations, with the lengths, ranges and patterns of the KMS API model.
+
 /** The pattern is the service's; the model has none. */
 export const KeyId = text({ min: 1, max: 2048, pattern: String.raw`^\p{ASCII}+$` });
 export const Arn = text({ min: 20, max: 2048 });

@@ -27,7 +27,6 @@ function madeBy(domain: TestDomain, change: Change, by = domain.hsms[0]!, signer
   return by.prepare(domain.propose(change, signers, by), domain.tokens.at(-1));
 }
 
-/** A check of `token` by whom an attacker may own, in whatever name. */
 /** What everybody says of `token` at the end of the chain, with this witness. */
 function verdict(domain: TestDomain, token: Uint8Array, witness?: Uint8Array): string {
   const { made } = parseToken(token);

@@ -2,11 +2,10 @@ import { bytes } from '../encoding/canonical.ts';
 import { algorithm, encryptionContext, key, KeySpecName, loggedIn, randomLength } from './command-fields.ts';
 import { defineCommand } from './define-command.ts';
 
-/**
- * Commands whose secret leaves the HSM only as encrypted to a recipient: a Nitro enclave that a frontend has seen
- * attested. Otherwise each is the command of the same name. Refused with `invalid-input` if the recipient has no RSA
- * key of 2048, 3072 or 4096 bits.
- */
+// Commands whose secret leaves the HSM only as encrypted to a recipient: a Nitro enclave that a frontend has seen
+// attested. Otherwise each is the command of the same name. Refused with `invalid-input` if the recipient has no RSA
+// key of 2048, 3072 or 4096 bits.
+
 /** The recipient's public key: DER SubjectPublicKeyInfo. */
 const recipient = bytes({ max: 1024 });
 /** CMS EnvelopedData (docs/formats.md, "Ciphertext for a recipient"). */

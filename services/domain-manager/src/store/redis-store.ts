@@ -80,8 +80,10 @@ return 1`;
 const RELEASE_LEASE = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end`;
 
-/** KEYS: progress. ARGV: pass, shards, startedAt, ttl, what was resealed in earlier passes. */
-/** Whoever once wrote there may have left reports of passes to come. */
+/**
+ * KEYS: progress. ARGV: pass, shards, startedAt, ttl, what was resealed in earlier passes. Whoever once wrote there may
+ * have left reports of passes to come: they go.
+ */
 const START_PASS = `
 if tonumber(redis.call('HGET', KEYS[1], 'pass') or '0') ~= tonumber(ARGV[1]) - 1 then return 0 end
 local verifiedAt = redis.call('HGET', KEYS[1], 'verifiedAt')

@@ -16,9 +16,8 @@ interface Known {
 /**
  * The record revisions that any frontend has acknowledged recently, while this one ran. An older revision in the store
  * means that the store lost a write or that somebody put the old one back. An id is never reused, but for that of a
- * multi-Region key, whose revisions go on. Every acknowledgement
- * is announced to the other frontends; no request waits for that. What this frontend acknowledged itself is kept apart:
- * nothing that it hears takes its place.
+ * multi-Region key, whose revisions go on. Every acknowledgement is announced to the other frontends; no request waits
+ * for that. What this frontend acknowledged itself is kept apart: nothing that it hears takes its place.
  */
 export class Acknowledged {
   readonly #announce: (id: string, revision: number) => void;

@@ -179,9 +179,8 @@ export function isMadeIn({ domainKeys }: DomainState, { name, token, generation 
 
 /**
  * Throws `DamagedRecordError` for a token of another name, which somebody has moved, and for one under an older domain
- * key than the one it names. A member that has not heard
- * of the named one would make such a token for anyone, including somebody who left. It is neither opened nor resealed:
- * under a newer domain key it would look like any other.
+ * key than the one it names. A member that has not heard of the named one would make such a token for anyone, including
+ * somebody who left. It is neither opened nor resealed: under a newer domain key it would look like any other.
  */
 export function assertSealedAsNamed(state: DomainState | undefined, name: string, token: Uint8Array): void {
   if (!isFleetSecretOf(name, accessKeyIdOf(token)))
