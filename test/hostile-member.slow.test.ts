@@ -6,7 +6,7 @@ import type { SealedRecords } from '@keyfleet/frontend/background/resealer';
 import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type DomainState, isOfOne } from '@keyfleet/shared/domain/state';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { expect, test } from 'vitest';
 import { resealShard } from '../services/frontend/src/background/resealer.ts';
@@ -71,6 +71,7 @@ function newCommands(domain: FakeDomain, pool: WorkerPool, events: Record<string
   return new HsmClient({
     hsm: pool,
     domainState: () => domain.state,
+    isDomainOfOne: () => isOfOne(domain.state),
     refreshDomain: async () => {},
     clock: domain.clock,
     workers: 2,

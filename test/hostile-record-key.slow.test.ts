@@ -1,3 +1,4 @@
+import { isOfOne } from '@keyfleet/shared/domain/state';
 import { LoopbackWorker, startLoopbackPool } from '@keyfleet/test-support/loopback-worker';
 import { FakeDomain, newHost } from '@keyfleet/test-support/session-pair';
 import { createSecretKey, randomBytes } from 'node:crypto';
@@ -34,6 +35,7 @@ async function start(hostile: (domain: FakeDomain) => Partial<CommandHandlers>) 
   const hsm = new HsmClient({
     hsm: pool,
     domainState: () => domain.state,
+    isDomainOfOne: () => isOfOne(domain.state),
     refreshDomain: async () => {},
     clock,
     workers: 2,

@@ -4,7 +4,7 @@ import type { ConfirmationEvents } from '@keyfleet/frontend/hsm/sealing';
 import { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
 import { systemClock } from '@keyfleet/shared/clock';
-import { onlineMembers, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isOfOne, onlineMembers, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from './cli-error.ts';
 import type { OpenDomain } from './options.ts';
@@ -96,6 +96,7 @@ export async function openHostHsm(
   const hsm = new HsmClient({
     hsm: pool,
     domainState: () => state,
+    isDomainOfOne: () => isOfOne(state),
     refreshDomain,
     clock: systemClock,
     // By the verified domain: the list is only the domain-manager's word.

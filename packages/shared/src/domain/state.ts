@@ -185,6 +185,11 @@ export function onlineMembers<M extends Member>(hsms: readonly M[]): M[] {
   return hsms.filter(({ offline }) => offline !== true);
 }
 
+/** Whether there is nobody but offline members who could be a witness of what one member says. */
+export function isOfOne({ members }: Pick<DomainState, 'members'>): boolean {
+  return onlineMembers(members).length === 1;
+}
+
 const none = Buffer.alloc(0);
 
 function isSameKey(a: Uint8Array, b: Uint8Array): boolean {

@@ -59,7 +59,15 @@ function rotated() {
     // What this frontend knows, which is not always the newest state.
     let seen = view ?? domain.hsms[0]!.installed!.state;
     const refreshDomain = async (): Promise<void> => void (seen = domain.hsms[0]!.installed!.state);
-    return new HsmClient({ hsm, domainState: () => seen, refreshDomain, clock, workers: 1, events: noEvents });
+    return new HsmClient({
+      hsm,
+      domainState: () => seen,
+      isDomainOfOne: () => true,
+      refreshDomain,
+      clock,
+      workers: 1,
+      events: noEvents,
+    });
   };
   const sealedBy = async (...workers: string[]) => {
     const commands = commandsOf(new Workers(workers));

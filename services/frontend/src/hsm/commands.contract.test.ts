@@ -1,3 +1,4 @@
+import { isOfOne } from '@keyfleet/shared/domain/state';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { LoopbackWorker, startLoopbackPool } from '@keyfleet/test-support/loopback-worker';
@@ -20,6 +21,7 @@ hsmContract('the client of two workers', async () => {
   const hsm = new HsmClient({
     hsm: pool,
     domainState: () => domain.state,
+    isDomainOfOne: () => isOfOne(domain.state),
     refreshDomain: async () => {},
     clock: domain.clock,
     workers: workers.length,

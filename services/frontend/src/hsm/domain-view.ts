@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember, isOfOne, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
 import { SayOnce } from '@keyfleet/shared/say-once';
@@ -73,6 +73,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #current: VerifiedDomain | undefined;
   /** The last that was that, although nothing is now. */
   #used: VerifiedDomain | undefined;
+  /** Its state, with those members that another token removes. */
+  #whole: DomainState | undefined;
   /** Why that is not to be relied on. */
   #trouble: string | undefined;
   #elsewhere: readonly Elsewhere[] = [];
@@ -112,6 +114,11 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   get state(): DomainState | undefined {
     return this.verified?.state;
+  }
+
+  /** Of the newest state as a whole. */
+  get isOfOne(): boolean {
+    return this.#whole !== undefined && isOfOne(this.#whole);
   }
 
   /** Of the newest token that members have proven to have; people may have said so, or it was before a restart. */
@@ -230,14 +237,18 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return 'two domain tokens are shown, each of which removes the members that the other leaves';
   }
 
-  /** The last removal that was heard takes effect at once, and whoever is removed by any is not used. */
+  /**
+   * The last removal that was heard takes effect at once, and whoever is removed by any is not used. Of two that part
+   * here, one may have been made before somebody was admitted: whom it lacks it does not remove.
+   */
   #newestAfter(relied: VerifiedDomain): VerifiedDomain {
     const { ends } = this.#heard;
-    const isUsed = (one: Member): boolean => ends.every(({ newest }) => isMember(newest!.state, one));
+    const isUsed = (one: Member): boolean => !ends.some((end) => end.removes(one, relied.state.generation));
     const removed = this.#heard.newestRemoval(relied);
     const proven = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
     // Whoever was admitted last may be the only one to ask.
     const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
+    this.#whole = newest.state;
     const members = newest.state.members.filter(isUsed);
     if (members.length === newest.state.members.length) return newest;
     return { ...newest, state: { ...newest.state, members } };

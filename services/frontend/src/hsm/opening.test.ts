@@ -1,4 +1,4 @@
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type DomainState, isOfOne } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { expect, test } from 'vitest';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer } from './commands.ts';
@@ -41,6 +41,7 @@ function start(
     hsm: { executeByMember, connects },
     clock: { now: () => 0 },
     domainState: () => ({ members: domain }) as unknown as DomainState,
+    isDomainOfOne: () => isOfOne({ members: domain } as unknown as DomainState),
     workers: options.workers ?? 3,
     events: {
       confirmed: () => events.push('confirmed'),

@@ -1,14 +1,7 @@
 import { monotonicClock } from '@keyfleet/shared/clock';
 import type { InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { HsmRefusedError, HsmUnavailableError } from './commands.ts';
-import {
-  anotherConnects,
-  type ConfirmedSealingDeps,
-  isDomainOfOne,
-  isEqual,
-  isMember,
-  isNobodyElse,
-} from './sealing.ts';
+import { anotherConnects, type ConfirmedSealingDeps, isEqual, isMember, isNobodyElse } from './sealing.ts';
 
 /** What is in a token, of which two members must find the same. */
 const contents: { readonly [N in OpeningCommand]: (output: OutputOf<N>) => readonly (Uint8Array | undefined)[] } = {
@@ -78,7 +71,7 @@ export class ConfirmedOpening {
   #withoutSecond<N extends OpeningCommand>(name: N, [only, ...others]: readonly Found<N>[]): OutputOf<N> {
     if (only === undefined) throw new HsmUnavailableError('nobody-else');
     if (others.length > 0) throw new HsmUnavailableError('unconfirmed');
-    if (!isDomainOfOne(this.#deps)) this.#deps.events.unconfirmed(name, only.memberId);
+    if (!this.#deps.isDomainOfOne()) this.#deps.events.unconfirmed(name, only.memberId);
     return outputOf(only);
   }
 }

@@ -1,4 +1,4 @@
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type DomainState, isOfOne } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import { testAccount as account, testKeyId as keyId } from '@keyfleet/test-support/command-context';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
@@ -86,6 +86,7 @@ function start(
   const commands = new ConfirmedSealing({
     hsm,
     domainState: () => ({ members }) as unknown as DomainState,
+    isDomainOfOne: () => isOfOne({ members } as unknown as DomainState),
     clock: { now: () => 0 },
     workers: options.workers ?? 3,
     events: {

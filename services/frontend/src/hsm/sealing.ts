@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
-import { type DomainState, onlineMembers } from '@keyfleet/shared/domain/state';
+import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
@@ -27,6 +27,12 @@ export interface ConfirmationEvents {
 export interface ConfirmedSealingDeps {
   readonly hsm: Pick<MemberCommands, 'executeByMember' | 'connects'>;
   readonly domainState: () => DomainState | undefined;
+  /**
+   * `isOfOne` of the domain as a whole: `domainState` may lack members that are not used. A frontend with one address
+   * of several hsm-workers goes on alone as well, because an earlier release may have admitted offline members as
+   * others, but that is said.
+   */
+  readonly isDomainOfOne: () => boolean;
   readonly clock: Clock;
   /** How many hsm-workers this frontend is configured with, reachable or not. */
   readonly workers: number;
@@ -121,7 +127,7 @@ export class ConfirmedSealing {
     // It may have been removed meanwhile, and that be why nobody else is in reach: frontends make new sessions then.
     if (!isMember(this.#deps, maker)) return false;
     if (name === 'ResealToken' && !hasOneMember(this.#deps)) throw new HsmUnavailableError('nobody-else');
-    if (!isDomainOfOne(this.#deps)) this.#deps.events.unconfirmed(name, maker);
+    if (!this.#deps.isDomainOfOne()) this.#deps.events.unconfirmed(name, maker);
     return true;
   }
 }
@@ -132,16 +138,8 @@ export function isMember({ domainState }: Pick<ConfirmedSealingDeps, 'domainStat
 }
 
 /** Whether nobody that this frontend knows could ever be a witness. */
-export function hasOneMember(deps: Pick<ConfirmedSealingDeps, 'workers' | 'domainState'>): boolean {
-  return deps.workers === 1 || isDomainOfOne(deps);
-}
-
-/**
- * Whether there is nobody else but offline members. A frontend with one address of several hsm-workers goes on alone as
- * well, because an earlier release may have admitted the others as such, but that is said.
- */
-export function isDomainOfOne({ domainState }: Pick<ConfirmedSealingDeps, 'domainState'>): boolean {
-  return onlineMembers(domainState()?.members ?? []).length === 1;
+export function hasOneMember(deps: Pick<ConfirmedSealingDeps, 'workers' | 'isDomainOfOne'>): boolean {
+  return deps.workers === 1 || deps.isDomainOfOne();
 }
 
 /**

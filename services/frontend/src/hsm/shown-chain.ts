@@ -1,7 +1,7 @@
 import { hash as digest } from 'node:crypto';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertComesBy, assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
-import { isMember, newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, type Member, newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { TokenSource } from '@keyfleet/shared/token-follower';
@@ -36,6 +36,8 @@ export class ShownChain implements TokenSource {
   #hashes: Uint8Array[] = [];
   #kept: Kept[] = [];
   #removal: VerifiedDomain | undefined;
+  /** Who was a member, and in which generation that ended. */
+  #departed: { readonly member: Member; readonly generation: number }[] = [];
   /** Whether it shows more, or has not answered yet. */
   isReading = true;
   /** Whether it has shown a chain to its end. */
@@ -84,6 +86,14 @@ export class ShownChain implements TokenSource {
     return this.#removal;
   }
 
+  /** Whether it has removed this member, after that generation. Who was never one is not removed. */
+  removes(member: Member, after: number): boolean {
+    const isIt = (one: Member): boolean => isMember({ members: [one] }, member);
+    return (
+      this.#departed.some((one) => one.generation > after && isIt(one.member)) && !isMember(this.newest!.state, member)
+    );
+  }
+
   get allHashes(): readonly Uint8Array[] {
     return this.untaken === undefined ? this.#hashes : [...this.#hashes, this.untaken.token.hash];
   }
@@ -118,6 +128,7 @@ export class ShownChain implements TokenSource {
     this.#hashes = [];
     this.#kept = [];
     this.#removal = undefined;
+    this.#departed = [];
     this.hasEnded = false;
   }
 
@@ -135,6 +146,7 @@ export class ShownChain implements TokenSource {
     const id = digest('sha256', bytes);
     const { state, hash } = verified.has(id) && this.#isNext(token) ? token : follow(anchor, this.newest, token);
     const next = { state, hash, bytes };
+    const before = this.newest?.state.members ?? [];
     assertComesBy(lowest, next);
     try {
       assertNotFromFuture(next, systemClock.now());
@@ -146,6 +158,8 @@ export class ShownChain implements TokenSource {
     this.#hashes.push(hash);
     this.#kept = [...this.#kept.slice(1 - KEPT), next];
     if (newestAfterRemoval(state)?.createdGeneration === state.generation) this.#removal = next;
+    const departed = before.filter((one) => !isMember(state, one));
+    this.#departed.push(...departed.map((member) => ({ member, generation: state.generation })));
     this.heardAt = performance.now();
   }
 

@@ -52,6 +52,7 @@ export function startHsm(
   const hsm = new HsmClient({
     hsm: pool,
     domainState: () => domain.state,
+    isDomainOfOne: () => domain.isOfOne,
     refreshDomain: () => domain.refresh(),
     clock,
     workers: config.hsmWorkers.length,
