@@ -4,6 +4,9 @@ import { newGrant } from '@keyfleet/frontend/grants/grant-store.contract';
 import { permissionsFor } from '@keyfleet/frontend/grants/constraints';
 import { RedisGrantStore } from '@keyfleet/frontend/grants/redis-grant-store';
 import { newGroup, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
+import { AccountVersions } from '@keyfleet/frontend/identities/account-versions';
+import { Identities } from '@keyfleet/frontend/identities/identities';
+import { IAM_QUOTAS } from '@keyfleet/frontend/identities/quotas';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { newAccessKey } from '@keyfleet/frontend/store/store.contract';
@@ -267,3 +270,23 @@ test('what nobody wrote among the events of a key keeps none of them from being 
 async function sentBytes(): Promise<number> {
   return Number(/total_net_output_bytes:(\d+)/.exec(await client.info('stats'))![1]);
 }
+
+test('a list of users that somebody filled takes no account its first administrator', async () => {
+  const accessKeys = openStore({ client, writes: redis.writes, clock: systemClock });
+  const store = new RedisIamStore({ calls: redis.calls, macs: testMacs() });
+  const accessKey = { ...newAccessKey('AKIA1', scope.accountId), userId: newUser('admin').id };
+  await accessKeys.insertFirstAccessKey(accessKey);
+  const [, names] = iamAt(scope.accountId);
+  const junk = Array.from({ length: IAM_QUOTAS.user }, (_, i) => [0, `user/${i}`]).flat();
+  await client.zadd(names, ...(junk as [number, string]));
+  const changes = { epoch: 1, connected: true, trusted: true, servesLastKnown: false, isLastKnown: () => false };
+  const identities = new Identities({
+    store,
+    accessKeys,
+    changes: { ...changes, listen: () => {} },
+    versions: new AccountVersions(),
+    clock: systemClock,
+  });
+  const owner = await identities.ownerOf(accessKey, undefined);
+  expect(owner?.record.accessKeys).toMatchObject([{ accessKeyId: 'AKIA1' }]);
+});

@@ -1,7 +1,6 @@
 import { accessKeyLinkOf } from '@keyfleet/shared/stored/iam';
 import type { AccessKeyRecord, IdentityStore } from '../store/store.ts';
 import type { IamStore } from './iam-store.ts';
-import { IAM_QUOTAS } from './quotas.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
 
 /** The policy of an account's first administrator. */
@@ -24,7 +23,8 @@ export interface FirstUserStores {
 /**
  * An account begins with only an access key, whose record states its user's permissions; the first release had nothing
  * else. On the key's first use the user is recorded, once. The access key's record then drops the permissions, so that
- * a removed user does not come back. Returns the user's name; undefined for an access key whose user is gone.
+ * a removed user does not come back. It keeps them where another has the user's name. Returns that name; undefined for
+ * an access key whose user is gone.
  */
 export async function adoptFirstUser(
   { store, accessKeys }: FirstUserStores,
@@ -35,8 +35,9 @@ export async function adoptFirstUser(
   const stored = await accessKeys.findAccessKey(accessKeyId);
   const user = stored && firstUserOf(stored, createdAt);
   if (user === undefined) return undefined;
-  await store.insert(user, IAM_QUOTAS.user);
-  await accessKeys.forgetPolicies(accessKeyId);
+  // Nobody else is there yet: what fills the account's list, somebody put there.
+  const outcome = await store.insert(user, Number.MAX_SAFE_INTEGER);
+  if (outcome === 'done') await accessKeys.forgetPolicies(accessKeyId);
   return user.name;
 }
 

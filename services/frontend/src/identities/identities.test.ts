@@ -20,6 +20,7 @@ class Store extends MemoryIamStore {
 }
 
 let store: Store;
+let accessKeys: MemoryStore;
 let isHeard: boolean;
 let identities: Identities;
 beforeEach(async () => {
@@ -38,7 +39,7 @@ beforeEach(async () => {
       return !isHeard;
     },
   };
-  const accessKeys = new MemoryStore();
+  accessKeys = new MemoryStore();
   identities = new Identities({ store, accessKeys, changes, versions: new AccountVersions(), clock: { now: () => 0 } });
   await find(undefined);
 });
@@ -89,6 +90,13 @@ test('the record says whose an access key is, whatever links there are', async (
   expect(await owner({})).toBe('bob');
   linked('user/!');
   await expect(owner({})).rejects.toThrow('user/! is not authentic');
+});
+
+test("where another has the name of an account's first user, the access key keeps what it allows", async () => {
+  const accessKey = { ...newAccessKey('AKIA1', accountId), principal: `arn:aws:iam::${accountId}:user/alice` };
+  await accessKeys.insertFirstAccessKey(accessKey);
+  expect(await identities.ownerOf(accessKey, undefined)).toBeUndefined();
+  expect(await accessKeys.findAccessKey('AKIA1')).toEqual(accessKey);
 });
 
 test('once changes are heard again, who is gone is gone for everyone', async () => {
