@@ -59,5 +59,5 @@ export const checkpoint = verb({
   },
   text: ({ trustAnchor, generation, hash }) =>
     `Trust anchor with the checkpoint ${generation} (${hash}): ${trustAnchor}\n` +
-    'Compare the hash with the other operators (keyfleet domain show), then give the file to every service and restart it.',
+    'Compare the hash with what another domain-manager shows (keyfleet domain show), then give the file to every service and restart it.',
 });
