@@ -53,7 +53,7 @@ const quick = {
 
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean', default: false } as const;
-export const optionTypes = {
+const optionTypes = {
   target: { type: 'string', multiple: true },
   prototype: flag,
   scenario: text,

@@ -1,5 +1,4 @@
 import { KMSClient, type KMSClientConfig } from '@aws-sdk/client-kms';
-import { STSClient } from '@aws-sdk/client-sts';
 import { Agent } from 'node:https';
 import type { TestCluster } from './cluster.ts';
 
@@ -14,9 +13,4 @@ export function kmsClient(
   const { endpoint, credentials, ca } = cluster;
   const tls = ca === undefined ? {} : { requestHandler: { httpsAgent: new Agent({ ca }) } };
   return new KMSClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1, ...tls, ...overrides });
-}
-
-export function stsClient(cluster: TestCluster): STSClient {
-  const { endpoint, credentials } = cluster;
-  return new STSClient({ endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
 }

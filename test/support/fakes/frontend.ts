@@ -240,7 +240,7 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
   }
 }
 
-export function refusalText(code: ExceptionCode, message: string): string {
+function refusalText(code: ExceptionCode, message: string): string {
   return message === '' ? code : `${code}: ${message}`;
 }
 

@@ -102,7 +102,7 @@ export function errorBody(exception: KmsException): string {
   return JSON.stringify({ __type: exception.code, [text]: exception.message });
 }
 
-export function serializationException(message = ''): KmsException {
+function serializationException(message = ''): KmsException {
   return new KmsException('SerializationException', message);
 }
 

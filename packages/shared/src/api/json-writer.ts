@@ -13,7 +13,7 @@ export interface JsonStyle {
 }
 
 /** Compiled once per shape; much faster than `JSON.stringify` of a copy. Undefined for shapes that the style omits. */
-export function jsonWriterOf(shape: Shape, style: JsonStyle): JsonWriter | undefined {
+function jsonWriterOf(shape: Shape, style: JsonStyle): JsonWriter | undefined {
   switch (shape.kind) {
     case 'text':
       return shape.secret === true && style.blob === undefined ? undefined : JSON.stringify;

@@ -224,7 +224,7 @@ export function signProposal(proposal: Proposal, { operatorId, privateKey }: Sig
 }
 
 /** Replaces an earlier signature by the same operator. */
-export function withSignature(proposal: Proposal, added: OperatorSignature): Proposal {
+function withSignature(proposal: Proposal, added: OperatorSignature): Proposal {
   const others = proposal.signatures.filter(({ operatorId }) => operatorId !== added.operatorId);
   return { command: proposal.command, signatures: [...others, added] };
 }

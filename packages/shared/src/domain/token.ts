@@ -118,7 +118,7 @@ export function withWitness({ made }: Pick<DomainToken, 'made'>, witness: Uint8A
  * SHA-256 of the token's body. It excludes the signature and the witness: ECDSA lets anyone derive a second valid
  * signature from the first, and the same token must not look like a fork of itself.
  */
-export function hashOfBody(body: Uint8Array): Buffer {
+function hashOfBody(body: Uint8Array): Buffer {
   return hash('sha256', body, 'buffer');
 }
 

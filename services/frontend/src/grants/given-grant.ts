@@ -24,7 +24,7 @@ const dataKeys: readonly GrantOperation[] = [
 ];
 
 /** The operations that a grant on the key can allow (KMS Developer Guide, "Grant operations"). */
-export function grantableOf({ keySpec, keyUsage }: { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage }) {
+function grantableOf({ keySpec, keyUsage }: { readonly keySpec: KeySpec; readonly keyUsage: KeyUsage }) {
   const { kind } = keySpecs[keySpec];
   const ofKind: readonly GrantOperation[] =
     kind === 'symmetric' ? dataKeys : kind === 'hmac' ? [] : (['GetPublicKey'] as const);

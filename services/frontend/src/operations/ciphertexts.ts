@@ -125,7 +125,7 @@ export function blobHeaderOf(ciphertext: Uint8Array): BlobHeader {
 }
 
 /** Undefined for anything that is not a ciphertext blob. */
-export function findBlobHeader(ciphertext: Uint8Array): BlobHeader | undefined {
+function findBlobHeader(ciphertext: Uint8Array): BlobHeader | undefined {
   try {
     return parseBlobHeader(ciphertext);
   } catch (error) {

@@ -24,7 +24,7 @@ import type { Call, Deps, Handler } from './handler.ts';
 import { invalid, scopeOf, type StoreDeps, wrongState } from './store-work.ts';
 
 /** AWS's quota for an account's Region. */
-export const KEY_STORES = 10;
+const KEY_STORES = 10;
 const DEFAULT_LIMIT = 1000;
 
 export const createCustomKeyStore: Handler<typeof CreateCustomKeyStore, StoreDeps> = async (input, call, deps) => {
@@ -174,7 +174,7 @@ export const describeCustomKeyStores: Handler<typeof DescribeCustomKeyStores, De
   };
 };
 
-export function customKeyStoreNotFound(named: string): KmsException {
+function customKeyStoreNotFound(named: string): KmsException {
   return new KmsException('CustomKeyStoreNotFoundException', `Custom key store ${named} does not exist.`);
 }
 

@@ -16,7 +16,7 @@ import type { Deps, Handler } from './handler.ts';
 import type { MarkerScope } from './markers.ts';
 
 /** AWS's quota. */
-export const GRANTS_PER_KEY = 50_000;
+const GRANTS_PER_KEY = 50_000;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 100;
 

@@ -55,7 +55,7 @@ export class Markers {
   }
 }
 
-export function invalidMarker(): KmsException {
+function invalidMarker(): KmsException {
   return new KmsException('InvalidMarkerException', 'The marker is not valid.');
 }
 

@@ -218,7 +218,7 @@ export function namingOf({ everyone, accounts, named }: Principals, who: Nameabl
  * must be listed; and a caller with a boundary is never exempt (IAM User Guide, "NotPrincipal"; "Permissions
  * boundaries").
  */
-export function isExempt({ everyone, accounts, named }: Principals, who: Nameable, isBounded: boolean): boolean {
+function isExempt({ everyone, accounts, named }: Principals, who: Nameable, isBounded: boolean): boolean {
   if (isBounded) return false;
   if (everyone) return true;
   if (!accounts.has(who.accountId)) return false;

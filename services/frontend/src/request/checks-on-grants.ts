@@ -52,6 +52,6 @@ export const retirement = check<{
   request.keys.push(key);
 });
 
-export function grantNotFound(grantId: Grant['grantId']): KmsException {
+function grantNotFound(grantId: Grant['grantId']): KmsException {
   return new KmsException('NotFoundException', `Grant ID ${grantId} not found`);
 }

@@ -7,8 +7,8 @@ import { z } from 'zod';
 /** The service that requests are signed for. */
 export const XKS_SERVICE = 'kms-xks-proxy';
 /** The bytes that a proxy must at least accept. */
-export const MAX_PLAINTEXT = 4300;
-export const MAX_ASSOCIATED_DATA = 8192;
+const MAX_PLAINTEXT = 4300;
+const MAX_ASSOCIATED_DATA = 8192;
 export const MAX_METADATA = 20;
 export const TAG_LENGTH = 16;
 

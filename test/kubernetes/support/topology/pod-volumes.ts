@@ -26,7 +26,7 @@ export interface PodVolumesParts {
 }
 
 /** Where the claim of a StatefulSet's Pod is. */
-export function claimOf(claims: string, claim: string, pod: string): string {
+function claimOf(claims: string, claim: string, pod: string): string {
   return join(claims, `${claim}-${pod}`);
 }
 

@@ -142,7 +142,7 @@ async function newRoleSession(
   };
 }
 
-export function notAuthorized({ caller }: Call, action: string, resource: string): KmsException {
+function notAuthorized({ caller }: Call, action: string, resource: string): KmsException {
   const message = `User: ${caller.arn} is not authorized to perform: ${action} on resource: ${resource}`;
   return new QueryException('AccessDenied', message);
 }

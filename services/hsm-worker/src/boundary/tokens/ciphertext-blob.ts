@@ -12,7 +12,7 @@ import type { BackingKey } from '../keys/backing-keys.ts';
 export type EncryptionContext = Readonly<Record<string, string>>;
 
 /** An encryption context as associated data: sorted and length-prefixed, so that {"ab":"c"} is not {"a":"bc"}. */
-export const EncryptionContextFormat = defineFormat(
+const EncryptionContextFormat = defineFormat(
   'keyfleet/encryption-context/1',
   z.strictObject({ pairs: z.record(z.string(), z.string()) }),
 );
