@@ -1,15 +1,17 @@
 import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
+import { newCustomKeyStore } from '@keyfleet/frontend/key-stores/key-store-store.contract';
+import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import type { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { newAccessKey } from '@keyfleet/frontend/store/store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
-import { firstAccessKeyAt, keyAt, keysAt, secretAt } from '@keyfleet/shared/stored/names';
+import { accessKeyAt, firstAccessKeyAt, keyAt, keysAt, keyStoresAt, secretAt } from '@keyfleet/shared/stored/names';
 import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { dyingAfter, writesOf } from '@keyfleet/test-support/redis-client';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
-import { newSealedRecords, openStore } from '@keyfleet/test-support/redis-store';
+import { newSealedRecords, openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { beforeEach, expect, test } from 'vitest';
 
 const clock = { now: Date.now };
@@ -101,6 +103,31 @@ test('an older record that somebody put back is not resealed: it would become th
     'revision 2 was acknowledged',
   );
   await expect(frontend.findKey(key.region, key.keyId)).rejects.toThrow('revision 2 was acknowledged');
+});
+
+test('what was removed or replaced is not resealed once somebody has put it back: it would outlive its domain key', async () => {
+  const acknowledged = new Acknowledged();
+  const { calls } = redis;
+  const frontend = openStore({ client, writes: redis.writes, clock, acknowledged });
+  const keyStores = new RedisKeyStores({ calls, macs: testMacs(), monotonicClock: clock, acknowledged });
+  const first = newAccessKey('AKIA1', scope.accountId);
+  await frontend.insertFirstAccessKey(first);
+  await frontend.insertAccessKey(newAccessKey('AKIA2', scope.accountId));
+  await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1')]);
+  const names = [accessKeyAt('AKIA1'), accessKeyAt('AKIA2'), keyStoresAt(scope)[0]];
+  const tokenAt = async (name: string) => {
+    const [record] = await newSealedRecords(client, { acknowledged }).load([name]);
+    const [token] = record!.tokens;
+    return token!.length > 0 ? token : record!.replace([]);
+  };
+  for (const name of names) expect(await tokenAt(name)).toBeInstanceOf(Uint8Array);
+  const old = await client.mget(names);
+  await frontend.forgetPolicies('AKIA1');
+  await frontend.deleteAccessKey('AKIA2');
+  await keyStores.replace(await keyStores.find(scope), []);
+  for (const [i, name] of names.entries()) await client.set(name, old[i]!);
+  await client.set(firstAccessKeyAt('9'), `AKIA2 ${old[1]}`);
+  for (const name of [...names, firstAccessKeyAt('9')]) await expect(tokenAt(name)).rejects.toThrow('acknowledged');
 });
 
 test('a record key that names a domain key from after a removal is not brought under it from an older one', async () => {

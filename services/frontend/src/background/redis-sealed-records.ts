@@ -7,7 +7,7 @@ import { CHANGES, firstAccessKeyIn, keyStoresAt, scopeOf, storedNameOf } from '@
 import { tokenOfStore, withToken } from '../key-stores/key-store.ts';
 import { decodeKeyStores, encodeKeyStores, keyStoresPlace } from '../key-stores/records.ts';
 import type { Acknowledged } from '../store/acknowledged.ts';
-import { keyName, keyStoresName } from '../store/change-feed.ts';
+import { accessKeyName, keyName, keyStoresName } from '../store/change-feed.ts';
 import { splitOldKeyList } from '../store/key-lists.ts';
 import { assertSealedAsNamed } from '../store/fleet-key.ts';
 import type { AuthenticRecord } from '../store/record-mac.ts';
@@ -16,7 +16,7 @@ import type { FleetRecordKeys } from '../store/record-keys.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { accessKeyPlace } from '../store/record-places.ts';
 import type { RecordWrites } from '../store/record-writes.ts';
-import { decodeAccessKey, encodeAccessKey } from '../store/records.ts';
+import { accessKeyRevision, decodeAccessKey, encodeAccessKey } from '../store/records.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { sealedPartOfKey } from '../store/sealed-part.ts';
 import { DamagedRecordError } from '../store/store.ts';
@@ -26,13 +26,14 @@ interface Deps {
   readonly calls: RedisCalls;
   readonly macs: RecordMacs;
   readonly keys: RecordWrites;
-  /** Resealing makes a new revision of a key's record: one that was put back must not become the newest. */
+  /** What somebody put back is not carried along, and no older revision of a key's record becomes the newest. */
   readonly acknowledged: Pick<Acknowledged, 'beginRead'>;
   readonly recordKeys: Pick<FleetRecordKeys, 'uses'>;
   readonly domainState: () => DomainState | undefined;
 }
 
 interface AccessKeyValue {
+  readonly assertNotOlder: ReturnType<Acknowledged['beginRead']>;
   readonly accessKeyId: string;
   /** What precedes the record in the value. */
   readonly before: string;
@@ -93,23 +94,31 @@ export class RedisSealedRecords implements SealedRecords {
   }
 
   async #loadAccessKey(name: string, accessKeyId: string): Promise<SealedRecord | undefined> {
+    const assertNotOlder = this.#deps.acknowledged.beginRead();
     const stored = await this.#deps.calls.text(name);
-    return stored === undefined ? undefined : this.#accessKeyIn(name, { accessKeyId, before: '', stored });
+    return stored === undefined
+      ? undefined
+      : this.#accessKeyIn(name, { assertNotOlder, accessKeyId, before: '', stored });
   }
 
   /** Of an account's first access key, while it is not stored: whoever makes it may have died. */
   async #loadClaim(name: string): Promise<SealedRecord | undefined> {
+    const assertNotOlder = this.#deps.acknowledged.beginRead();
     const value = await this.#deps.calls.text(name);
     const { accessKeyId, record: stored } = firstAccessKeyIn(value ?? '');
     return stored === undefined
       ? undefined
-      : this.#accessKeyIn(name, { accessKeyId, before: `${accessKeyId} `, stored });
+      : this.#accessKeyIn(name, { assertNotOlder, accessKeyId, before: `${accessKeyId} `, stored });
   }
 
-  async #accessKeyIn(name: string, { accessKeyId, before, stored }: AccessKeyValue): Promise<SealedRecord> {
+  async #accessKeyIn(
+    name: string,
+    { assertNotOlder, accessKeyId, before, stored }: AccessKeyValue,
+  ): Promise<SealedRecord> {
     const { macs } = this.#deps;
     const place = accessKeyPlace(accessKeyId);
     const record = decodeAccessKey(await macs.verified(place, stored), accessKeyId);
+    assertNotOlder(accessKeyName(accessKeyId), accessKeyRevision(record));
     const replace = async ([token]: readonly Uint8Array[]) => {
       assertNoFleetSecret(name, [record.token]);
       const { text, keyNumber } = await macs.withMac(place, encodeAccessKey({ ...record, token: token! }));
@@ -120,12 +129,14 @@ export class RedisSealedRecords implements SealedRecords {
 
   /** The secrets of all custom key stores in one account's Region. */
   async #loadKeyStores(name: string, tag: string): Promise<SealedRecord | undefined> {
-    const { calls, macs } = this.#deps;
+    const { calls, macs, acknowledged } = this.#deps;
+    const assertNotOlder = acknowledged.beginRead();
     const [accountId = '', region = ''] = tag.split('/');
     const scope = { accountId, region };
     const stored = await calls.text(name);
     if (stored === undefined) return undefined;
     const { stores, revision } = decodeKeyStores(await macs.verified(keyStoresPlace(scope), stored), scope);
+    assertNotOlder(keyStoresName(scope), revision);
     const replace = async (next: readonly Uint8Array[]) => {
       assertNoFleetSecret(name, stores.map(tokenOfStore));
       const changed = stores.map((store, i) => withToken(store, next[i]!));
