@@ -1,4 +1,6 @@
 import { choice } from '@keyfleet/shared/api/shape';
+import { fewAtOnce } from '@keyfleet/shared/few-at-once';
+import { RECORDS_AT_ONCE, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { policyFieldOf } from '@keyfleet/shared/stored/iam';
 import { identityArn } from '../callers.ts';
 import type { IamRecord, PolicyRecord } from '../iam-records.ts';
@@ -14,6 +16,8 @@ const linkOf = { PermissionsPolicy: 'attached', PermissionsBoundary: 'boundary' 
 
 /** More than can refer to a policy in an account. */
 const ALL = 10_000;
+/** Somebody may have put links there of 8 KB each. */
+const LINKS_AT_ONCE = 1_000;
 
 /** What every link from a record that uses the policy begins with. */
 function prefixOf(policy: PolicyRecord, usage: keyof typeof linkOf, { partition }: Pick<IamDeps, 'partition'>): string {
@@ -43,11 +47,10 @@ export const listEntitiesForPolicy = defineIam({
     const { EntityFilter: only, PathPrefix: pathPrefix = '/', PolicyUsageFilter: usage } = input;
     const { accountId } = call.caller;
     const usages = usage === undefined ? (['PermissionsPolicy', 'PermissionsBoundary'] as const) : [usage];
-    const found = await Promise.all(
-      usages.map((one) => deps.iam.listLinks(accountId, prefixOf(record, one, deps), ALL)),
-    );
+    const found: string[] = [];
+    for (const one of usages) found.push(...(await allLinks(deps.iam, accountId, prefixOf(record, one, deps))));
     const isWanted = (field: string): boolean => only === undefined || field.startsWith(`${only.toLowerCase()}/`);
-    const fields = [...new Set(found.flatMap(({ items }) => items))].filter(isWanted).toSorted();
+    const fields = [...new Set(found)].filter(isWanted).toSorted();
     return pageAnswer(
       input,
       {
@@ -55,7 +58,7 @@ export const listEntitiesForPolicy = defineIam({
         filter: JSON.stringify([record.id, only, pathPrefix, usage]),
         async list(limit, after) {
           const { items, ...rest } = await pageOfAll(fields, (field) => field)(limit, after);
-          const records = await Promise.all(items.map((field) => recordAt(field, accountId, deps)));
+          const records = await fewAtOnce(items, RECORDS_AT_ONCE, (field) => recordAt(field, accountId, deps));
           return { items: records.filter((one) => one?.path.startsWith(pathPrefix) === true), ...rest };
         },
       },
@@ -64,9 +67,25 @@ export const listEntitiesForPolicy = defineIam({
   },
 });
 
-function recordAt(field: string, accountId: string, { iam }: Pick<IamDeps, 'iam'>): Promise<IamRecord | undefined> {
+async function allLinks(iam: IamDeps['iam'], accountId: string, prefix: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  let after: string | undefined;
+  do {
+    const { items, next } = await iam.listLinks(accountId, prefix, LINKS_AT_ONCE, after);
+    found.push(...items);
+    after = next;
+  } while (after !== undefined && found.length < ALL);
+  return found;
+}
+
+/** What is not authentic is nobody, and hides none of the others. */
+async function recordAt(
+  field: string,
+  accountId: string,
+  { iam }: Pick<IamDeps, 'iam'>,
+): Promise<IamRecord | undefined> {
   const [kind, name = ''] = field.split('/');
-  return iam.find(accountId, kind as 'user' | 'role' | 'group', name);
+  return iam.find(accountId, kind as 'user' | 'role' | 'group', name).catch(unlessDamaged);
 }
 
 function entitiesAnswer(records: readonly (IamRecord | undefined)[]): object {
