@@ -8,8 +8,8 @@ export type ScriptPart = string | number | Buffer;
 /**
  * Stands before each script. The last of KEYS: the fence. The last of ARGV: the number of the record key that what is
  * written has its MACs under, or ''. What was held up on its way must not be written under a key that may be dropped by
- * now. A fence that is no number is none. `short`: a field, or '' for one that is longer than ours. How
- * deep cjson reads is one setting for all scripts: whoever once ran one may have changed it.
+ * now. A fence that is no number is none. `short`: a field, or '' for one that is longer than ours. How deep cjson
+ * reads is one setting for all scripts: whoever once ran one may have changed it.
  */
 export const FENCE = `
 cjson.decode_max_depth(1000)
