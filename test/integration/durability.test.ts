@@ -1,4 +1,4 @@
-import { checkAsService, checkByInfo, checkDurability } from '@keyfleet/shared/redis/durability';
+import { checkByInfo, checkDurability, newServiceCheck } from '@keyfleet/shared/redis/durability';
 import { connectTestRedis } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -70,9 +70,9 @@ test('a service that has no user of its own refuses one that is not written thro
   await using client = await connectTestRedis(server.port);
   await client.config('SET', 'appendfsync', 'everysec');
   try {
-    await expect(checkAsService(client, { durability: 'strict' })).rejects.toThrow(/appendfsync everysec/);
-    expect(await checkAsService(client, { durability: 'strict', username: 'frontend' })).toEqual({ replicas: 0 });
-    expect(await checkAsService(client, { durability: 'relaxed' })).toEqual({ replicas: 0 });
+    await expect(newServiceCheck(client, { durability: 'strict' })()).rejects.toThrow(/appendfsync everysec/);
+    expect(await newServiceCheck(client, { durability: 'strict', username: 'frontend' })()).toEqual({ replicas: 0 });
+    expect(await newServiceCheck(client, { durability: 'relaxed' })()).toEqual({ replicas: 0 });
   } finally {
     await client.config('SET', 'appendfsync', 'always');
   }

@@ -1,5 +1,5 @@
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
-import { checkAsService } from '@keyfleet/shared/redis/durability';
+import { newServiceCheck } from '@keyfleet/shared/redis/durability';
 import { TestAuthority } from '@keyfleet/test-support/certificates';
 import { writesOf } from '@keyfleet/test-support/redis-client';
 import { openStore } from '@keyfleet/test-support/redis-store';
@@ -125,7 +125,7 @@ afterAll(() => resources.disposeAsync());
 
 test('acknowledged writes survive the death of the master under load, and writing goes on with the next', async () => {
   await using client = await connectAs('frontend');
-  expect(await checkAsService(client, { username: 'frontend', durability: 'strict' })).toEqual({ replicas: 1 });
+  expect(await newServiceCheck(client, { username: 'frontend', durability: 'strict' })()).toEqual({ replicas: 1 });
   await using manager = await connectAs('domain-manager');
   expect(await manager.llen('kf:domain:{prod}:tokens')).toBe(0);
   const load = new StoreLoad(openStore({ client, writes: writesOf(client, 1), clock: { now: Date.now } }));

@@ -13,7 +13,7 @@ import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { storeContract } from '@keyfleet/frontend/store/store.contract';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
-import { checkByInfo, checkDurability } from '@keyfleet/shared/redis/durability';
+import { checkByInfo, checkDurability, newServiceCheck } from '@keyfleet/shared/redis/durability';
 import { redisHealth } from '@keyfleet/shared/redis/observe-redis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
@@ -120,6 +120,20 @@ describe('Redis with a replica', () => {
       await expect(check(client, 'strict')).rejects.toThrow(/failover.*Set "min-replicas-to-write 1"/);
     await client.config('SET', 'min-replicas-to-write', '1');
     for (const check of checks) expect(await check(client, 'strict')).toEqual({ replicas: 1 });
+  });
+
+  test('half of the most replicas that a service has seen at once have its writes, while fewer are there too', async () => {
+    await using client = await connect(`redis://${addressOf(master)}`);
+    await client.config('SET', 'min-replicas-to-write', '1');
+    const check = newServiceCheck(client, { username: 'frontend', durability: 'strict' });
+    expect(await check()).toEqual({ replicas: 1 });
+    {
+      await using others = new AsyncDisposableStack();
+      for (let i = 0; i < 2; i++) others.use(await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]));
+      await vi.waitUntil(async () => (await check()).replicas === 2, { timeout: 20_000 });
+    }
+    await vi.waitUntil(async () => (await checkByInfo(client, 'strict')).replicas === 1, { timeout: 20_000 });
+    expect(await check()).toEqual({ replicas: 2 });
   });
 
   test('says of itself what alerts ask for: replicas that keep up, the memory in use, whether it writes its file', async () => {

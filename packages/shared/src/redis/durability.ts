@@ -10,12 +10,21 @@ export interface Durability {
 
 const advice = 'or set redis.durability to "relaxed" if acknowledged writes may be lost';
 
-/** What a service asks: one with a user of its own may not read Redis's settings (decision 25). */
-export function checkAsService(
+/**
+ * What a service asks: one with a user of its own may not read Redis's settings (decision 25). A master that has just
+ * been promoted has few replicas yet, and some may be away: it goes by the most that it has seen.
+ */
+export function newServiceCheck(
   client: RedisClient,
   { username, durability }: Pick<RedisConfig, 'username' | 'durability'>,
-): Promise<Durability> {
-  return username === undefined ? checkDurability(client, durability) : checkByInfo(client, durability);
+): () => Promise<Durability> {
+  if (username === undefined) return () => checkDurability(client, durability);
+  let most = 0;
+  return async () => {
+    const { replicas } = await checkByInfo(client, durability);
+    most = Math.max(most, replicas);
+    return { replicas: most };
+  };
 }
 
 /**
@@ -63,15 +72,23 @@ async function checkNodeByInfo(node: Redis): Promise<number> {
   const replication = await infoOf(node, 'replication');
   const { connected_slaves: connected = '0' } = replication;
   // Redis names the replicas in good order only where some are required.
-  const required = 'min_slaves_good_slaves' in replication ? Math.max(1, Math.ceil(Number(connected) / 2)) : 0;
+  const required =
+    'min_slaves_good_slaves' in replication ? Math.max(1, Math.ceil(onlineReplicas(replication) / 2)) : 0;
   assertReplicated(connected, required);
   return required;
+}
+
+/** One whose connection broke is there twice for a while; who only fetches everything once has no port. */
+function onlineReplicas(replication: Readonly<Partial<Record<string, string>>>): number {
+  const ofEach = Object.entries(replication).filter(([name]) => /^slave\d+$/.test(name));
+  const found = ofEach.flatMap(([, value = '']) => /^ip=.*,port=[1-9]\d*(?=,state=online,)/.exec(value) ?? []);
+  return new Set(found).size;
 }
 
 /** What INFO says; without a section, all that it says by itself. */
 export async function infoOf(node: Redis, section?: string): Promise<Readonly<Partial<Record<string, string>>>> {
   const lines = (await (section === undefined ? node.info() : node.info(section))).split('\r\n');
-  return Object.fromEntries(lines.filter((line) => line.includes(':')).map((line) => line.split(':', 2)));
+  return Object.fromEntries(lines.filter((line) => line.includes(':')).map((line) => line.split(/:(.*)/, 2)));
 }
 
 function losesWrites(settings: string): ConfigError {

@@ -1,5 +1,5 @@
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
-import { checkAsService } from '@keyfleet/shared/redis/durability';
+import { newServiceCheck } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { observeRedis } from '@keyfleet/shared/redis/observe-redis';
@@ -27,7 +27,7 @@ export async function startStore(
   const redis = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
   resources.use(observeRedis(redis));
   const onRefused = (reason: Error): void => events.storeRefused(reason);
-  const check = () => checkAsService(redis, config.redis);
+  const check = newServiceCheck(redis, config.redis);
   const durability = resources.use(new DurabilityWatch(redis, check, onRefused));
   if (!(await waitForRedis(redis, durability, signal))) return undefined;
   const writes = new DurableWrites(redis, () => durability.current());

@@ -1,6 +1,6 @@
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { connectRedis, type RedisClient } from '@keyfleet/shared/redis/connect';
-import { checkAsService } from '@keyfleet/shared/redis/durability';
+import { newServiceCheck } from '@keyfleet/shared/redis/durability';
 import { DurabilityWatch } from '@keyfleet/shared/redis/durability-watch';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { observeRedis } from '@keyfleet/shared/redis/observe-redis';
@@ -48,7 +48,7 @@ export function connectStore({ config, events, resources }: Assembly): RedisConn
   const [client, writer, patient] = [connect(), connect(), connect(PATIENCE_MS)];
   resources.use(observeRedis(client));
   const onRefused = (refusal: Error): void => events.storeRefused(refusal);
-  const check = () => checkAsService(writer, config.redis);
+  const check = newServiceCheck(writer, config.redis);
   const durability = resources.use(new DurabilityWatch(writer, check, onRefused));
   return { client, writer, patient, durability };
 }
