@@ -382,6 +382,15 @@ test.each([
   expect((await memory('used_memory_peak')) - before).toBeLessThan(8 * long.length);
 });
 
+test('Redis reads what is not long in one go: a list of many entries costs it as little as it can', async () => {
+  const list = dueAt(3);
+  const entries = Array.from({ length: 1_000 }, (_, i) => `0/r/a/${'k'.repeat(100)}${1_000 + i}`);
+  await client.zadd(list, ...(entries.flatMap((entry) => [0, entry]) as [number, string]));
+  await client.config('RESETSTAT');
+  expect(await redis.calls.entries(list, { from: '-', to: '+', limit: 900 })).toEqual(entries.slice(0, 900));
+  expect(await client.info('commandstats')).toContain('cmdstat_zrangebylex:calls=1,');
+});
+
 test('entries with a score, which no frontend writes, hide none of the others', async () => {
   const list = dueAt(3);
   for (const [score, entry] of [[-1, 'zzz'], [0, '0/a'], [0, '0/b'], [5, '0/c']] as const) await client.zadd(list, score, entry); // prettier-ignore
