@@ -21,6 +21,7 @@ test.each<[string, (events: FrontendEvents, n: number) => void]>([
   ['request failed', (events, n) => events.requestFailed(new DamagedValueError(`kf:keys:{${n}} is a list`), `${n}`)],
   ['a deletion or rotation was not done; it will be retried', (events, n) => events.dueWorkLeft(`r/${n}`, damage(n))],
   ['deletions and rotations of keys are delayed', (events, n) => events.dueWorkProblem(damage(n))],
+  ['request rates are not shared with other frontends now', (events, n) => events.ratesProblem(damage(n))],
   ['not resealed yet; another pass will retry', (events, n) => events.notResealed(`kf:key:{r/${n}}`, damage(n))],
 ])('of many damaged records the log has one line: %s', (text, happen) => {
   expect(lines(happen)).toEqual([text]);

@@ -88,8 +88,9 @@ export class FrontendEvents implements ConfirmationEvents {
       this.#log.warn({ err: problem }, 'the last use of keys is not stored yet; it will be retried');
   }
   ratesProblem(problem: unknown): void {
-    if (this.#said.isNew('rates', problem))
-      this.#log.warn({ err: problem }, 'request rates are not shared with other frontends now');
+    this.#rarely.say('rates', (omitted) =>
+      this.#log.warn({ err: problem, omitted }, 'request rates are not shared with other frontends now'),
+    );
   }
   notResealed(record: string, error: unknown): void {
     this.#rarely.say('reseal', (omitted) =>
