@@ -3,6 +3,7 @@ import { ResealPasses } from '@keyfleet/domain-manager/reseal-passes';
 import { Round } from '@keyfleet/domain-manager/round';
 import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
 import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
+import { refusalOf } from '@keyfleet/domain-manager/scheduled-changes';
 import { Sightings } from '@keyfleet/domain-manager/sightings';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
@@ -20,7 +21,16 @@ import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { createLog } from '@keyfleet/shared/log';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { Hsm, type HsmOptions } from '@keyfleet/hsm-worker/boundary/hsm';
-import { type Change, leavesAlone, memberOf, newOperator, TestClock, testRules, testSealKey } from './domain.ts';
+import {
+  type Change,
+  leavesAlone,
+  memberOf,
+  newOperator,
+  TestClock,
+  type TestOperator,
+  testRules,
+  testSealKey,
+} from './domain.ts';
 
 // Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.
 
@@ -67,10 +77,10 @@ export class LocalWorker implements Worker {
     return this.#reach(() => this.#said());
   }
   async prepare(proposal: Uint8Array, current: Uint8Array | undefined) {
-    return this.#reach(() => this.forged ?? this.hsm.prepare(proposal, current));
+    return this.#call(() => this.forged ?? this.hsm.prepare(proposal, current));
   }
   async check(token: Uint8Array) {
-    return this.#reach(() => this.hsm.check(token));
+    return this.#call(() => this.hsm.check(token));
   }
   async install(tokens: readonly Uint8Array[]) {
     if (this.installFails) throw new Error('killed');
@@ -95,13 +105,22 @@ export class LocalWorker implements Worker {
     for (const { state, bytes } of tokens) this.#held.set(state.generation, bytes);
   }
   async activate(generation: number) {
-    return this.#reach(() => (this.hsm.activate(generation), this.#said()));
+    return this.#call(() => (this.hsm.activate(generation), this.#said()));
   }
   async leave(proposal: Uint8Array) {
-    return this.#reach(() => (this.hsm.leave(proposal).succeed(), this.hsm.describe()));
+    return this.#call(() => (this.hsm.leave(proposal).succeed(), this.hsm.describe()));
   }
   #said() {
     return { ...this.hsm.describe(), ...this.claims };
+  }
+  /** What only a scheduler may ask. Not the installing: a worker looks for tokens by itself, too. */
+  #call<T>(answer: () => T): T {
+    return this.#reach(() => {
+      const { state } = this.hsm;
+      const refusal = state && refusalOf(world.scheduler, state);
+      if (refusal !== undefined) throw new Error(refusal);
+      return answer();
+    });
   }
   #reach<T>(answer: () => T): T {
     if (this.down) throw new Error('unreachable');
@@ -122,6 +141,8 @@ interface World {
   monotonicClock: Clock;
   store: MemoryStore;
   workers: LocalWorker[];
+  /** Whose key the domain-managers have. */
+  scheduler: TestOperator;
   /** Generations in notices. */
   published: number[];
   /** What frontends are asked to reseal. */
@@ -133,7 +154,8 @@ interface World {
 function newWorld(): World {
   const clock = new TestClock();
   const workers = ['hsm-1', 'hsm-2', 'hsm-3'].map((memberId) => new LocalWorker(memberId, clock));
-  return { clock, monotonicClock: clock, store: new MemoryStore(clock), workers, published: [], asked: [], late: [] };
+  const heard = { published: [], asked: [], late: [] };
+  return { clock, monotonicClock: clock, store: new MemoryStore(clock), workers, scheduler, ...heard };
 }
 
 /** For `beforeEach`. */
@@ -149,7 +171,7 @@ export interface Replica {
 
 /** A domain-manager on the shared store and the shared workers. */
 export function newReplica(): Replica {
-  const { store, clock, monotonicClock, workers } = world;
+  const { store, clock, monotonicClock, workers, scheduler } = world;
   const tokens = new TokenLog({ store, anchor, clock, monotonicClock });
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const notices = {
