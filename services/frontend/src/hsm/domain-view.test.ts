@@ -4,7 +4,6 @@ import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import {
   type Change,
   memberOf,
-  newOperator,
   rotation,
   sealedForNobody,
   TestDomain,
@@ -15,7 +14,6 @@ import { newFloor, proofOf, showing, viewOf } from '@keyfleet/test-support/shown
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { DomainFloor } from './domain-floor.ts';
-import type { DomainView } from './domain-view.ts';
 
 const HOUR = 3_600_000;
 const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
@@ -345,80 +343,6 @@ describe('a removal', () => {
     managers[0]!.tokens = [...domain.tokens, domain.prepare(other, domain.people, domain.hsms[1]!)];
     await view.hear();
     expect(view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-2']);
-  });
-});
-
-describe('who was admitted in one chain, after a token that one domain-manager had made before and shows alone,', () => {
-  const admit = (hsm: Hsm): Change => ({ name: 'ModifyMembers', body: { admit: [memberOf(hsm)], remove: [] } });
-  const remove = (id: string): Change => ({ name: 'ModifyMembers', body: { admit: [], remove: [id] } });
-  const used = (view: DomainView) => view.state?.members.map(({ memberId }) => memberId);
-
-  /** The next tokens are installed by these. */
-  const inReach = (domain: TestDomain, ...hsms: readonly Hsm[]) =>
-    void domain.hsms.splice(0, domain.hsms.length, ...hsms);
-
-  /** Of hsm-1 and hsm-2, people replace hsm-2 by hsm-3. */
-  async function replaced() {
-    const domain = new TestDomain({ members: 2 });
-    const [first, second] = domain.hsms as [Hsm, Hsm];
-    domain.clock.advance(2 * HOUR);
-    const hidden = [...domain.tokens, domain.prepare(rotation)];
-    const third = domain.newHsm('hsm-3');
-    third.install(domain.tokens);
-    inReach(domain, first, second, third);
-    domain.step(admit(third), domain.people, second);
-    inReach(domain, first, third);
-    domain.step(remove('hsm-2'), domain.people, third);
-    return { domain, hidden, first, third };
-  }
-  const shown = (domain: TestDomain, hidden: readonly Buffer[]) =>
-    viewOf(domain, [showing('dm-1', domain.tokens), showing('dm-2', hidden)], {
-      stored: showing('Redis', domain.tokens),
-      floor: newFloor(),
-      workers: 2,
-    });
-
-  test('is used, so that two prove what the others show, and no member is alone', async () => {
-    const { domain, hidden, first, third } = await replaced();
-    await using frontend = shown(domain, hidden);
-    await until(() => frontend.view.problem !== 'no verified domain token yet');
-    expect(used(frontend.view)).toEqual(['hsm-1', 'hsm-3']);
-    expect(frontend.view.isOfOne).toBe(false);
-    for (const hsm of [first, third]) await frontend.proves(hsm);
-    expect(frontend.view.provenGeneration).toBe(domain.generation);
-  });
-
-  test('is used though nobody is left of before', async () => {
-    const { domain, hidden, third } = await replaced();
-    const fourth = domain.newHsm('hsm-4');
-    fourth.install(domain.tokens);
-    inReach(domain, third, fourth);
-    domain.step(admit(fourth), domain.people, third);
-    domain.step(remove('hsm-1'), domain.people, third);
-    await using frontend = shown(domain, hidden);
-    await until(() => frontend.view.problem !== 'no verified domain token yet');
-    expect(frontend.view.problem).toBeUndefined();
-    expect(used(frontend.view)).toEqual(['hsm-3', 'hsm-4']);
-  });
-
-  test('is not used if the other has admitted and removed it, and the one that is left is not all there is', async () => {
-    const domain = new TestDomain({ members: 2 });
-    const [first, second] = domain.hsms as [Hsm, Hsm];
-    const third = domain.newHsm('hsm-3');
-    third.install(domain.tokens);
-    const founded = domain.tokens.slice();
-    inReach(domain, second);
-    domain.step(admit(third), domain.people, second);
-    domain.step(remove('hsm-3'), domain.people, second);
-    const other = domain.tokens.splice(0, 3, ...founded);
-    inReach(domain, first);
-    domain.step(admit(third), domain.people, first);
-    domain.step({ name: 'ModifyOperators', body: { admit: [newOperator('carla')], remove: [] } }, domain.people, first);
-    domain.step(remove('hsm-2'), domain.people, first);
-    await using frontend = shown(domain, other);
-    await until(() => frontend.view.problem !== 'no verified domain token yet');
-    expect(used(frontend.view)).toEqual(['hsm-1']);
-    expect(frontend.view.isOfOne).toBe(false);
   });
 });
 

@@ -73,8 +73,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #current: VerifiedDomain | undefined;
   /** The last that was that, although nothing is now. */
   #used: VerifiedDomain | undefined;
-  /** Its state, with those members that another token removes. */
-  #whole: DomainState | undefined;
+  /** Its state, with those members that another token removes, and those at the ends that people signed. */
+  #wholes: readonly DomainState[] = [];
   /** Why that is not to be relied on. */
   #trouble: string | undefined;
   #elsewhere: readonly Elsewhere[] = [];
@@ -116,9 +116,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return this.verified?.state;
   }
 
-  /** Of the newest state as a whole. */
+  /** As the newest state and every other chain say. Somebody may have been admitted whom no member has proven yet. */
   get isOfOne(): boolean {
-    return this.#whole !== undefined && isOfOne(this.#whole);
+    return this.#wholes.length > 0 && this.#wholes.every(isOfOne);
   }
 
   /** Of the newest token that members have proven to have; people may have said so, or it was before a restart. */
@@ -238,17 +238,18 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   /**
-   * The last removal that was heard takes effect at once, and whoever is removed by any is not used. Of two that part
-   * here, one may have been made before somebody was admitted: whom it lacks it does not remove.
+   * The last removal that was heard takes effect at once, and whoever is removed by any is not used. Whom a chain
+   * merely lacks that a domain-manager can have had made before he was admitted, that does not remove.
    */
   #newestAfter(relied: VerifiedDomain): VerifiedDomain {
     const { ends } = this.#heard;
-    const isUsed = (one: Member): boolean => !ends.some((end) => end.removes(one, relied.state.generation));
+    const judging = this.#heard.endsOfPeople(relied);
+    const isUsed = (one: Member): boolean => judging.every(({ newest }) => isMember(newest!.state, one));
     const removed = this.#heard.newestRemoval(relied);
     const proven = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
     // Whoever was admitted last may be the only one to ask.
     const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
-    this.#whole = newest.state;
+    this.#wholes = [newest, ...judging.map((end) => end.newest!)].map(({ state }) => state);
     const members = newest.state.members.filter(isUsed);
     if (members.length === newest.state.members.length) return newest;
     return { ...newest, state: { ...newest.state, members } };
@@ -265,7 +266,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#proofs.note(member, token);
     this.#judge();
     // A hostile member may have made a token for itself. Where there is only one to ask, its word counts.
-    const proven = this.#proofs.newestOf(this.#current.state.members, Math.min(2, this.#options.workers));
+    const [relied, { members }] = [this.#relied!, this.#current.state];
+    const beside = (one: VerifiedDomain) => this.#heard.besides(one, relied);
+    const proven = this.#proofs.newestOf(members, Math.min(2, this.#options.workers), beside);
     if (proven !== undefined && (this.#proven === undefined || isNewer(proven, this.#proven))) await this.#rely(proven);
     return true;
   }

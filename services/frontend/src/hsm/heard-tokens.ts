@@ -30,6 +30,17 @@ export class HeardTokens {
     );
   }
 
+  /** Those in which people changed something after this token. */
+  endsOfPeople({ state }: VerifiedDomain): readonly ShownChain[] {
+    return this.ends.filter((end) => end.isOfPeople(state.generation));
+  }
+
+  /** The newest tokens of those in which this one is not. */
+  besides(token: VerifiedDomain, relied: VerifiedDomain): readonly VerifiedDomain[] {
+    const others = this.endsOfPeople(relied).filter((end) => !end.contains(checkpointOf(token)));
+    return others.map(({ newest }) => newest!);
+  }
+
   /** The chains that show more than this token. */
   after({ state }: VerifiedDomain): readonly ShownChain[] {
     return this.#tails.filter(({ generation }) => generation > state.generation);

@@ -35,14 +35,22 @@ export class Proofs {
     return after.reduce((last, { token }) => (isNewer(token, last) ? token : last), from);
   }
 
-  /** The newest that so many have proven, or all if it has fewer members: an offline one proves nothing. */
-  newestOf(members: readonly Member[], needed: number): VerifiedDomain | undefined {
+  /**
+   * The newest that so many have proven, or all if there are fewer: by its own state, and by those `beside` it, of
+   * other chains. An offline member proves nothing.
+   */
+  newestOf(
+    members: readonly Member[],
+    needed: number,
+    beside: (token: VerifiedDomain) => readonly VerifiedDomain[],
+  ): VerifiedDomain | undefined {
     const proofs = this.#of(members);
     return proofs
       .map(({ token }) => token)
       .filter((token) => {
         const provers = proofs.filter((one) => this.#follows(one.token, token));
-        return provers.length >= Math.min(needed, onlineMembers(token.state.members).length);
+        const most = [token, ...beside(token)].map(({ state }) => onlineMembers(state.members).length);
+        return provers.length >= Math.min(needed, Math.max(...most));
       })
       .toSorted((one, other) => other.state.generation - one.state.generation)[0];
   }

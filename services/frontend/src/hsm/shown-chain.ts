@@ -1,9 +1,11 @@
 import { hash as digest } from 'node:crypto';
 import { systemClock } from '@keyfleet/shared/clock';
 import { assertComesBy, assertNotFromFuture, follow } from '@keyfleet/shared/domain/chain';
-import { isMember, type Member, newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
+import { isMember, newestAfterRemoval, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { forMachines } from '@keyfleet/shared/domain/valid-state';
 import type { TokenSource } from '@keyfleet/shared/token-follower';
 
 /** A member has the newest token, or one of the last before it. States are large: not all of them are kept. */
@@ -36,8 +38,8 @@ export class ShownChain implements TokenSource {
   #hashes: Uint8Array[] = [];
   #kept: Kept[] = [];
   #removal: VerifiedDomain | undefined;
-  /** Who was a member, and in which generation that ended. */
-  #departed: { readonly member: Member; readonly generation: number }[] = [];
+  /** Of the newest token whose change machines alone cannot sign. */
+  #changedByPeople = 0;
   /** Whether it shows more, or has not answered yet. */
   isReading = true;
   /** Whether it has shown a chain to its end. */
@@ -86,12 +88,9 @@ export class ShownChain implements TokenSource {
     return this.#removal;
   }
 
-  /** Whether it has removed this member, after that generation. Who was never one is not removed. */
-  removes(member: Member, after: number): boolean {
-    const isIt = (one: Member): boolean => isMember({ members: [one] }, member);
-    return (
-      this.#departed.some((one) => one.generation > after && isIt(one.member)) && !isMember(this.newest!.state, member)
-    );
+  /** Whether people changed the domain in it after that generation: the rest a domain-manager can have had made. */
+  isOfPeople(after: number): boolean {
+    return this.#changedByPeople > after;
   }
 
   get allHashes(): readonly Uint8Array[] {
@@ -128,7 +127,7 @@ export class ShownChain implements TokenSource {
     this.#hashes = [];
     this.#kept = [];
     this.#removal = undefined;
-    this.#departed = [];
+    this.#changedByPeople = 0;
     this.hasEnded = false;
   }
 
@@ -146,7 +145,6 @@ export class ShownChain implements TokenSource {
     const id = digest('sha256', bytes);
     const { state, hash } = verified.has(id) && this.#isNext(token) ? token : follow(anchor, this.newest, token);
     const next = { state, hash, bytes };
-    const before = this.newest?.state.members ?? [];
     assertComesBy(lowest, next);
     try {
       assertNotFromFuture(next, systemClock.now());
@@ -158,8 +156,7 @@ export class ShownChain implements TokenSource {
     this.#hashes.push(hash);
     this.#kept = [...this.#kept.slice(1 - KEPT), next];
     if (newestAfterRemoval(state)?.createdGeneration === state.generation) this.#removal = next;
-    const departed = before.filter((one) => !isMember(state, one));
-    this.#departed.push(...departed.map((member) => ({ member, generation: state.generation })));
+    if (!forMachines.has(parseDomainChange(token.proposal.command).name)) this.#changedByPeople = state.generation;
     this.heardAt = performance.now();
   }
 

@@ -1,0 +1,149 @@
+import { type Change, memberOf, newOperator, rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { until } from '@keyfleet/test-support/loopback-worker';
+import { newFloor, proofOf, showing, viewOf } from '@keyfleet/test-support/shown-tokens';
+import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { describe, expect, test } from 'vitest';
+import type { DomainView } from './domain-view.ts';
+
+const HOUR = 3_600_000;
+const admit = (hsm: Hsm): Change => ({ name: 'ModifyMembers', body: { admit: [memberOf(hsm)], remove: [] } });
+const remove = (id: string): Change => ({ name: 'ModifyMembers', body: { admit: [], remove: [id] } });
+const used = (view: DomainView) => view.state?.members.map(({ memberId }) => memberId);
+
+/** The next tokens are installed by these. */
+const inReach = (domain: TestDomain, ...hsms: readonly Hsm[]) =>
+  void domain.hsms.splice(0, domain.hsms.length, ...hsms);
+
+const newOperators: Change = { name: 'ModifyOperators', body: { admit: [newOperator('carla')], remove: [] } };
+
+describe('who was admitted in one chain, after a token that one domain-manager had made before and shows alone,', () => {
+  /** Of hsm-1 and hsm-2, people replace hsm-2 by hsm-3. */
+  async function replaced() {
+    const domain = new TestDomain({ members: 2 });
+    const [first, second] = domain.hsms as [Hsm, Hsm];
+    domain.clock.advance(2 * HOUR);
+    const hidden = [...domain.tokens, domain.prepare(rotation)];
+    const third = domain.newHsm('hsm-3');
+    third.install(domain.tokens);
+    inReach(domain, first, second, third);
+    domain.step(admit(third), domain.people, second);
+    inReach(domain, first, third);
+    domain.step(remove('hsm-2'), domain.people, third);
+    return { domain, hidden, first, third };
+  }
+  const shown = (domain: TestDomain, hidden: readonly Buffer[]) =>
+    viewOf(domain, [showing('dm-1', domain.tokens), showing('dm-2', hidden)], {
+      stored: showing('Redis', domain.tokens),
+      floor: newFloor(),
+      workers: 2,
+    });
+
+  test('is used, so that two prove what the others show, and no member is alone', async () => {
+    const { domain, hidden, first, third } = await replaced();
+    await using frontend = shown(domain, hidden);
+    await until(() => frontend.view.problem !== 'no verified domain token yet');
+    expect(used(frontend.view)).toEqual(['hsm-1', 'hsm-3']);
+    expect(frontend.view.isOfOne).toBe(false);
+    for (const hsm of [first, third]) await frontend.proves(hsm);
+    expect(frontend.view.provenGeneration).toBe(domain.generation);
+  });
+
+  test('is used though nobody is left of before', async () => {
+    const { domain, hidden, third } = await replaced();
+    const fourth = domain.newHsm('hsm-4');
+    fourth.install(domain.tokens);
+    inReach(domain, third, fourth);
+    domain.step(admit(fourth), domain.people, third);
+    domain.step(remove('hsm-1'), domain.people, third);
+    await using frontend = shown(domain, hidden);
+    await until(() => frontend.view.problem !== 'no verified domain token yet');
+    expect(frontend.view.problem).toBeUndefined();
+    expect(used(frontend.view)).toEqual(['hsm-3', 'hsm-4']);
+  });
+
+  test('is not used if people removed it in the other, and the one that is left is not all there is', async () => {
+    const domain = new TestDomain({ members: 2 });
+    const [first, second] = domain.hsms as [Hsm, Hsm];
+    const third = domain.newHsm('hsm-3');
+    third.install(domain.tokens);
+    const founded = domain.tokens.slice();
+    inReach(domain, second);
+    domain.step(admit(third), domain.people, second);
+    domain.step(remove('hsm-3'), domain.people, second);
+    const other = domain.tokens.splice(0, 3, ...founded);
+    inReach(domain, first);
+    domain.step(admit(third), domain.people, first);
+    domain.step(newOperators, domain.people, first);
+    domain.step(remove('hsm-2'), domain.people, first);
+    await using frontend = shown(domain, other);
+    await until(() => frontend.view.problem !== 'no verified domain token yet');
+    expect(used(frontend.view)).toEqual(['hsm-1']);
+    expect(frontend.view.isOfOne).toBe(false);
+  });
+});
+
+describe('two chains that people signed, those of before and those of now, of which a frontend that starts knows neither,', () => {
+  /** Genuine: other operators, and a rotation. From before that: hsm-1, hostile, does what those of before sign. */
+  async function parted(...signed: readonly (Change | ((domain: TestDomain) => Change))[]) {
+    const domain = new TestDomain({ members: 3 });
+    const [hostile, ...honest] = domain.hsms as [Hsm, Hsm, Hsm];
+    const founded = domain.tokens.slice();
+    inReach(domain, ...honest);
+    domain.step(newOperators, domain.people, honest[0]);
+    const genuine = domain.tokens.splice(0, 2, ...founded);
+    inReach(domain, hostile);
+    for (const change of signed) {
+      domain.step(typeof change === 'function' ? change(domain) : change, domain.people, domain.hsms[0]!);
+    }
+    const floor = newFloor();
+    const sources = [showing('dm-1', genuine), showing('dm-2', domain.tokens)];
+    const frontend = viewOf(domain, sources, { stored: showing('Redis', genuine), workers: 3, floor });
+    await until(() => frontend.view.problem !== 'no verified domain token yet');
+    return { ...frontend, domain, floor, hostile };
+  }
+
+  test('have it use none of the members that one of them brings', async () => {
+    await using world = await parted(
+      (domain) => {
+        const own = ['own-1', 'own-2'].map((name) => domain.newHsm(name));
+        for (const one of own) one.install(domain.tokens);
+        const body = { admit: own.map(memberOf), remove: ['hsm-2', 'hsm-3'] };
+        domain.hsms.push(...own);
+        return { name: 'ModifyMembers', body, unwitnessed: true };
+      },
+      (domain) => {
+        domain.hsms.shift();
+        return remove('hsm-1');
+      },
+    );
+    expect(world.view.problem).toContain('two domain tokens are shown');
+    for (const own of world.domain.hsms) expect(await world.proves(own)).toBe(false);
+    expect(world.floor.lowest).toBeUndefined();
+  });
+
+  test('have it take the word of the one member that both leave for nothing', async () => {
+    await using world = await parted({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2', 'hsm-3'] } });
+    await world.proves(world.hostile);
+    expect(used(world.view)).toEqual(['hsm-1']);
+    expect(world.view.isOfOne).toBe(false);
+    expect(world.floor.lowest).toBeUndefined();
+  });
+});
+
+test('a domain of one is none any more for a frontend that has heard of an admission, whatever that one proves', async () => {
+  const domain = new TestDomain({ members: 1 });
+  const [first] = domain.hsms as [Hsm];
+  const manager = showing('dm', domain.tokens.slice());
+  await using frontend = viewOf(domain, [manager], { workers: 2 });
+  await until(() => frontend.view.state?.generation === 1);
+  const before = proofOf(first);
+  expect(await frontend.proves(first)).toBe(true);
+  expect(frontend.view.isOfOne).toBe(true);
+  const second = domain.newHsm('hsm-2');
+  second.install(domain.tokens);
+  domain.step(admit(second));
+  manager.tokens = domain.tokens.slice();
+  await frontend.view.hear();
+  expect(await frontend.proves(first, before)).toBe(true);
+  expect(frontend.view.isOfOne).toBe(false);
+});
