@@ -243,13 +243,15 @@ export class DomainView implements KnownDomain, AsyncDisposable {
    */
   #newestAfter(relied: VerifiedDomain): VerifiedDomain {
     const { ends } = this.#heard;
-    const judging = this.#heard.endsOfPeople(relied);
+    const { generation } = relied.state;
+    const judging = this.#heard.endsOfPeople(Math.max(generation, this.#heard.parting));
     const isUsed = (one: Member): boolean => judging.every(({ newest }) => isMember(newest!.state, one));
     const removed = this.#heard.newestRemoval(relied);
     const proven = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
     // Whoever was admitted last may be the only one to ask.
     const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
-    this.#wholes = [newest, ...judging.map((end) => end.newest!)].map(({ state }) => state);
+    const heard = this.#heard.endsOfPeople(generation).map((end) => end.newest!);
+    this.#wholes = [newest, ...heard].map(({ state }) => state);
     const members = newest.state.members.filter(isUsed);
     if (members.length === newest.state.members.length) return newest;
     return { ...newest, state: { ...newest.state, members } };

@@ -30,14 +30,23 @@ export class HeardTokens {
     );
   }
 
-  /** Those in which people changed something after this token. */
-  endsOfPeople({ state }: VerifiedDomain): readonly ShownChain[] {
-    return this.ends.filter((end) => end.isOfPeople(state.generation));
+  /** Those in which people changed something after this generation. */
+  endsOfPeople(after: number): readonly ShownChain[] {
+    return this.ends.filter((end) => end.isOfPeople(after));
+  }
+
+  /** The last generation whose token all ends hold; 0 if there is one end. */
+  get parting(): number {
+    const [one, ...others] = this.ends;
+    if (one === undefined || others.length === 0) return 0;
+    const isShared = (hash: Uint8Array, i: number): boolean =>
+      others.every((other) => other.contains({ generation: i + 1, hash }));
+    return one.allHashes.findIndex((hash, i) => !isShared(hash, i));
   }
 
   /** The newest tokens of those in which this one is not. */
   besides(token: VerifiedDomain, relied: VerifiedDomain): readonly VerifiedDomain[] {
-    const others = this.endsOfPeople(relied).filter((end) => !end.contains(checkpointOf(token)));
+    const others = this.endsOfPeople(relied.state.generation).filter((end) => !end.contains(checkpointOf(token)));
     return others.map(({ newest }) => newest!);
   }
 
