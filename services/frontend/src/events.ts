@@ -115,7 +115,7 @@ export class FrontendEvents implements ConfirmationEvents {
     // Logged once when found, not for each request that meets it.
     if (fault instanceof StoreRefusedError || fault instanceof AuditFullError) return;
     const say = (omitted?: number): void => this.#log.error({ err: fault, requestId, omitted }, 'request failed');
-    if (fault instanceof DamagedValueError) this.#rarely.say('damaged', say);
+    if (fault instanceof DamagedValueError) this.#rarely.say('damaged', say, fault.message);
     else say();
   }
 }
