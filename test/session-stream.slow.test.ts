@@ -237,4 +237,15 @@ describe('a host refuses what accepts its stream', () => {
     await accepted(() => ({}));
     await expect(accepted(change, signer)).rejects.toThrow(why);
   });
+
+  test('of before, which somebody recorded, and that does not prove what the member has now', async () => {
+    const { domain, worker, session } = await connected();
+    const recorded = Promise.withResolvers<Uint8Array>();
+    const before = await StreamOpening.start(session, protocols);
+    await worker.service.openStream(before.open, recorded.resolve);
+    domain.change({});
+    const opening = await StreamOpening.start(session, protocols);
+    await expect(opening.finish(await recorded.promise, domain)).rejects.toThrow('another stream');
+    expect(domain.others).toEqual([]);
+  });
 });

@@ -154,6 +154,15 @@ describe('a host refuses the answer', () => {
     expect(domain.others).toEqual([2, 4, 3].map((generation) => ({ memberId: 'hsm-1', generation })));
   });
 
+  test('that somebody recorded, and that does not prove what the member has now', async () => {
+    const domain = new FakeDomain([host]);
+    const recorded = await newWorker(domain).service.negotiate((await startNegotiation(domain)).hello);
+    domain.change({});
+    const negotiation = await startNegotiation(domain);
+    await expect(negotiation.finish(recorded)).rejects.toThrow('another hello');
+    expect(domain.others).toEqual([]);
+  });
+
   test('only until it has the domain token that the member already has', async () => {
     const domain = new FakeDomain([host]);
     const ahead = domain.copy();

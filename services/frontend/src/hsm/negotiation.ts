@@ -95,11 +95,12 @@ export class Negotiation {
   async #finish(signedAnswer: Uint8Array): Promise<HostSession> {
     const signed = SignedMessage.decode(signedAnswer);
     const answer = Answer.decode(signed.message);
+    const helloHash = sha256(this.hello);
+    // What a member answered to another hello proves nothing of now: whoever recorded it could bring it at any time.
+    if (!helloHash.equals(answer.helloHash)) throw new NegotiationError('it answers another hello');
     await catchUp(this.#domain, answer);
     const member = await verifiedMember(this.#domain, answer.memberId, signed);
     await assertHasNewest(this.#domain, member, answer);
-    const helloHash = sha256(this.hello);
-    if (!helloHash.equals(answer.helloHash)) throw new NegotiationError('it answers another hello');
     const expiresAt = this.#expiryOf(answer);
     const agreed = await agree(this.#ephemeral.privateKey, answer.ephemeralKey);
     return {

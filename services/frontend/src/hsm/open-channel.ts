@@ -100,10 +100,11 @@ export class StreamOpening {
   async finish(signedAccept: Uint8Array, domain: KnownDomain): Promise<OpenedStream> {
     const signed = SignedMessage.decode(signedAccept);
     const accept = StreamAccept.decode(signed.message);
+    // As with a recorded answer to another hello: it would count as the member's proof of what it has now.
+    if (!sha256(this.open).equals(accept.openHash)) throw new NegotiationError('it accepts another stream');
     await catchUp(domain, accept);
     const member = await verifiedMember(domain, accept.memberId, signed);
     await assertHasNewest(domain, member, accept);
-    if (!sha256(this.open).equals(accept.openHash)) throw new NegotiationError('it accepts another stream');
     const { sessionKey, memberId } = this.#session;
     if (member.memberId !== memberId) {
       throw new SessionNotAcceptedError(`${member.memberId} accepts a session that ${memberId} made`);
