@@ -170,6 +170,7 @@ describe('a host refuses the answer', () => {
     let looked = 0;
     const known = {
       verified: domain.verified,
+      provers: domain.provers,
       unprovenMs: undefined,
       noteProof: async (_: unknown, proof: DomainProof) => isProofOf(known.verified, proof),
       hear: async () => {

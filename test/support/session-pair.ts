@@ -66,6 +66,10 @@ export class FakeDomain implements KnownDomain {
   unprovenMs: number | undefined;
   #sessionFloor: number;
 
+  get provers(): readonly Member[] {
+    return this.state.members;
+  }
+
   async noteProof({ memberId }: Member, proof: DomainProof): Promise<boolean> {
     if (isProofOf(this.verified, proof)) return true;
     this.others.push({ memberId, generation: proof.generation });

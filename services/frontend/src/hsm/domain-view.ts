@@ -71,6 +71,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #relied: VerifiedDomain | undefined;
   /** The newest after that which a member has proven, or which removes somebody. */
   #current: VerifiedDomain | undefined;
+  /** Its members, and whom people have admitted since. */
+  #provers: readonly Member[] = [];
   /** The last that was that, although nothing is now. */
   #used: VerifiedDomain | undefined;
   /** Its state, with those members that another token removes, and those at the ends that people signed. */
@@ -114,6 +116,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   get state(): DomainState | undefined {
     return this.verified?.state;
+  }
+
+  get provers(): readonly Member[] {
+    return this.problem === undefined ? this.#provers : [];
   }
 
   /** As the newest state and every other chain say. Somebody may have been admitted whom no member has proven yet. */
@@ -243,14 +249,15 @@ export class DomainView implements KnownDomain, AsyncDisposable {
    */
   #newestAfter(relied: VerifiedDomain): VerifiedDomain {
     const { ends } = this.#heard;
-    const { generation } = relied.state;
-    const judging = this.#heard.endsOfPeople(Math.max(generation, this.#heard.parting));
-    const isUsed = (one: Member): boolean => judging.every(({ newest }) => isMember(newest!.state, one));
+    const isOut = this.#heard.whoIsOut();
+    const isUsed = (one: Member): boolean => !isOut(one);
+    const heard = this.#heard.endsOfPeople(relied.state.generation).map((end) => end.newest!);
     const removed = this.#heard.newestRemoval(relied);
-    const proven = this.#proofs.newestAfter(removed, removed.state.members.filter(isUsed));
+    const provers = [removed, ...heard].flatMap(({ state }) => state.members).filter(isUsed);
+    const proven = this.#proofs.newestAfter(removed, provers);
     // Whoever was admitted last may be the only one to ask.
     const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
-    const heard = this.#heard.endsOfPeople(generation).map((end) => end.newest!);
+    this.#provers = [...newest.state.members.filter(isUsed), ...provers];
     this.#wholes = [newest, ...heard].map(({ state }) => state);
     const members = newest.state.members.filter(isUsed);
     if (members.length === newest.state.members.length) return newest;
@@ -259,7 +266,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
 
   async #noteProof(member: Member, proof: DomainProof): Promise<boolean> {
     // It may have been removed meanwhile.
-    if (this.#current === undefined || !isMember(this.#current.state, member)) return false;
+    if (this.#current === undefined || !this.#provers.some((one) => isMember({ members: [one] }, member))) return false;
     const token = this.#relied === undefined ? undefined : this.#heard.find(proof, this.#relied);
     if (token === undefined) {
       if (!this.#heard.shows(proof)) this.#noteOther(member, proof);

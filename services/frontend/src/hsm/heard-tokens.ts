@@ -1,4 +1,4 @@
-import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainProof, isProofOf } from './known-domain.ts';
 import { isNewer } from './proofs.ts';
 import { checkpointOf, type ShownChain } from './shown-chain.ts';
@@ -35,13 +35,17 @@ export class HeardTokens {
     return this.ends.filter((end) => end.isOfPeople(after));
   }
 
-  /** The last generation whose token all ends hold; 0 if there is one end. */
-  get parting(): number {
-    const [one, ...others] = this.ends;
-    if (one === undefined || others.length === 0) return 0;
-    const isShared = (hash: Uint8Array, i: number): boolean =>
-      others.every((other) => other.contains({ generation: i + 1, hash }));
-    return one.allHashes.findIndex((hash, i) => !isShared(hash, i));
+  /**
+   * Tells who is out: whom a chain lacks that people changed since it parted from every other chain which has him. One
+   * of rotations and retirements alone since then says nothing about him.
+   */
+  whoIsOut(): (member: Member) => boolean {
+    const { ends } = this;
+    const judges = ends.map((end) => ends.map((other) => end !== other && end.isOfPeople(end.partedFrom(other))));
+    return (member) => {
+      const has = ends.map(({ newest }) => isMember(newest!.state, member));
+      return judges.some((judged, i) => !has[i] && judged.every((isJudged, j) => isJudged || !has[j]));
+    };
   }
 
   /** The newest tokens of those in which this one is not. */

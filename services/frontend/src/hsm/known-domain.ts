@@ -6,12 +6,17 @@ export interface KnownDomain {
   /** Undefined while this frontend knows of no domain or knows that it is behind; no worker is used then. */
   readonly verified: VerifiedDomain | undefined;
   /**
+   * Who may prove which domain token he has: the members of that state, and whom people have admitted since, in a token
+   * that is not relied on yet. Otherwise whoever was alone could keep it from being so.
+   */
+  readonly provers: readonly Member[];
+  /**
    * For how many milliseconds there has been a newer domain token that no member has proven to have; undefined if there
    * is none.
    */
   readonly unprovenMs: number | undefined;
   /**
-   * A member of the newest known state proved which token is the newest that it has installed. Resolves to whether it
+   * One of `provers` proved which token is the newest that it has installed. Resolves to whether it
    * may be used. Rejects if the token cannot be written down.
    */
   noteProof(member: Member, proof: DomainProof): Promise<boolean>;
@@ -36,6 +41,7 @@ const CATCH_UP_MS = 1000;
 export function asOfNow(verified: VerifiedDomain): KnownDomain {
   return {
     verified,
+    provers: verified.state.members,
     unprovenMs: undefined,
     noteProof: async (_member, proof) => isProofOf(verified, proof),
     hear: async () => {},

@@ -131,13 +131,13 @@ export class Negotiation {
   }
 }
 
-/** The member of the newest known state that signed this. Throws if there is none. */
+/** The member, of those that may prove something, that signed this. Throws if there is none. */
 export async function verifiedMember(
   domain: KnownDomain,
   memberId: string,
   { message, signature }: ReturnType<typeof SignedMessage.decode>,
 ): Promise<Member> {
-  const member = domain.verified?.state.members.find((one) => one.memberId === memberId);
+  const member = domain.provers.find((one) => one.memberId === memberId);
   if (member === undefined) throw new NegotiationError('not a member of the domain');
   if (!(await isSignatureOfOffLoop(member.signingKey, message, signature))) {
     throw new NegotiationError(`the signature of ${memberId} does not verify`);

@@ -21,8 +21,9 @@ describe('who was admitted in one chain, after a token that one domain-manager h
   async function replaced() {
     const domain = new TestDomain({ members: 2 });
     const [first, second] = domain.hsms as [Hsm, Hsm];
-    domain.step(newOperators);
     domain.clock.advance(2 * HOUR);
+    const older = [...domain.tokens, domain.prepare(rotation)];
+    domain.step(newOperators, domain.people, second);
     const hidden = [...domain.tokens, domain.prepare(rotation)];
     const third = domain.newHsm('hsm-3');
     third.install(domain.tokens);
@@ -30,7 +31,7 @@ describe('who was admitted in one chain, after a token that one domain-manager h
     domain.step(admit(third), domain.people, second);
     inReach(domain, first, third);
     domain.step(remove('hsm-2'), domain.people, third);
-    return { domain, hidden, first, third };
+    return { domain, hidden, older, first, third };
   }
   const shown = (domain: TestDomain, hidden: readonly Buffer[], stored = domain.tokens) =>
     viewOf(domain, [showing('dm-1', domain.tokens), showing('dm-2', hidden)], {
@@ -39,27 +40,28 @@ describe('who was admitted in one chain, after a token that one domain-manager h
       workers: 2,
     });
 
-  test.each([
-    ['all', 9],
-    ['the first alone', 1],
-  ])('is used, so that two prove what the others show, and no member is alone; Redis shows %s', async (_, length) => {
-    const { domain, hidden, first, third } = await replaced();
-    await using frontend = shown(domain, hidden, domain.tokens.slice(0, length));
-    await until(() => frontend.view.problem !== 'no verified domain token yet');
-    expect(used(frontend.view)).toEqual(['hsm-1', 'hsm-3']);
-    expect(frontend.view.isOfOne).toBe(false);
-    for (const hsm of [first, third]) await frontend.proves(hsm);
-    expect(frontend.view.provenGeneration).toBe(domain.generation);
-  });
+  test.each(['all', 'the first alone', 'another hidden one'])(
+    'is used, so that two prove what the others show, and no member is alone; Redis shows %s',
+    async (what) => {
+      const { domain, hidden, older, first, third } = await replaced();
+      const stored = what === 'all' ? domain.tokens : what === 'another hidden one' ? older : domain.tokens.slice(0, 1);
+      await using frontend = shown(domain, hidden, stored);
+      await until(() => frontend.view.problem !== 'no verified domain token yet');
+      expect(used(frontend.view)).toEqual(['hsm-1', 'hsm-3']);
+      expect(frontend.view.isOfOne).toBe(false);
+      for (const hsm of [first, third]) await frontend.proves(hsm);
+      expect(frontend.view.provenGeneration).toBe(domain.generation);
+    },
+  );
 
   test('is used though nobody is left of before', async () => {
-    const { domain, hidden, third } = await replaced();
+    const { domain, hidden, older, third } = await replaced();
     const fourth = domain.newHsm('hsm-4');
     fourth.install(domain.tokens);
     inReach(domain, third, fourth);
     domain.step(admit(fourth), domain.people, third);
     domain.step(remove('hsm-1'), domain.people, third);
-    await using frontend = shown(domain, hidden, domain.tokens.slice(0, 1));
+    await using frontend = shown(domain, hidden, older);
     await until(() => frontend.view.problem !== 'no verified domain token yet');
     expect(frontend.view.problem).toBeUndefined();
     expect(used(frontend.view)).toEqual(['hsm-3', 'hsm-4']);
@@ -134,20 +136,66 @@ describe('two chains that people signed, those of before and those of now, of wh
   });
 });
 
-test('a domain of one is none any more for a frontend that has heard of an admission, whatever that one proves', async () => {
-  const domain = new TestDomain({ members: 1 });
-  const [first] = domain.hsms as [Hsm];
-  const manager = showing('dm', domain.tokens.slice());
-  await using frontend = viewOf(domain, [manager], { workers: 2 });
-  await until(() => frontend.view.state?.generation === 1);
-  const before = proofOf(first);
-  expect(await frontend.proves(first)).toBe(true);
-  expect(frontend.view.isOfOne).toBe(true);
-  const second = domain.newHsm('hsm-2');
-  second.install(domain.tokens);
-  domain.step(admit(second));
-  manager.tokens = domain.tokens.slice();
-  await frontend.view.hear();
-  expect(await frontend.proves(first, before)).toBe(true);
-  expect(frontend.view.isOfOne).toBe(false);
+describe('who was alone, and proves nothing newer when others are admitted,', () => {
+  async function grown() {
+    const domain = new TestDomain({ members: 1 });
+    const [first] = domain.hsms as [Hsm];
+    const founded = domain.tokens.slice();
+    const manager = showing('dm', founded);
+    const frontend = viewOf(domain, [manager], { workers: 3 });
+    await until(() => frontend.view.state?.generation === 1);
+    const before = proofOf(first);
+    const others = ['hsm-2', 'hsm-3'].map((name) => domain.newHsm(name));
+    return {
+      ...frontend,
+      manager,
+      others,
+      alone: () => frontend.proves(first, before),
+      async admitted() {
+        for (const other of others) {
+          other.install(domain.tokens);
+          domain.hsms.push(other);
+          domain.step(admit(other));
+        }
+        manager.tokens = domain.tokens.slice();
+        await frontend.view.hear();
+      },
+    };
+  }
+
+  test('is not alone any more', async () => {
+    await using world = await grown();
+    expect(await world.alone()).toBe(true);
+    expect(world.view.isOfOne).toBe(true);
+    await world.admitted();
+    expect(await world.alone()).toBe(true);
+    expect(world.view.isOfOne).toBe(false);
+  });
+
+  test('does not keep a frontend from those, who prove that they are members', async () => {
+    await using world = await grown();
+    await world.alone();
+    await world.admitted();
+    await world.alone();
+    for (const other of world.others) expect(await world.proves(other)).toBe(true);
+    expect(used(world.view)).toEqual(['hsm-1', 'hsm-2', 'hsm-3']);
+    expect(world.view.provenGeneration).toBe(3);
+    expect(await world.alone()).toBe(false);
+  });
+
+  test('nor one that starts, while somebody cuts the list in Redis', async () => {
+    const domain = new TestDomain({ members: 1 });
+    const [first] = domain.hsms as [Hsm];
+    const [founded, before] = [domain.tokens.slice(), proofOf(first)];
+    const second = domain.newHsm('hsm-2');
+    second.install(domain.tokens);
+    domain.hsms.push(second);
+    domain.step(admit(second));
+    const stored = showing('Redis', founded);
+    await using world = viewOf(domain, [showing('dm', domain.tokens)], { stored, workers: 2 });
+    await until(() => world.view.state !== undefined);
+    expect(await world.proves(first, before)).toBe(true);
+    expect(await world.proves(second)).toBe(true);
+    expect(used(world.view)).toEqual(['hsm-1', 'hsm-2']);
+  });
 });

@@ -93,6 +93,12 @@ export class ShownChain implements TokenSource {
     return this.#changedByPeople > after;
   }
 
+  /** The last generation whose token both hold. */
+  partedFrom(other: ShownChain): number {
+    const at = this.#hashes.findIndex((hash, i) => !other.contains({ generation: i + 1, hash }));
+    return at < 0 ? this.generation : at;
+  }
+
   get allHashes(): readonly Uint8Array[] {
     return this.untaken === undefined ? this.#hashes : [...this.#hashes, this.untaken.token.hash];
   }
