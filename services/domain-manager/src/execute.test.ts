@@ -16,11 +16,13 @@ import {
   bob,
   command,
   DAY,
+  domainKeys,
   foundedReplica,
   generations,
   grownReplica,
   newReplica,
   resetWorld,
+  rotated,
   scheduler,
   signed,
   world,
@@ -207,6 +209,19 @@ describe('a change that is carried out', () => {
     await round.run();
     expect(tokens.head!.state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
     expect(tokens.generation).toBe(2);
+  });
+
+  test('nor is a withdrawn retirement that people alone may sign, because machines may sign others', async () => {
+    const replica = await rotated();
+    const { proposals, round, tokens } = replica;
+    const [old] = tokens.head!.state.domainKeys;
+    const retirement: Change = { name: 'RetireDomainKeys', body: { ids: [old!.id] } };
+    const [first] = world.workers;
+    first!.hsm.prepare(signed(command(replica, retirement), [alice, bob]), tokens.head!.token);
+    const { proposalId: id } = await proposals.propose(signed(command(replica, rotation, 'hsm-1'), [alice, bob]));
+    await round.run();
+    expect(domainKeys(replica)).toEqual(['1 deactivated', '2 active']);
+    expect((await world.store.findProposal(id))!.failure).toMatch(/another change for this generation/);
   });
 
   test('a member that had made what machines signed before the others went away brings it for what needs no witness', async () => {

@@ -1,4 +1,5 @@
 import { type DomainChange, parseDomainChange, Proposal, proposalId } from '@keyfleet/shared/domain/proposal';
+import { areDomainKeysToRetire, type DomainState } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { forMachines } from '@keyfleet/shared/domain/valid-state';
 import type { DomainManagerEvents } from './events.ts';
@@ -78,7 +79,7 @@ async function haveMade(worker: Worker, { change, proposal }: Asked, deps: Execu
     const id = proposalId(made.proposal);
     const isWanted = [proposalId(proposal), ...decided.proposals].includes(id);
     // Nobody has reason to withdraw that, and in a fleet of which one is left nobody else can go on.
-    const isForMachines = forMachines.has(parseDomainChange(made.proposal.command).name);
+    const isForMachines = machinesMaySign(parseDomainChange(made.proposal.command), before);
     if (!isWanted && !isForMachines && takesAny !== true)
       throw new OtherChangeError('it has made the token of another change for this generation');
     // Those who may change the members have signed that its word is enough in this generation.
@@ -92,6 +93,12 @@ async function haveMade(worker: Worker, { change, proposal }: Asked, deps: Execu
   const signers = made.signatures.map(({ operatorId }) => operatorId);
   const { name } = parseDomainChange(made.command);
   events.tokenStored(tokens.generation, name, signers);
+}
+
+/** Other retirements than those that are due only people sign, and may have withdrawn. */
+function machinesMaySign({ name, body }: DomainChange, before: DomainState | undefined): boolean {
+  if (name === 'RetireDomainKeys') return before !== undefined && areDomainKeysToRetire(body.ids, before);
+  return forMachines.has(name);
 }
 
 const AGAIN =

@@ -225,3 +225,10 @@ export function domainKeysToRetire(state: DomainState): DomainKeyInfo[] {
     ({ createdGeneration, status }) => createdGeneration < safe && status === 'deactivated',
   );
 }
+
+/** Whether these are all of them and no other. Their retirement needs nobody who may change the members. */
+export function areDomainKeysToRetire(ids: readonly string[], state: DomainState): boolean {
+  const given = new Set(ids);
+  const due = domainKeysToRetire(state);
+  return due.length === given.size && due.every(({ id }) => given.has(id));
+}

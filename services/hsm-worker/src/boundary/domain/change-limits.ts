@@ -1,7 +1,7 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { mayModifyMembers } from '@keyfleet/shared/domain/quorum';
-import { domainKeysToRetire, type DomainState } from '@keyfleet/shared/domain/state';
+import { areDomainKeysToRetire, type DomainState } from '@keyfleet/shared/domain/state';
 
 interface AskedChange {
   readonly change: DomainChange;
@@ -32,14 +32,10 @@ export function assertWithinLimits(
       `the next rotation is possible in ${seconds} s, and at once if those sign who may change the members`,
     );
   }
-  if (change.name === 'RetireDomainKeys') {
-    const ids = new Set(change.body.ids);
-    const due = domainKeysToRetire(state);
-    if (due.length !== ids.size || due.some(({ id }) => !ids.has(id))) {
-      throw new DomainError(
-        'invalid-change',
-        'other domain keys than those from before the last removal, all of them, are retired only if those sign who may change the members',
-      );
-    }
+  if (change.name === 'RetireDomainKeys' && !areDomainKeysToRetire(change.body.ids, state)) {
+    throw new DomainError(
+      'invalid-change',
+      'other domain keys than those from before the last removal, all of them, are retired only if those sign who may change the members',
+    );
   }
 }
