@@ -269,6 +269,20 @@ describe('the session of a pool', () => {
     expect(workers[1].frames).toBe(frames);
   });
 
+  test('stops using a member that the domain has as an offline one now, though it has the newest token', async () => {
+    const domain = new FakeDomain([host]);
+    const workers = (['hsm-1', 'hsm-2'] as const).map(
+      (memberId, i) => new LoopbackWorker(domain, memberId, { GenerateRandom: answering(i + 1) }),
+    );
+    await using frontend = await startLoopbackPool({ domain, host, workers });
+    const [first, second] = domain.state.members;
+    domain.change({ version: 3, members: [first!, { ...second!, offline: true }] });
+    const ask = () => frontend.execute('GenerateRandom', { length: 1 }, domain.clock.now() + 1000);
+    await until(() => frontend.pool.ready === 1 && frontend.problems.some((one) => one.includes('offline member')));
+    const answers = await Promise.all(Array.from({ length: MANY }, ask));
+    expect(new Set(answers.map(({ bytes }) => bytes[0]))).toEqual(new Set([1]));
+  });
+
   test('does not use a worker under a name whose keys are others since', async () => {
     const domain = new FakeDomain([host]);
     const frozen = domain.copy();

@@ -119,6 +119,16 @@ describe('a host refuses the answer', () => {
     await expect(negotiation.finish(answer)).rejects.toThrow('not a member');
   });
 
+  test('of an offline member, whose file somebody found: it proves nothing either', async () => {
+    const domain = new FakeDomain([host]);
+    const impostor = newWorker(domain.copy());
+    domain.change({ version: 3, members: domain.state.members.map((member) => ({ ...member, offline: true })) });
+    const negotiation = await startNegotiation(domain);
+    const answer = await impostor.service.negotiate(negotiation.hello);
+    await expect(negotiation.finish(answer)).rejects.toThrow('hsm-1 is an offline member, which serves nobody');
+    expect(domain.others).toEqual([]);
+  });
+
   test.each([
     ['of a member that has an older domain token', { generation: 2 }, 'older'],
     ['of a member that has a newer one that nobody shows', { generation: 4 }, 'newer'],

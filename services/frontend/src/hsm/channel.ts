@@ -1,7 +1,7 @@
 import { sign } from 'node:crypto';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '@keyfleet/shared/clock';
-import { type DomainState, isMember, type Member } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember, type Member, onlineMembers } from '@keyfleet/shared/domain/state';
 import {
   FrameOpener,
   FrameSealer,
@@ -152,11 +152,11 @@ export class Channel {
     this.#events.onClosed(this, unanswered);
   }
 
-  /** Ends if the member has left the domain or the session has expired; `true` if it has ended. */
+  /** Ends if the member has left the domain or is offline by it, or the session has expired; `true` if it has ended. */
   closeIfOver(now: number): boolean {
     const state = this.#domain.verified?.state;
     if (state !== this.#memberOf) {
-      if (state === undefined || !isMember(state, this.#member)) this.close();
+      if (state === undefined || !isMember({ members: onlineMembers(state.members) }, this.#member)) this.close();
       else this.#memberOf = state;
     }
     if (now >= this.session.expiresAt) this.close();

@@ -131,7 +131,10 @@ export class Negotiation {
   }
 }
 
-/** The member, of those that may prove something, that signed this. Throws if there is none. */
+/**
+ * The member, of those that may prove something, that signed this. Throws if there is none. An offline member serves
+ * nobody: who answers in its name has found its file and secret.
+ */
 export async function verifiedMember(
   domain: KnownDomain,
   memberId: string,
@@ -139,6 +142,7 @@ export async function verifiedMember(
 ): Promise<Member> {
   const member = domain.provers.find((one) => one.memberId === memberId);
   if (member === undefined) throw new NegotiationError('not a member of the domain');
+  if (member.offline === true) throw new NegotiationError(`${memberId} is an offline member, which serves nobody`);
   if (!(await isSignatureOfOffLoop(member.signingKey, message, signature))) {
     throw new NegotiationError(`the signature of ${memberId} does not verify`);
   }

@@ -144,8 +144,11 @@ test('an unconfirmed finding is given to nobody', async () => {
   expect(frontend.events).toHaveLength(2);
 });
 
-test('a former member neither makes nor confirms', async () => {
-  const frontend = start({ a: honest, b: honest, c: honest }, { members: ['b', 'c'] });
+test.each([
+  ['a former', { members: ['b', 'c'] }],
+  ['an offline', { offline: ['a'] }],
+])('%s member neither makes nor confirms', async (_what, options) => {
+  const frontend = start({ a: honest, b: honest, c: honest }, options);
   await frontend.make();
   expect(frontend.hsm.asked).toEqual([
     'a GenerateBackingKey',

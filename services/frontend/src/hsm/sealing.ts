@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { type DomainState, onlineMembers } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
@@ -132,9 +132,9 @@ export class ConfirmedSealing {
   }
 }
 
-/** By the newest state that this frontend has verified; a former member's answer counts for nothing. */
+/** By the newest state that this frontend has verified; a former or offline member's answer counts for nothing. */
 export function isMember({ domainState }: Pick<ConfirmedSealingDeps, 'domainState'>, id: string): boolean {
-  return domainState()?.members.some(({ memberId }) => memberId === id) ?? false;
+  return onlineMembers(domainState()?.members ?? []).some(({ memberId }) => memberId === id);
 }
 
 /** Whether nobody that this frontend knows could ever be a witness. */
