@@ -382,13 +382,28 @@ test.each([
   expect((await memory('used_memory_peak')) - before).toBeLessThan(8 * long.length);
 });
 
-test('Redis reads what is not long in one go: a list of many entries costs it as little as it can', async () => {
+test.each([900, 50])(
+  'Redis reads what is not long in one go: %i of many entries cost it as little as they can',
+  async (limit) => {
+    const list = dueAt(3);
+    const entries = Array.from({ length: 1_000 }, (_, i) => `0/r/a/${'k'.repeat(100)}${1_000 + i}`);
+    await client.zadd(list, ...(entries.flatMap((entry) => [0, entry]) as [number, string]));
+    await client.config('RESETSTAT');
+    expect(await redis.calls.entries(list, { from: '-', to: '+', limit })).toEqual(entries.slice(0, limit));
+    expect(await client.info('commandstats')).toContain('cmdstat_zrangebylex:calls=1,');
+  },
+);
+
+test.each([
+  ['none', '[0/r/b', '[0/r/c', 0],
+  ['a few', '[0/r/a/k1005', '(0/r/a/k101', 5],
+])('a list is not measured for %s of its entries', async (_what, from, to, count) => {
   const list = dueAt(3);
-  const entries = Array.from({ length: 1_000 }, (_, i) => `0/r/a/${'k'.repeat(100)}${1_000 + i}`);
+  const entries = Array.from({ length: 1_000 }, (_, i) => `0/r/a/k${1_000 + i}`);
   await client.zadd(list, ...(entries.flatMap((entry) => [0, entry]) as [number, string]));
   await client.config('RESETSTAT');
-  expect(await redis.calls.entries(list, { from: '-', to: '+', limit: 900 })).toEqual(entries.slice(0, 900));
-  expect(await client.info('commandstats')).toContain('cmdstat_zrangebylex:calls=1,');
+  expect(await redis.calls.entries(list, { from, to, limit: 900 })).toHaveLength(count);
+  expect(await client.info('commandstats')).not.toContain('cmdstat_memory');
 });
 
 test('entries with a score, which no frontend writes, hide none of the others', async () => {

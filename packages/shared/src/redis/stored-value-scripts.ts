@@ -7,8 +7,9 @@ import type { RedisClient } from './connect.ts';
  * place of what is longer, its length, which is sent alone. Of a value of another type, the type; of a sorted set
  * 'scored' if entries have another score than 0, and no range finds all, and 'long' if an entry is longer. Redis takes
  * twice the memory of what a script reads: entries, elements and fields that may be long are read one at a time. A
- * thousand entries then cost it eight times as much as in one go. So a sorted set is measured first, which takes less
- * than that up to 10,000 entries: if it has four megabytes at most, it is read in one go, whatever is in it.
+ * thousand entries then cost it eight times as much as in one go. So a sorted set of up to 10,000 entries is measured
+ * first: if it has four megabytes at most, it is read in one go, whatever is in it. To measure a hundred entries costs
+ * about as much as to read one by itself, so that is done only where at least a hundredth of them is read.
  */
 const READ = `
 local type, most, what = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -22,8 +23,11 @@ if type == 'string' then
 end
 if type == 'zset' then
   if redis.call('ZCOUNT', KEYS[1], '-inf', '(0') + redis.call('ZCOUNT', KEYS[1], '(0', '+inf') > 0 then return 'scored' end
-  local isSmall = redis.call('ZCARD', KEYS[1]) <= 10000 and redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0) <= 4194304
-  if isSmall then
+  local card = redis.call('ZCARD', KEYS[1])
+  local wanted = math.min(tonumber(ARGV[5]), redis.call('ZLEXCOUNT', KEYS[1], what, ARGV[4]))
+  if wanted == 0 then return {} end
+  local pays = card <= 10000 and card <= 100 * wanted
+  if pays and redis.call('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0) <= 4194304 then
     local all = redis.call('ZRANGEBYLEX', KEYS[1], what, ARGV[4], 'LIMIT', 0, ARGV[5])
     for _, entry in ipairs(all) do if #entry > most then return 'long' end end
     return all
