@@ -85,18 +85,16 @@ export async function openHostHsm(
   open: OpenDomain,
   redis: RedisClient,
 ): Promise<HsmClient & AsyncDisposable> {
-  const { client, anchor } = open;
   const found = await lookAround(open, redis);
-  let { state } = found.domain;
+  let { domain } = found;
   const pool = await openPoolAs(args, { ...open, ...found }, 1);
   const refreshDomain = async (): Promise<void> => {
-    const newer = await client.getDomain(anchor).catch(() => undefined);
-    if (newer !== undefined && newer.state.generation > state.generation) state = newer.state;
+    domain = await loadStoredDomain(redis, open, { after: domain }).catch(() => domain);
   };
   const hsm = new HsmClient({
     hsm: pool,
-    domainState: () => state,
-    isDomainOfOne: () => isOfOne(state),
+    domainState: () => domain.state,
+    isDomainOfOne: () => isOfOne(domain.state),
     refreshDomain,
     clock: systemClock,
     // By the verified domain: the list is only the domain-manager's word.

@@ -1,4 +1,5 @@
 import { verifyChain } from '@keyfleet/shared/domain/chain';
+import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { rotation, TestDomain } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
@@ -11,11 +12,22 @@ const twin = domain.prepare(rotation, domain.people, domain.hsms[1]!);
 domain.rotate();
 
 /** What the domain-manager shows at each look, the last for ever, while Redis holds these tokens. */
-function load(shown: readonly (readonly Buffer[])[], stored: readonly Buffer[], agreeMs = 0) {
+function load(
+  shown: readonly (readonly Buffer[])[],
+  stored: readonly Buffer[],
+  { after, agreeMs = 0 }: { readonly after?: VerifiedDomain; readonly agreeMs?: number } = {},
+) {
   let look = 0;
-  const client = { getDomain: async () => verifyChain(anchor, shown[Math.min(look++, shown.length - 1)]!) };
+  const getChain = async () => {
+    const tokens = shown[Math.min(look++, shown.length - 1)]!.slice();
+    return { tokens, domain: verifyChain(anchor, tokens) };
+  };
   const lrangeBuffer = async (_key: unknown, from: number, to: number) => stored.slice(from, to + 1);
-  return loadStoredDomain({ lrangeBuffer } as never, { client, anchor }, agreeMs);
+  return loadStoredDomain(
+    { lrangeBuffer } as never,
+    { client: { getChain }, anchor },
+    { agreeMs, ...(after && { after }) },
+  );
 }
 
 test('a domain that Redis holds as it is shown is believed', async () => {
@@ -49,5 +61,15 @@ test('another token of the newest generation, or one that Redis lost, is not bel
 
 test('a token that was stored between two looks is waited for', async () => {
   const { tokens } = domain;
-  expect((await load([tokens.slice(0, 2), tokens], tokens, 5_000)).state.generation).toBe(3);
+  expect((await load([tokens.slice(0, 2), tokens], tokens, { agreeMs: 5_000 })).state.generation).toBe(3);
+});
+
+test('a chain that does not hold what was known is not believed, although Redis holds it: a member may be alone in it', async () => {
+  const other = [...domain.tokens.slice(0, 2), twin];
+  expect((await load([other], other)).state.generation).toBe(3);
+  await expect(load([other], other, { after: verifyChain(anchor, domain.tokens) })).rejects.toThrow(
+    'the domain-manager shows another domain token 3 than before',
+  );
+  const after = verifyChain(anchor, domain.tokens.slice(0, 2));
+  expect((await load([domain.tokens], domain.tokens, { after })).state.generation).toBe(3);
 });

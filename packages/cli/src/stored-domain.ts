@@ -15,16 +15,19 @@ const AGREE_MS = 5_000;
 
 /**
  * The domain as the domain-manager shows it, if Redis holds the same tokens. Whoever shows an older chain has former
- * members pass for members, and whom the domain had removed would make the next record key. Throws CliError.
+ * members pass for members, and whom the domain had removed would make the next record key. `after`: what is known,
+ * which the chain must hold: in another one, from a time when a member was alone, its word would do. Throws CliError.
  */
 export async function loadStoredDomain(
   redis: Pick<RedisClient, 'lrangeBuffer'>,
-  { client, anchor }: Pick<OpenDomain, 'anchor'> & { readonly client: Pick<OpenDomain['client'], 'getDomain'> },
-  agreeMs = AGREE_MS,
+  { client, anchor }: Pick<OpenDomain, 'anchor'> & { readonly client: Pick<OpenDomain['client'], 'getChain'> },
+  { after, agreeMs = AGREE_MS }: { readonly after?: VerifiedDomain; readonly agreeMs?: number } = {},
 ): Promise<VerifiedDomain> {
   for (const startedAt = performance.now(); ; await delay(LOOK_AGAIN_MS)) {
-    const domain = await client.getDomain(anchor);
+    const { tokens, domain } = await client.getChain(anchor);
     const { generation } = domain.state;
+    if (after !== undefined && !isToken(tokens[after.state.generation - 1], after))
+      throw new CliError(`the domain-manager shows another domain token ${after.state.generation} than before`);
     const [stored, next] = await redis.lrangeBuffer(tokensAt(anchor.domain), generation - 1, generation);
     const found = foundIn(stored, next, anchor, domain);
     if (found === undefined) return domain;
@@ -48,8 +51,8 @@ function foundIn(
   return next !== undefined && follows(next, anchor, domain) ? `holds token ${generation + 1}` : undefined;
 }
 
-function isToken(stored: Buffer, { hash }: VerifiedDomain): boolean {
-  return verifies(() => parseToken(stored).hash.equals(hash));
+function isToken(stored: Uint8Array | undefined, { hash }: VerifiedDomain): boolean {
+  return stored !== undefined && verifies(() => parseToken(stored).hash.equals(hash));
 }
 
 function follows(next: Buffer, anchor: TrustAnchor, domain: VerifiedDomain): boolean {
