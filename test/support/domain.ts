@@ -34,7 +34,7 @@ import { signCheck } from '@keyfleet/shared/domain/token-check';
 import { needsWitness, witnessesFor, witnessesOf } from '@keyfleet/shared/domain/witness';
 import type { Checkpoint, TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
-import { encodeSecrets, newDomainKey, newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
+import { encodeSecrets, newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
 import { openDomainToken, sealDomainToken } from '@keyfleet/hsm-worker/boundary/domain/domain-token';
 import { wrapDkek } from '@keyfleet/hsm-worker/boundary/domain/wrapped-dkek';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
@@ -267,7 +267,7 @@ export function forgedToken(
 /** A token that verifies and opens, whose domain keys are others under the same ids. */
 export function withOtherKeys(token: Uint8Array, signer: Identity): Buffer {
   const { state, previousHash, proposal } = parseToken(token);
-  const domainKeys = state.domainKeys.map(({ id }) => ({ ...newDomainKey(randomBytes), id }));
+  const domainKeys = state.domainKeys.map(({ id }) => ({ id, key: newSecretKey(randomBytes) }));
   const secrets = { domainKeys, materialIdKey: newSecretKey(randomBytes) };
   return atOnce(sealDomainToken({ state, previousHash, proposal, secrets }, signer, randomBytes));
 }

@@ -80,7 +80,7 @@ function rotationOfVersion2(): Buffer {
   const bound = { ...boundTo({ state: before, hash: previousHash }, 'hsm-1'), ...rotation } as NewDomainChange;
   const command = inVersion2(newProposal(bound).command);
   const proposal = operators.slice(0, 2).reduce(signProposal, { command, signatures: [] });
-  const key = newDomainKey(random);
+  const key = newDomainKey(random, { domain: before.domain, generation: before.generation + 1 });
   const state = nextState(before, parseDomainChange(command), { keyId: key.id, madeAt: clock.now() });
   const { identity } = openIdentity(first!.sealedIdentity(), newSealKey(bytesOf(vectors.sealKey), random));
   const parts = { state, previousHash, proposal, secrets: { ...secrets, domainKeys: [...secrets.domainKeys, key] } };

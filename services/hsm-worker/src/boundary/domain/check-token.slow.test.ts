@@ -22,6 +22,7 @@ import { assertChecked, assertHoldsNoOther, placeOf } from '@keyfleet/shared/dom
 import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { Hsm, type HsmOptions } from '../hsm.ts';
 import { atOnce } from '../steps.ts';
+import { domainKeyIdOf, newSecretKey } from './domain-secrets.ts';
 import { sealDomainToken } from './domain-token.ts';
 import { wrapDkek } from './wrapped-dkek.ts';
 
@@ -167,6 +168,25 @@ describe('a member that is asked about a token', () => {
         return member.memberId === 'hsm-3' ? { ...made, ...(typeof part === 'function' ? part(made) : part) } : made;
       });
       expect(refusalOf(() => witness.check(hostile))).toBe('forged');
+    }
+  });
+
+  test('confirms no domain key under an id that its maker chose, such as that of one that was dropped', () => {
+    const domain = new TestDomain();
+    const [maker, witness] = domain.hsms as [Hsm, Hsm];
+    const owned = domain.identities.get(maker.memberId)!;
+    const { state, previousHash, proposal } = parseToken(domain.prepare(rotation));
+    const { materialIdKey, domainKeys: held } = maker.installed!.secrets;
+    const ofBefore = { domain: 'test', generation: 1 };
+    const key = newSecretKey(randomBytes);
+    const chosen = ['0'.repeat(32), domainKeyIdOf(key, ofBefore)].map((id) => ({ id, key }));
+    const own = { id: domainKeyIdOf(key, { domain: 'test', generation: state.generation }), key };
+    for (const made of [...chosen, own]) {
+      const domainKeys = [state.domainKeys[0]!, { ...state.domainKeys[1]!, id: made.id }];
+      const secrets = { materialIdKey, domainKeys: [...held, made] };
+      const parts = { state: { ...state, domainKeys }, previousHash, proposal, secrets };
+      const token = atOnce(sealDomainToken(parts, owned, randomBytes));
+      expect(refusalOf(() => witness.check(token))).toBe(made === own ? 'accepted' : 'forged');
     }
   });
 

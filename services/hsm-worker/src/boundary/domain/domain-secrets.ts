@@ -1,8 +1,8 @@
-import { createSecretKey, type KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { domainKeyId } from '@keyfleet/shared/domain/state';
+import { domainKeyId, type DomainState } from '@keyfleet/shared/domain/state';
 import type { Random } from '../crypto/random.ts';
 
 /** A domain key: AES-256, held only in the memory of members. */
@@ -60,8 +60,33 @@ export function newSecretKey(random: Random): KeyObject {
   }
 }
 
-export function newDomainKey(random: Random): DomainKey {
-  return { id: random(16).toString('hex'), key: newSecretKey(random) };
+/** Where a domain key is made: the token of this generation makes at most one. */
+interface Birth {
+  readonly domain: string;
+  readonly generation: number;
+}
+
+const Named = defineFormat('keyfleet/domain-key-id/1', z.strictObject({ domain: z.string(), generation: z.int() }));
+
+export function newDomainKey(random: Random, birth: Birth): DomainKey {
+  const key = newSecretKey(random);
+  return { id: domainKeyIdOf(key, birth), key };
+}
+
+/**
+ * Nobody knows it before the key is made, and nobody can choose it: records name domain keys, and whoever makes one
+ * could give it the id of one that was dropped.
+ */
+export function domainKeyIdOf(key: KeyObject, birth: Birth): string {
+  return createHmac('sha256', key).update(Named.encode(birth)).digest().subarray(0, 16).toString('hex');
+}
+
+/** Throws if the maker of this state's token chose the id of its new domain key. Before version 3 makers drew it. */
+export function assertOwnId({ version, domain, generation, domainKeys }: DomainState, received: DomainSecrets): void {
+  const at = domainKeys.findIndex(({ createdGeneration }) => createdGeneration === generation);
+  const made = received.domainKeys[at];
+  if (version < 3 || made === undefined || made.id === domainKeyIdOf(made.key, { domain, generation })) return;
+  throw new DomainError('forged', 'a domain key has an id that does not follow from it');
 }
 
 /** A token may add and drop domain keys, but those that the member already has must not change. */

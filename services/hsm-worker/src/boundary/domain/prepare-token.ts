@@ -29,7 +29,7 @@ export function* prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: 
   const { identity, clock, random } = maker;
   const change = verifyFounding(anchor, proposal);
   assertMayBeMade(change);
-  const key = newDomainKey(random);
+  const key = newDomainKey(random, { domain: anchor.domain, generation: 1 });
   const state = foundedState(change, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
   const token = yield* sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
@@ -50,7 +50,8 @@ export function* prepareNext(
   assertMayBeMade(change);
   const rotatesFrom = current.activeSince + rotationPauseMs;
   assertWithinLimits(current.state, proposal, { change, rotatesFrom, now: clock.now() });
-  const key = newDomainKey(random);
+  const { domain, generation } = current.state;
+  const key = newDomainKey(random, { domain, generation: generation + 1 });
   // If the clock was set back, tokens must still be in order. Domain keys are then kept longer, never shorter.
   const madeAt = Math.max(clock.now(), current.state.madeAt);
   const state = nextState(current.state, change, { keyId: key.id, madeAt });
