@@ -254,7 +254,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const heard = this.#heard.endsOfPeople(relied.state.generation).map((end) => end.newest!);
     const removed = this.#heard.newestRemoval(relied);
     const provers = [removed, ...heard].flatMap(({ state }) => state.members).filter(isUsed);
-    const proven = this.#proofs.newestAfter(removed, provers);
+    const proven = this.#proofs.newestAfter(removed, provers, (one, other) => this.#heard.precedes(one, other));
     // Whoever was admitted last may be the only one to ask.
     const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
     this.#provers = [...newest.state.members.filter(isUsed), ...provers];
@@ -275,9 +275,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#proofs.note(member, token);
     this.#judge();
     // A hostile member may have made a token for itself. Where there is only one to ask, its word counts.
-    const [relied, { members }] = [this.#relied!, this.#current.state];
+    const relied = this.#relied!;
     const beside = (one: VerifiedDomain) => this.#heard.besides(one, relied);
-    const proven = this.#proofs.newestOf(members, Math.min(2, this.#options.workers), beside);
+    const proven = this.#proofs.newestOf(this.#provers, Math.min(2, this.#options.workers), beside);
     if (proven !== undefined && (this.#proven === undefined || isNewer(proven, this.#proven))) await this.#rely(proven);
     return true;
   }

@@ -48,6 +48,20 @@ export class HeardTokens {
     };
   }
 
+  /**
+   * Whether `one` counts rather than `other`, both of which members have proven: the newer one of a chain; of two
+   * chains the one that people changed since they parted, however many rotations the other has.
+   */
+  precedes(one: VerifiedDomain, other: VerifiedDomain): boolean {
+    const endsOf = (token: VerifiedDomain) => this.ends.filter((end) => end.contains(checkpointOf(token)));
+    const [ones, others] = [endsOf(one), endsOf(other)];
+    if (ones.some((end) => others.includes(end))) return isNewer(one, other);
+    const isOfPeople = (these: readonly ShownChain[], those: readonly ShownChain[]): boolean =>
+      these.some((end) => those.every((that) => end.isOfPeople(end.partedFrom(that))));
+    const [isOne, isOther] = [isOfPeople(ones, others), isOfPeople(others, ones)];
+    return isOne === isOther ? isNewer(one, other) : isOne;
+  }
+
   /** The newest tokens of those in which this one is not. */
   besides(token: VerifiedDomain, relied: VerifiedDomain): readonly VerifiedDomain[] {
     const others = this.endsOfPeople(relied.state.generation).filter((end) => !end.contains(checkpointOf(token)));

@@ -198,4 +198,40 @@ describe('who was alone, and proves nothing newer when others are admitted,', ()
     expect(await world.proves(second)).toBe(true);
     expect(used(world.view)).toEqual(['hsm-1', 'hsm-2']);
   });
+
+  test.each([1, 2])(
+    'nor makes more tokens alone, with one domain-manager, than others have; %i admitted',
+    async (count) => {
+      const domain = new TestDomain({ members: 1 });
+      const [first] = domain.hsms as [Hsm];
+      const founded = domain.tokens.slice();
+      const playing = domain.newHsm('hsm-1', first.sealedIdentity());
+      playing.install(founded);
+      inReach(domain, playing);
+      for (let i = 0; i < 4; i++) {
+        domain.clock.advance(2 * HOUR);
+        domain.step(rotation, [domain.scheduler]);
+      }
+      const hidden = domain.tokens.splice(0, 9, ...founded);
+      const others = ['hsm-2', 'hsm-3'].slice(0, count).map((name) => domain.newHsm(name));
+      inReach(domain, first);
+      for (const other of others) {
+        other.install(domain.tokens);
+        domain.hsms.push(other);
+        domain.step(admit(other));
+      }
+      const sources = [showing('dm-1', domain.tokens), showing('dm-2', hidden)];
+      await using world = viewOf(domain, sources, {
+        stored: showing('Redis', domain.tokens),
+        workers: 3,
+        floor: newFloor(),
+      });
+      await until(() => world.view.state !== undefined);
+      await world.proves(playing);
+      for (const other of others) expect(await world.proves(other)).toBe(true);
+      await world.proves(playing);
+      expect(used(world.view)).toEqual(['hsm-1', 'hsm-2', 'hsm-3'].slice(0, count + 1));
+      expect(world.view.isOfOne).toBe(false);
+    },
+  );
 });

@@ -29,10 +29,14 @@ export class Proofs {
     return this.#all.find((one) => this.#follows(one.token, token))?.member.memberId;
   }
 
-  /** The newest that follows `from`, or that one. */
-  newestAfter(from: VerifiedDomain, members: readonly Member[]): VerifiedDomain {
+  /** The one that follows `from` and precedes all others, or that one. */
+  newestAfter(
+    from: VerifiedDomain,
+    members: readonly Member[],
+    precedes: (one: VerifiedDomain, other: VerifiedDomain) => boolean,
+  ): VerifiedDomain {
     const after = this.#of(members).filter(({ token }) => this.#follows(token, from));
-    return after.reduce((last, { token }) => (isNewer(token, last) ? token : last), from);
+    return after.reduce((last, { token }) => (precedes(token, last) ? token : last), from);
   }
 
   /**
