@@ -111,15 +111,23 @@ describe('a record of IAM or STS', () => {
     expect(recorded({ exception }).errorMessage).toBe(`${'a'.repeat(1_023)}\uFFFD`);
   });
 
-  test('has of a caller that proved nothing its parameters only if they are short', () => {
+  test('has of a caller that proved nothing, or is beyond its rate, its parameters only if they are short', () => {
     const query = { readOnly: false, input: z.object({ Policy: text() }) };
-    const of = (length: number, arn: string) => {
+    const of = (length: number, arn: string, exception?: KmsException) => {
       const caller = { arn, accountId: '', userId: '', accessKeyId: '', policies: [] };
-      return recorded({ query, input: { Policy: '"'.repeat(length) }, call: { caller, region: '' } }).requestParameters;
+      const call = { caller, region: '' };
+      return recorded({ query, input: { Policy: '"'.repeat(length) }, call, exception }).requestParameters;
     };
+    const bob = `arn:aws:iam::${accountId}:user/bob`;
+    const throttled = new KmsException('ThrottlingException', 'Rate exceeded');
     expect(of(9, '')).toEqual({ policy: '"'.repeat(9) });
     expect(of(1_000, '')).toBeNull();
-    expect(of(1_000, `arn:aws:iam::${accountId}:user/bob`)).toEqual({ policy: '"'.repeat(1_000) });
+    expect(of(1_000, bob)).toEqual({ policy: '"'.repeat(1_000) });
+    expect(of(9, bob, throttled)).toEqual({ policy: '"'.repeat(9) });
+    expect(of(1_000, bob, throttled)).toBeNull();
+    expect(of(1_000, bob, new KmsException('LimitExceededException'))).toEqual({ policy: '"'.repeat(1_000) });
+    expect(of(51_000, bob)).toEqual({ policy: '"'.repeat(51_000) });
+    expect(of(52_000, bob)).toBeNull();
   });
 
   test.each([

@@ -66,8 +66,14 @@ interface AuditedResource {
 /** Of an error's text and of a user agent: CloudTrail User Guide, "CloudTrail record contents". */
 const MAX_CHARACTERS = 1024;
 
-/** Of a call without a signature: whoever it is may not fill the disk. A role's ARN and a session's name take less. */
-const MAX_STRANGERS_PARAMETERS = 1024;
+/** CloudTrail leaves out longer ones (CloudTrail User Guide, "CloudTrail record contents"). */
+const MAX_PARAMETERS = 100 * 1024;
+
+/**
+ * Of a call without a signature, and of one beyond its rate, which are answered as fast as they are sent: whoever it is
+ * may not fill the disk. A role's ARN and a session's name take less.
+ */
+const MAX_UNBOUNDED_PARAMETERS = 1024;
 
 function isProven(caller: Caller | undefined): caller is Caller {
   return caller !== undefined && caller.arn !== '';
@@ -104,7 +110,8 @@ export class Audit {
     const readOnly = reached?.readOnly ?? false;
     const asked =
       input === undefined || reached === undefined ? 'null' : this.#disclose.input(reached, withoutMaterial(input));
-    const parameters = isProven(caller) || asked.length <= MAX_STRANGERS_PARAMETERS ? asked : 'null';
+    const isBounded = isProven(caller) && attempt.exception?.code !== 'ThrottlingException';
+    const parameters = asked.length <= (isBounded ? MAX_PARAMETERS : MAX_UNBOUNDED_PARAMETERS) ? asked : 'null';
     this.#sink.write(
       `{"eventVersion":"1.11","userIdentity":${this.#identityOf(caller)},"eventTime":"${this.#now()}",` +
         `"eventSource":"${service}.amazonaws.com","eventName":${JSON.stringify(name)},` +
