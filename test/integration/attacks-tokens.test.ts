@@ -25,8 +25,16 @@ import { startGrpcWorker } from '../../services/domain-manager/src/grpc-worker.t
 const KEYS = 60;
 const support = join(import.meta.dirname, '../support');
 
+async function readinessAt(endpoint: string): Promise<Readiness> {
+  const { checks } = (await (await fetch(`${endpoint}/readyz`)).json()) as { checks: Readiness };
+  return checks;
+}
+
 test('a hostile member of three, whose tokens do not open, makes no key and destroys none in a rotation', async () => {
   await using cluster = await startTestCluster({ workers: 3, workerMain: join(support, 'hostile-worker.ts') });
+  // A frontend is ready with one worker, and the hostile one is to be among those that it uses.
+  const isUsed = async () => (await readinessAt(cluster.endpoint))['hsmWorkers']!.detail === '3 in use';
+  await eventually('all workers are used', isUsed);
   const kms = kmsClient(cluster);
   const ids = await Promise.all(
     Array.from({ length: KEYS }, async () => (await kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId),
@@ -112,8 +120,7 @@ test('one domain-manager stops no frontend with a rotation that it shows to nobo
   const servesAt = async ({ endpoint }: SecondFrontend, generation: number, workers: number) => {
     const kms = kmsClient(cluster, { endpoint });
     const isKnown = async () => {
-      const { checks } = (await (await fetch(`${endpoint}/readyz`)).json()) as { checks: Readiness };
-      const { domain: known, hsmWorkers } = checks;
+      const { domain: known, hsmWorkers } = await readinessAt(endpoint);
       return known!.detail === `generation ${generation}` && hsmWorkers!.detail === `${workers} in use`;
     };
     await eventually(`generation ${generation} is known`, isKnown);
