@@ -1,6 +1,7 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { runIdsOf } from '@keyfleet/shared/redis/nodes';
+import { RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { CliError } from '../cli-error.ts';
@@ -15,8 +16,6 @@ import { BackupWriter } from './writer.ts';
 
 /** After this many pages of names, what was read is flushed to disk. */
 const CHECKPOINT_PAGES = 20;
-/** Values read at once: one after the other, the round trip to Redis would take most of the time. */
-const AT_ONCE = 100;
 
 export interface Backup {
   readonly path: string;
@@ -91,8 +90,8 @@ async function* readPages(
   begin?: Position,
 ): AsyncGenerator<{ pieces: Piece[]; next?: Position }> {
   for await (const { names, ...next } of pagesOfNames(redis, begin)) {
-    for (let from = 0; from < names.length; from += AT_ONCE) {
-      const some = names.slice(from, from + AT_ONCE);
+    for (let from = 0; from < names.length; from += RECORDS_AT_ONCE) {
+      const some = names.slice(from, from + RECORDS_AT_ONCE);
       for await (const { pieces } of readAll(some.map((name) => readPieces(redis, name, leaveOut)))) {
         const sifted = await Promise.all(
           pieces.map(async (piece) => (sift === undefined ? piece : sift(piece, leaveOut))),

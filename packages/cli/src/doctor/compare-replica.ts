@@ -1,4 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Piece } from '../backup/format.ts';
 import { membersOf, readMembers, readPieces } from '../backup/redis-pieces.ts';
@@ -8,8 +9,6 @@ import { pagesOfAllNames } from '../redis-option.ts';
 
 /** One is enough for the remedy. */
 export const MOST_DIFFERENCES = 20;
-/** Values that are compared at once. */
-const AT_ONCE = 64;
 /** What a master changes again and again it sends again and again: its replica has that soon, whatever it had. */
 const LOOKS = 5;
 const CATCHES_UP_WITHIN_MS = 10_000;
@@ -37,8 +36,8 @@ export async function differencesOf(
   for (const from of [replica, master]) {
     for await (const page of pagesOfAllNames(from)) {
       const names = page.filter((name) => isKept(name) && !isDerived(name));
-      for (let i = 0; i < names.length; i += AT_ONCE) {
-        const some = names.slice(i, i + AT_ONCE);
+      for (let i = 0; i < names.length; i += RECORDS_AT_ONCE) {
+        const some = names.slice(i, i + RECORDS_AT_ONCE);
         await Promise.all(some.map((name) => compareValue(name, from, { replica, master, found })));
         if (found.size >= MOST_DIFFERENCES) return [...found.values()].slice(0, MOST_DIFFERENCES);
         compared((count += some.length));

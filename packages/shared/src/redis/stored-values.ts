@@ -15,7 +15,7 @@ export function unlessDamaged(error: unknown, tell?: (damage: DamagedValueError)
 
 /** The greatest length of what this release does not know: a newer one may have put it there. */
 const UNKNOWN_BYTES = 1024 * 1024;
-/** For readers of all records. Each may have a megabyte, which Redis holds until it is sent. */
+/** For readers of all records. Each may have a megabyte, a page of a hash two, which Redis holds until it is sent. */
 export const RECORDS_AT_ONCE = 32;
 /** How much of a name that somebody made is shown. */
 export const SHOWN_NAME = 300;
