@@ -7,6 +7,7 @@ import { checkpointOf, type ShownChain } from './shown-chain.ts';
 export class HeardTokens {
   readonly #chains: readonly ShownChain[];
   #tails: readonly ShownChain[] = [];
+  #ends: readonly ShownChain[] = [];
 
   constructor(chains: readonly ShownChain[]) {
     this.#chains = chains;
@@ -15,6 +16,10 @@ export class HeardTokens {
   /** To be called whenever a chain may have changed, too. */
   countFrom(relied: VerifiedDomain | undefined): void {
     this.#tails = relied === undefined ? [] : this.#chains.filter((chain) => chain.contains(checkpointOf(relied)));
+    const byLength = this.#tails.toSorted((one, other) => other.generation - one.generation);
+    this.#ends = byLength.filter(
+      (one, i) => !byLength.slice(0, i).some((longer) => longer.contains(checkpointOf(one.newest!))),
+    );
   }
 
   /** The newest that is shown. */
@@ -24,10 +29,7 @@ export class HeardTokens {
 
   /** The chains that are shown, without those that another one goes on from: one that ends early says nothing. */
   get ends(): readonly ShownChain[] {
-    const byLength = this.#tails.toSorted((one, other) => other.generation - one.generation);
-    return byLength.filter(
-      (one, i) => !byLength.slice(0, i).some((longer) => longer.contains(checkpointOf(one.newest!))),
-    );
+    return this.#ends;
   }
 
   /** Those in which people changed something after this generation. */
@@ -41,7 +43,7 @@ export class HeardTokens {
    */
   whoIsOut(): (member: Member) => boolean {
     const { ends } = this;
-    const judges = ends.map((end) => ends.map((other) => end !== other && end.isOfPeople(end.partedFrom(other))));
+    const judges = ends.map((end) => ends.map((other) => end.isOfPeopleBeside(other)));
     return (member) => {
       const has = ends.map(({ newest }) => isMember(newest!.state, member));
       return judges.some((judged, i) => !has[i] && judged.every((isJudged, j) => isJudged || !has[j]));
@@ -57,7 +59,7 @@ export class HeardTokens {
     const [ones, others] = [endsOf(one), endsOf(other)];
     if (ones.some((end) => others.includes(end))) return isNewer(one, other);
     const isOfPeople = (these: readonly ShownChain[], those: readonly ShownChain[]): boolean =>
-      these.some((end) => those.every((that) => end.isOfPeople(end.partedFrom(that))));
+      these.some((end) => those.every((that) => end.isOfPeopleBeside(that)));
     const [isOne, isOther] = [isOfPeople(ones, others), isOfPeople(others, ones)];
     return isOne === isOther ? isNewer(one, other) : isOne;
   }

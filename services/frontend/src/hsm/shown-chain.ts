@@ -93,10 +93,11 @@ export class ShownChain implements TokenSource {
     return this.#changedByPeople > after;
   }
 
-  /** The last generation whose token both hold. */
-  partedFrom(other: ShownChain): number {
+  /** Whether people changed the domain in it since it parted from the other one. */
+  isOfPeopleBeside(other: ShownChain): boolean {
+    if (other === this) return false;
     const at = this.#hashes.findIndex((hash, i) => !other.contains({ generation: i + 1, hash }));
-    return at < 0 ? this.generation : at;
+    return this.isOfPeople(at < 0 ? this.generation : at);
   }
 
   get allHashes(): readonly Uint8Array[] {
