@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { type DomainState, isMember, isOfOne, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
 import { SayOnce } from '@keyfleet/shared/say-once';
 import { TokenFollower, type TokenSource } from '@keyfleet/shared/token-follower';
 import { TokenBringer } from './bring-tokens.ts';
+import { type ChosenToken, chooseToken, mayProve } from './chosen-token.ts';
 import type { DomainFloor } from './domain-floor.ts';
 import { FirstLook } from './first-look.ts';
 import { HeardTokens } from './heard-tokens.ts';
@@ -70,13 +71,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   /** The same, or until then what all sources agree on. */
   #relied: VerifiedDomain | undefined;
   /** The newest after that which a member has proven, or which removes somebody. */
-  #current: VerifiedDomain | undefined;
-  /** Its members, and whom people have admitted since. */
-  #provers: readonly Member[] = [];
+  #chosen: ChosenToken | undefined;
   /** The last that was that, although nothing is now. */
   #used: VerifiedDomain | undefined;
-  /** Its state, with those members that another token removes, and those at the ends that people signed. */
-  #wholes: readonly DomainState[] = [];
   /** Why that is not to be relied on. */
   #trouble: string | undefined;
   #elsewhere: readonly Elsewhere[] = [];
@@ -119,12 +116,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   }
 
   get provers(): readonly Member[] {
-    return this.problem === undefined ? this.#provers : [];
+    return this.problem === undefined ? (this.#chosen?.provers ?? []) : [];
   }
 
-  /** As the newest state and every other chain say. Somebody may have been admitted whom no member has proven yet. */
+  /** See `ChosenToken`. */
   get isOfOne(): boolean {
-    return this.#wholes.length > 0 && this.#wholes.every(isOfOne);
+    return this.#chosen?.isOfOne === true;
   }
 
   /** Of the newest token that members have proven to have; people may have said so, or it was before a restart. */
@@ -191,6 +188,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     await this.#relying;
   }
 
+  get #current(): VerifiedDomain | undefined {
+    return this.#chosen?.token;
+  }
+
   /** Until two members have proven something, streams are being opened anyway. */
   get #unproven(): readonly ShownChain[] {
     const proven = this.#proven;
@@ -226,7 +227,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #judge(): void {
     const relied = (this.#relied = this.#proven ?? this.#first.agreed());
     this.#heard.countFrom(relied);
-    this.#current = relied === undefined ? undefined : this.#newestAfter(relied);
+    this.#chosen = relied === undefined ? undefined : chooseToken(relied, this.#heard, this.#proofs);
     this.#trouble = this.#whatTroubles();
     this.#elsewhere = this.#elsewhere.filter((one) => !this.#heard.shows(one));
     if (this.#current === undefined) return;
@@ -243,30 +244,9 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     return 'two domain tokens are shown, each of which removes the members that the other leaves';
   }
 
-  /**
-   * The last removal that was heard takes effect at once, and whoever is removed by any is not used. Whom a chain
-   * merely lacks that a domain-manager can have had made before he was admitted, that does not remove.
-   */
-  #newestAfter(relied: VerifiedDomain): VerifiedDomain {
-    const { ends } = this.#heard;
-    const isOut = this.#heard.whoIsOut();
-    const isUsed = (one: Member): boolean => !isOut(one);
-    const heard = this.#heard.endsOfPeople(relied.state.generation).map((end) => end.newest!);
-    const removed = this.#heard.newestRemoval(relied);
-    const provers = [removed, ...heard].flatMap(({ state }) => state.members).filter(isUsed);
-    const proven = this.#proofs.newestAfter(removed, provers, (one, other) => this.#heard.precedes(one, other));
-    // Whoever was admitted last may be the only one to ask.
-    const newest = this.#proofs.isEmpty && ends.length === 1 ? ends[0]!.newest! : proven;
-    this.#provers = [...newest.state.members.filter(isUsed), ...provers];
-    this.#wholes = [newest, ...heard].map(({ state }) => state);
-    const members = newest.state.members.filter(isUsed);
-    if (members.length === newest.state.members.length) return newest;
-    return { ...newest, state: { ...newest.state, members } };
-  }
-
   async #noteProof(member: Member, proof: DomainProof): Promise<boolean> {
     // It may have been removed meanwhile.
-    if (this.#current === undefined || !this.#provers.some((one) => isMember({ members: [one] }, member))) return false;
+    if (this.#chosen === undefined || !mayProve(this.#chosen, member)) return false;
     const token = this.#relied === undefined ? undefined : this.#heard.find(proof, this.#relied);
     if (token === undefined) {
       if (!this.#heard.shows(proof)) this.#noteOther(member, proof);
@@ -277,7 +257,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     // A hostile member may have made a token for itself. Where there is only one to ask, its word counts.
     const relied = this.#relied!;
     const beside = (one: VerifiedDomain) => this.#heard.besides(one, relied);
-    const proven = this.#proofs.newestOf(this.#provers, Math.min(2, this.#options.workers), beside);
+    const proven = this.#proofs.newestOf(this.#chosen.provers, Math.min(2, this.#options.workers), beside);
     if (proven !== undefined && (this.#proven === undefined || isNewer(proven, this.#proven))) await this.#rely(proven);
     return true;
   }
