@@ -4,7 +4,7 @@ import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { memberOf, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
 import { until } from '@keyfleet/test-support/loopback-worker';
 import { newFloor, proofOf, type Shown, showing, viewOf } from '@keyfleet/test-support/shown-tokens';
-import { afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 
 const YEAR = 365 * 86_400_000;
@@ -113,20 +113,69 @@ test.each([
   expect(started.view.state!.generation).toBe(4);
 });
 
-test('of two chains that parted long ago none is relied on, unless a checkpoint says which one', async () => {
-  const long = new TestDomain({ members: 3 });
-  const fork = [long.tokens[0]!, long.prepare(rotation, long.people, long.hsms[1]!)];
-  for (let i = 0; i < 10; i++) long.rotate();
-  const managers = [showing('hostile', fork), showing('honest', long.tokens)];
-  {
-    await using started = viewOf(long, managers);
-    await until(() => started.view.problem!.startsWith('honest and hostile show two domain tokens 2: '));
-    expect(await started.proves(long.hsms[0]!)).toBe(false);
-    expect(started.view.state).toBeUndefined();
+describe('where two chains parted long ago', () => {
+  const PROBLEM = 'honest and hostile show two domain tokens 2, and nobody the one before: ';
+  /** hsm-2 made another second token. It was removed, and what it made goes on, too: from there on it was alone. */
+  function parted() {
+    const long = new TestDomain({ members: 3 });
+    const founded = long.tokens.slice();
+    const rotateOften = () => Array.from({ length: 10 }).forEach(() => long.rotate());
+    const [first, hostile, third] = long.hsms as [Hsm, Hsm, Hsm];
+    long.hsms.splice(0, 3, hostile);
+    rotateOften();
+    const fork = long.tokens.splice(0, 11, ...founded);
+    long.hsms.splice(0, 1, first, third);
+    long.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    rotateOften();
+    return { long, hostile, managers: [showing('hostile', fork), showing('honest', long.tokens)] };
   }
-  const checkpoint = { generation: 2, hash: tokenHash(long.tokens[1]!) };
-  await using started = viewOf(long, managers, { checkpoint });
-  await until(() => started.view.state?.generation === 11);
+
+  test('the members that both leave in tell which one counts', async () => {
+    const { long, hostile, managers } = parted();
+    await using started = viewOf(long, managers);
+    await until(() => started.view.state !== undefined);
+    expect(started.view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-3']);
+    expect(await started.proves(hostile)).toBe(false);
+    for (const hsm of long.hsms) expect(await started.proves(hsm)).toBe(true);
+    expect(started.view.provenGeneration).toBe(12);
+  });
+
+  test('a checkpoint tells, too', async () => {
+    const { long, managers } = parted();
+    const checkpoint = { generation: 2, hash: tokenHash(long.tokens[1]!) };
+    await using started = viewOf(long, managers, { checkpoint });
+    await until(() => started.view.state?.generation === 12);
+  });
+
+  test('none is relied on while nobody shows the last token that both have', async () => {
+    const { long, managers } = parted();
+    let isShown = false;
+    for (const manager of managers) {
+      const { fetch } = manager;
+      let asked = 0;
+      manager.fetch = async (after) => (after > 0 || isShown || asked++ === 0 ? fetch(after) : []);
+    }
+    await using started = viewOf(long, managers);
+    await until(() => started.view.problem!.startsWith(PROBLEM));
+    await delay(500);
+    expect(started.view.state).toBeUndefined();
+    isShown = true;
+    await until(() => started.view.state !== undefined);
+  });
+
+  test('none is relied on if a source shows another token in its place', async () => {
+    const { long, managers } = parted();
+    const another = new TestDomain({ members: 3 }).tokens;
+    for (const manager of managers) {
+      const { fetch } = manager;
+      let asked = 0;
+      manager.fetch = async (after) => (after > 0 || asked++ === 0 ? fetch(after) : another);
+    }
+    await using started = viewOf(long, managers);
+    await until(() => started.view.problem!.startsWith(PROBLEM));
+    await delay(500);
+    expect(started.view.state).toBeUndefined();
+  });
 });
 
 test('a token after all others that cannot be taken stops it, whoever shows it', async () => {

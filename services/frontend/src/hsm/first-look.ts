@@ -70,20 +70,28 @@ export class FirstLook {
     );
     if (untaken !== undefined) return this.#without(untaken.untaken!.why);
     if (longest === undefined) return this.#without(this.#tooShort(shown));
-    let agreed = shortest!.newest!;
+    return this.#lastCommon(known, longest, shortest!);
+  }
+
+  /** Before the token at which the first chain parts. A member that all leave in tells which one is the domain's. */
+  #lastCommon(
+    known: readonly ShownChain[],
+    longest: ShownChain,
+    { generation: shortest }: ShownChain,
+  ): VerifiedDomain | undefined {
+    let [common, parting] = [shortest, longest];
     for (const other of known) {
-      const generation = firstDifference(longest.allHashes, other.allHashes);
-      if (generation === undefined) continue;
-      // A member that both leave in tells which one is the domain's.
-      const before = longest.at(generation - 1);
-      if (before === undefined) {
-        return this.#without(
-          `${longest.address} and ${other.address} show two domain tokens ${generation}: one of them is not to be trusted. 'keyfleet domain checkpoint' writes into the trust anchor which one counts`,
-        );
-      }
-      if (before.state.generation < agreed.state.generation) agreed = before;
+      const generation = firstDifference(longest.allHashes, other.allHashes) ?? Infinity;
+      if (generation <= common) [common, parting] = [generation - 1, other];
     }
-    return agreed;
+    const last = known.map((one) => one.at(common)).find((token) => token !== undefined);
+    if (last === undefined && common > 0) for (const one of known) one.recall(common);
+    return (
+      last ??
+      this.#without(
+        `${longest.address} and ${parting.address} show two domain tokens ${common + 1}, and nobody the one before: one of them is not to be trusted. 'keyfleet domain checkpoint' writes into the trust anchor which one counts`,
+      )
+    );
   }
 
   #tooShort(shown: readonly ShownChain[]): string {

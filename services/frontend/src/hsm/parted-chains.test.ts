@@ -199,20 +199,27 @@ describe('who was alone, and proves nothing newer when others are admitted,', ()
     expect(used(world.view)).toEqual(['hsm-1', 'hsm-2']);
   });
 
-  test.each([1, 2])(
-    'nor makes more tokens alone, with one domain-manager, than others have; %i admitted',
-    async (count) => {
+  test.each([
+    { count: 1, own: 4, since: 0 },
+    { count: 2, own: 4, since: 0 },
+    { count: 1, own: 12, since: 0 },
+    { count: 2, own: 12, since: 12 },
+    { count: 2, own: 20, since: 12 },
+  ])(
+    'nor makes $own tokens alone, with one domain-manager, where others have $count and $since',
+    async ({ count, own, since }) => {
       const domain = new TestDomain({ members: 1 });
       const [first] = domain.hsms as [Hsm];
       const founded = domain.tokens.slice();
       const playing = domain.newHsm('hsm-1', first.sealedIdentity());
       playing.install(founded);
       inReach(domain, playing);
-      for (let i = 0; i < 4; i++) {
+      const rotate = () => {
         domain.clock.advance(2 * HOUR);
         domain.step(rotation, [domain.scheduler]);
-      }
-      const hidden = domain.tokens.splice(0, 9, ...founded);
+      };
+      for (let i = 0; i < own; i++) rotate();
+      const hidden = domain.tokens.splice(0, own + 1, ...founded);
       const others = ['hsm-2', 'hsm-3'].slice(0, count).map((name) => domain.newHsm(name));
       inReach(domain, first);
       for (const other of others) {
@@ -220,6 +227,7 @@ describe('who was alone, and proves nothing newer when others are admitted,', ()
         domain.hsms.push(other);
         domain.step(admit(other));
       }
+      for (let i = 0; i < since; i++) rotate();
       const sources = [showing('dm-1', domain.tokens), showing('dm-2', hidden)];
       await using world = viewOf(domain, sources, {
         stored: showing('Redis', domain.tokens),

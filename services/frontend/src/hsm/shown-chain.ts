@@ -37,6 +37,8 @@ export class ShownChain implements TokenSource {
   /** Indexed by generation - 1. */
   #hashes: Uint8Array[] = [];
   #kept: Kept[] = [];
+  #recalled: Kept | undefined;
+  #isRecalling = false;
   #removal: VerifiedDomain | undefined;
   /** Of the newest token whose change machines alone cannot sign. */
   #changedByPeople = 0;
@@ -109,9 +111,23 @@ export class ShownChain implements TokenSource {
     return own !== undefined && Buffer.compare(own, hash) === 0;
   }
 
-  /** The state that the token of this generation made, if it is one of the last. */
+  /** The state that the token of this generation made, if it is one of the last, or was recalled. */
   at(generation: number): Kept | undefined {
-    return this.#kept.find(({ state }) => state.generation === generation);
+    return [...this.#kept, this.#recalled].find((one) => one?.state.generation === generation);
+  }
+
+  /** Asks the source again for a token that is not kept any more. `at` has it soon, or never. */
+  recall(generation: number): void {
+    if (this.#isRecalling) return;
+    this.#isRecalling = true;
+    this.#fetch(generation - 1)
+      .then(([bytes]) => {
+        const { state, hash } = parseToken(bytes!);
+        if (this.contains({ generation, hash })) this.#recalled = { state, hash, bytes: bytes! };
+      })
+      // It is asked again for as long as the token is looked for.
+      .catch(() => {})
+      .finally(() => (this.#isRecalling = false));
   }
 
   /** The token after this one, if it is one of the last. */
@@ -133,6 +149,7 @@ export class ShownChain implements TokenSource {
   startAnew(): void {
     this.#hashes = [];
     this.#kept = [];
+    this.#recalled = undefined;
     this.#removal = undefined;
     this.#changedByPeople = 0;
     this.hasEnded = false;
