@@ -17,10 +17,12 @@ import {
   signProposal,
 } from '@keyfleet/shared/domain/proposal';
 import type { Clock } from '@keyfleet/shared/clock';
+import { signCall } from '@keyfleet/shared/domain/domain-call';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { createLog } from '@keyfleet/shared/log';
 import type { ResealItem } from '@keyfleet/shared/reseal-queue';
 import { Hsm, type HsmOptions } from '@keyfleet/hsm-worker/boundary/hsm';
+import { DomainCalls } from '@keyfleet/hsm-worker/domain-calls';
 import {
   type Change,
   leavesAlone,
@@ -80,7 +82,12 @@ export class LocalWorker implements Worker {
     return this.#call(() => this.forged ?? this.hsm.prepare(proposal, current));
   }
   async check(token: Uint8Array) {
-    return this.#call(() => this.hsm.check(token));
+    return this.#reach(() => {
+      const { hsm } = this;
+      const subject = { domain: anchor.domain, method: 'CheckDomainToken', memberId: hsm.memberId } as const;
+      const call = signCall({ ...subject, request: [token] }, world.scheduler, this.#clock.now());
+      return hsm.check(token, new DomainCalls({ hsm, anchor, clock: this.#clock }).assertCheck(call, token));
+    });
   }
   async install(tokens: readonly Uint8Array[]) {
     if (this.installFails) throw new Error('killed');

@@ -6,6 +6,7 @@ import {
   alice,
   bob,
   command,
+  DAY,
   foundedReplica,
   generations,
   grownReplica,
@@ -154,6 +155,31 @@ describe('domain tokens that members were brought and that were stored nowhere',
     await round.run();
     expect((await world.store.loadTokens(0, 4)).at(-1)).toEqual(all[3]);
     expect(tokens.head!.state.operators.map(({ operatorId }) => operatorId)).not.toContain('frontend-1');
+  });
+
+  test('are replaced by nothing that a scheduler asks for which they removed, though nobody gives them', async () => {
+    const replica = await grownReplica();
+    const [first, second, holder] = world.workers;
+    for (const worker of [first!, second!]) worker.installFails = true;
+    const body = { admit: [publicPart(newOperator('scheduler-2', 'scheduler'))], remove: [scheduler.operatorId] };
+    const change: Change = { name: 'ModifyOperators', body };
+    await replica.proposals.propose(signed(command(replica, change, 'hsm-3'), [alice, bob]));
+    await replica.round.run();
+    const all = await world.store.loadTokens(0, 9);
+    expect([all.length, ...world.workers.map(({ hsm }) => hsm.state!.generation)]).toEqual([3, 2, 2, 3]);
+    for (const worker of [first!, second!]) worker.installFails = false;
+    world.store = new MemoryStore(world.clock);
+    for (const [i, token] of all.slice(0, 2).entries()) await world.store.appendToken(i + 1, token);
+    holder!.gives = Buffer.of();
+    // A rotation is due, which the two others would make and confirm.
+    world.clock.advance(DAY);
+    const { round, tokens } = newReplica();
+    for (let i = 0; i < 3; i++) await round.run();
+    expect(tokens.generation).toBe(2);
+    holder!.gives = undefined;
+    world.clock.advance(60_000);
+    await round.run();
+    expect(await world.store.loadTokens(0, 9)).toEqual(all);
   });
 
   test('are asked for once a minute of a member that gives none, and delay nothing', async () => {

@@ -95,6 +95,40 @@ test('a member that was away takes tokens from no scheduler that only they admit
   expect([refusalFor(successor), refusalFor(domain.scheduler)]).toEqual(['accepted', 'unauthorized-call']);
 });
 
+test('a member says to schedulers of before which token it holds, also by a name that was given again', () => {
+  const domain = new TestDomain();
+  const [, member] = domain.hsms as [Hsm, Hsm];
+  const { scheduler: first, tokens } = domain;
+  const [second, again] = [newOperator('scheduler-2', 'scheduler'), newOperator(first.operatorId, 'scheduler')];
+  const stranger = newOperator(first.operatorId, 'scheduler');
+  const candidate = domain.newHsm('hsm-9');
+  for (const [admit, remove] of [
+    [second, first],
+    [again, second],
+  ] as const) {
+    const { operatorId } = remove;
+    domain.step({ name: 'ModifyOperators', body: { admit: [publicPart(admit)], remove: [operatorId] } });
+  }
+  candidate.install(tokens);
+  const token = tokens.at(-1)!;
+  const askedOf = (hsm: Hsm, by: TestOperator): string => {
+    const { calls, signed } = callsOf(domain, hsm);
+    const asked = () => calls.assertCheck(signed('CheckDomainToken', [token], by), token);
+    const refusal = refusalOf(asked);
+    return refusal === 'accepted' ? asked() : refusal;
+  };
+  const everyone = [first, second, again, stranger, domain.alice];
+  const restarted = domain.newHsm(member.memberId, member.sealedIdentity());
+  const toNobodyElse = ['unauthorized-call', 'unauthorized-call'];
+  expect(everyone.map((by) => askedOf(member, by))).toEqual(['holds', 'holds', 'opens', ...toNobodyElse]);
+  expect(everyone.slice(2).map((by) => askedOf(restarted, by))).toEqual(['opens', ...toNobodyElse]);
+  // Who was no member held nothing, and whoever is asked for more than that refuses.
+  expect(askedOf(candidate, first)).toBe('unauthorized-call');
+  const { calls, signed } = callsOf(domain, member);
+  const install = signed('InstallDomainTokens', tokens, second);
+  expect(refusalOf(() => calls.assertInstall(install, tokens))).toBe('unauthorized-call');
+});
+
 test('a member does not even read the tokens that a stranger shows it', () => {
   const domain = new TestDomain();
   const [hsm] = domain.hsms;
@@ -115,6 +149,7 @@ test('of the tokens that a scheduler shows, a member verifies the next one alone
   const hsm = {
     memberId: 'hsm-2',
     state: away.state,
+    heldSchedulers: away.heldSchedulers,
     verify: (tokens: readonly Uint8Array[]) => ((verified += tokens.length), away.verify(tokens)),
   };
   const { calls, signed } = callsOf(domain, hsm);

@@ -6,10 +6,11 @@ import { verifyFounding } from '@keyfleet/shared/domain/quorum';
 import type { Operator } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import type { Asked } from './boundary/domain/check-token.ts';
 import type { Hsm } from './boundary/hsm.ts';
 
 export interface DomainCallsDeps {
-  readonly hsm: Pick<Hsm, 'memberId' | 'state' | 'verify'>;
+  readonly hsm: Pick<Hsm, 'memberId' | 'state' | 'heldSchedulers' | 'verify'>;
   readonly anchor: TrustAnchor;
   readonly clock: Clock;
 }
@@ -48,11 +49,17 @@ export class DomainCalls {
     return parseToken(tokens.at(-1)!).state.generation;
   }
 
-  assertCheck(call: Uint8Array | undefined, token: Uint8Array): void {
+  /**
+   * What the caller may ask. A domain-manager whose store lost the token that removed its scheduler does not know that:
+   * it must hear of the token, before it stores another.
+   */
+  assertCheck(call: Uint8Array | undefined, token: Uint8Array): Asked {
     const { hsm, anchor } = this.#deps;
     // Of a worker without a state, only the founding token is asked, which has no witness yet.
     const operators = hsm.state?.operators ?? verifyFounding(anchor, parseToken(token).proposal).body.operators;
-    this.#assert(call, { method: 'CheckDomainToken', request: [token] }, operators);
+    const subject = { method: 'CheckDomainToken', request: [token] } as const;
+    const caller = this.#assert(call, subject, operators, hsm.heldSchedulers);
+    return caller === undefined || operators.includes(caller) ? 'opens' : 'holds';
   }
 
   assertActivate(call: Uint8Array | undefined, generation: number): void {
@@ -75,18 +82,24 @@ export class DomainCalls {
     return state.operators;
   }
 
+  /** Returns who signed it; undefined where anyone may call. */
   #assert(
     call: Uint8Array | undefined,
     subject: { readonly method: DomainCallMethod; readonly request: readonly Uint8Array[] },
     operators: readonly Operator[],
-  ): void {
+    former: readonly Operator[] = [],
+  ): Operator | undefined {
     const { hsm, anchor, clock } = this.#deps;
     const schedulers = operators.filter(({ role }) => role === 'scheduler');
     // Only a state of version 1 can have no scheduler, and the next change must name one: docs/domain.md.
-    if (schedulers.length === 0) return;
+    if (schedulers.length === 0) return undefined;
     if (call === undefined || call.length === 0) {
       throw new DomainError('unauthorized-call', 'a scheduler of the domain must sign the call');
     }
-    verifyCall(call, { domain: anchor.domain, memberId: hsm.memberId, ...subject }, { schedulers, now: clock.now() });
+    return verifyCall(
+      call,
+      { domain: anchor.domain, memberId: hsm.memberId, ...subject },
+      { schedulers: [...schedulers, ...former], now: clock.now() },
+    );
   }
 }

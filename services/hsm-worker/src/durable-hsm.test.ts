@@ -150,7 +150,7 @@ test('neither a session nor a change waits until a token is checked, which chang
       return Buffer.from('checked');
     },
   });
-  const checked = member.check(domain.tokens.at(-1)!);
+  const checked = member.check(domain.tokens.at(-1)!, 'opens');
   await member.signWhenDurable(Buffer.from('generation 1'));
   await member.prepare(domain.propose(rotation), domain.tokens.at(-1));
   isSigned = true;
@@ -162,7 +162,7 @@ test('a token is checked after the changes that were asked for before it', async
   const { domain, member } = world;
   const token = domain.rotate();
   const next = domain.prepare(rotation, domain.people, domain.hsms[1]);
-  const [, checked] = await Promise.all([member.install([token]), member.check(next)]);
+  const [, checked] = await Promise.all([member.install([token]), member.check(next, 'opens')]);
   expect(checked.length).toBeGreaterThan(0);
 });
 
@@ -177,7 +177,7 @@ test('between the wrapped keys of two members, everything else has its turn', as
 
   let turns = 0;
   let isOver = false;
-  const checked = member.check(token).finally(() => (isOver = true));
+  const checked = member.check(token, 'opens').finally(() => (isOver = true));
   while (!isOver) {
     await setImmediate();
     turns++;

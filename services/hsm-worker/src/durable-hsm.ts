@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import type { Asked } from './boundary/domain/check-token.ts';
 import type { Hsm } from './boundary/hsm.ts';
 import type { HsmDescription } from './boundary/hsm-description.ts';
 import type { Steps } from './boundary/steps.ts';
@@ -67,10 +68,10 @@ export class DurableHsm {
    * The HSM's signed statement that it can install the token. One at a time, after the changes that came before; those
    * that come later do not wait for it. Throws `DomainError`.
    */
-  check(token: Uint8Array): Promise<Uint8Array> {
+  check(token: Uint8Array, asked: Asked): Promise<Uint8Array> {
     const checked = this.#checking.then(async () => {
       await this.#changing;
-      return inSteps(this.#options.hsm.checking(token));
+      return inSteps(this.#options.hsm.checking(token, asked));
     });
     this.#checking = checked.catch(() => {});
     return checked;

@@ -124,8 +124,8 @@ function handlersOf(
       return { token: Buffer.from(await hsm.prepare(proposal, current)) };
     }),
     CheckDomainToken: domainCall(async ({ call, token = empty }) => {
-      calls.assertCheck(call, token);
-      return { check: Buffer.from(await hsm.check(token)) };
+      const asked = calls.assertCheck(call, token);
+      return { check: Buffer.from(await hsm.check(token, asked)) };
     }),
     InstallDomainTokens: domainCall(async ({ call, tokens = [] }) => {
       const generation = calls.assertInstall(call, tokens);

@@ -59,12 +59,15 @@ export function signCall(subject: CallSubject, { operatorId, privateKey }: Signe
   return SignedCall.encode({ call, signature: signBytes(privateKey, call) });
 }
 
-/** Throws `DomainError('unauthorized-call')` unless one of `schedulers` signed exactly this call, about now. */
+/**
+ * Which of `schedulers` signed exactly this call, about now; a name may have had several keys. Throws
+ * `DomainError('unauthorized-call')` if none did.
+ */
 export function verifyCall(
   signed: Uint8Array,
   subject: CallSubject,
   { schedulers, now }: { readonly schedulers: readonly Operator[]; readonly now: number },
-): void {
+): Operator {
   const { call: bytesOfCall, signature: signatureOfCall } = decodeOrRefuse(SignedCall, signed);
   const call = decodeOrRefuse(DomainCall, bytesOfCall);
   const { domain, method, memberId, request } = subject;
@@ -72,13 +75,13 @@ export function verifyCall(
     throw unauthorized(`the call is signed for ${call.method} of ${call.memberId} in ${call.domain}`);
   }
   if (Math.abs(now - call.issuedAt) > CALL_SKEW_MS) throw unauthorized('the call is too old, or a clock is wrong');
-  const caller = schedulers.find(({ operatorId }) => operatorId === call.callerId);
-  if (caller === undefined) throw unauthorized(`${call.callerId} is not a scheduler of the domain`);
-  if (!isSignatureOf(caller.signingKey, bytesOfCall, signatureOfCall)) {
-    throw unauthorized(`the signature of ${call.callerId} does not verify`);
-  }
+  const named = schedulers.filter(({ operatorId }) => operatorId === call.callerId);
+  if (named.length === 0) throw unauthorized(`${call.callerId} is not a scheduler of the domain`);
+  const caller = named.find(({ signingKey }) => isSignatureOf(signingKey, bytesOfCall, signatureOfCall));
+  if (caller === undefined) throw unauthorized(`the signature of ${call.callerId} does not verify`);
   // Last, because a request is megabytes: a stranger's is not even hashed.
   if (!hashOf(request).equals(call.requestHash)) throw unauthorized('the request is not the one that was signed');
+  return caller;
 }
 
 function hashOf(request: readonly Uint8Array[]): Buffer {

@@ -3,13 +3,13 @@ import { assertComesBy, assertNotFromFuture, reaches } from '@keyfleet/shared/do
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
-import { type DomainState, isMember, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { type DomainState, isMember, type Operator, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
-import { checkToken } from './domain/check-token.ts';
+import { type Asked, checkToken } from './domain/check-token.ts';
 import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followMadeToken, followTokens } from './domain/follow-tokens.ts';
@@ -108,6 +108,11 @@ export class Hsm {
     return this.#verified?.state;
   }
 
+  /** Those of the newest tokens that it held as a member. */
+  get heldSchedulers(): readonly Operator[] {
+    return this.#wasMember ? this.#chain.schedulers : [];
+  }
+
   /** Undefined while the HSM has no domain keys. */
   keyring(): Keyring | undefined {
     return this.#installed?.keyring;
@@ -194,7 +199,7 @@ export class Hsm {
    * that may not leave by them (`assertMayLeave`) serves nobody from then on.
    */
   install(tokens: readonly Uint8Array[]): readonly DomainToken[] {
-    const { verified, read } = this.#follow(tokens);
+    const { verified, read } = followTokens(this.#options.anchor, this.#verified, tokens);
     const newest = read.at(-1)!;
     const before = this.#installed;
     if (before !== undefined && before.state.generation === verified.state.generation) return [];
@@ -220,26 +225,23 @@ export class Hsm {
    * `DomainError`.
    */
   verify(tokens: readonly Uint8Array[]): VerifiedDomain {
-    return this.#follow(tokens).verified;
-  }
-
-  #follow(tokens: readonly Uint8Array[]): ReturnType<typeof followTokens> {
-    return followTokens(this.#options.anchor, this.#verified, tokens);
+    return followTokens(this.#options.anchor, this.#verified, tokens).verified;
   }
 
   /**
    * This HSM's signature that `token` follows what is installed and opens here, and for every other member too; or
    * that it holds a token which is not in that chain. A member compares its keys with those that it has, and refuses
-   * while it has none. Changes nothing. Throws `DomainError`.
+   * while it has none. Of what it does not hold it says nothing to who may ask no more. Changes nothing. Throws
+   * `DomainError`.
    */
-  check(token: Uint8Array): Buffer {
-    return atOnce(this.checking(token));
+  check(token: Uint8Array, asked: Asked = 'opens'): Buffer {
+    return atOnce(this.checking(token, asked));
   }
 
   /** `check` in steps: of the state at the first one. */
-  *checking(token: Uint8Array): Steps<Buffer> {
+  *checking(token: Uint8Array, asked: Asked = 'opens'): Steps<Buffer> {
     const { anchor, clock, rotationPauseMs = ROTATION_PAUSE_MS } = this.#options;
-    return yield* checkToken(token, {
+    return yield* checkToken(token, asked, {
       domain: anchor.domain,
       identity: this.#identity,
       held: this.#wasMember ? this.#verified : undefined,

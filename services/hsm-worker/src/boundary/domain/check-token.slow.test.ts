@@ -140,6 +140,29 @@ describe('a member that is asked about a token', () => {
     expect(answer(fork)).toThrow('hsm-3 signs that it holds another domain token 3');
   });
 
+  test('says what it holds, and opens nothing, for who may ask no more', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [, second, third] = domain.hsms as [Hsm, Hsm, Hsm];
+    const fork = domain.prepare(rotation, domain.people, second);
+    const token = domain.prepare(rotation);
+    const answer = (to: Buffer) => {
+      const asked = { domain: 'test', ...placeOf(parseToken(to)) };
+      const said = third.check(to, 'holds');
+      assertHoldsNoOther(said, [memberOf(third)], asked);
+      assertChecked(said, [memberOf(third)], asked);
+    };
+    expect(refusalOf(() => answer(token))).toBe('unauthorized-call');
+    third.install([token]);
+    answer(token);
+    expect(() => answer(fork)).toThrow('hsm-3 signs that it holds another domain token 2');
+    // Not even what it would confirm for a scheduler.
+    domain.hsms[0]!.install([token]);
+    domain.tokens.push(token);
+    const next = domain.prepare(rotation);
+    expect(refusalOf(() => answer(next))).toBe('unauthorized-call');
+    expect(refusalOf(() => third.check(next))).toBe('accepted');
+  });
+
   test('confirms no token that another member cannot open, nor one of which it cannot tell', () => {
     const domain = new TestDomain({ members: 4 });
     const owned = domain.identities.get('hsm-1')!;

@@ -14,6 +14,9 @@ import { openForAll } from './domain-token.ts';
 import type { HeldChain } from './held-chain.ts';
 import type { InstalledDomain } from './installed-domain.ts';
 
+/** Whether a member opens a token, or only whether it holds it or another one in its place. */
+export type Asked = 'opens' | 'holds';
+
 /** An HSM that is asked about a token, as it is at that time. */
 export interface Checker {
   readonly domain: string;
@@ -38,7 +41,7 @@ export interface Checker {
 }
 
 /** See `Hsm.check`. A step for each member of the token. */
-export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> {
+export function* checkToken(token: Uint8Array, asked: Asked, checker: Checker): Steps<Buffer> {
   const { domain, identity, held, chain, installed, clock, follow } = checker;
   const confirmed = checker.confirmed();
   const { memberId } = identity;
@@ -54,6 +57,7 @@ export function* checkToken(token: Uint8Array, checker: Checker): Steps<Buffer> 
       return signHeld({ domain, memberId, generation, tokenHash: held.hash }, sign);
     }
   }
+  if (asked === 'holds') throw new DomainError('unauthorized-call', 'who asks is no scheduler of the domain any more');
   if (checker.isMember && installed === undefined) throw new DomainError('no-domain', 'this HSM has no domain keys');
   const verified = follow(parsed);
   assertNotFromFuture(verified, clock.now());

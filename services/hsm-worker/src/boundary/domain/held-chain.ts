@@ -1,5 +1,5 @@
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { Operator, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 
 /**
@@ -8,10 +8,15 @@ import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
  */
 export const HELD_TOKENS = 32;
 
-/** The newest tokens that an HSM has followed to the one that is installed, by their hashes. */
+interface Held {
+  readonly hash: Uint8Array;
+  readonly schedulers: readonly Operator[];
+}
+
+/** The newest tokens that an HSM has followed to the one that is installed. */
 export class HeldChain {
   /** By generation, in no order. */
-  readonly #hashes = new Map<number, Uint8Array>();
+  readonly #held = new Map<number, Held>();
 
   /**
    * `newest`: what the HSM remembers. `kept`: what its shell has kept, oldest first; of that only the chain that ends
@@ -19,28 +24,41 @@ export class HeldChain {
    */
   constructor(newest: VerifiedDomain | undefined, kept: readonly Uint8Array[] = []) {
     if (newest === undefined) return;
-    this.#hashes.set(newest.state.generation, newest.hash);
+    this.#hold(newest);
     let expected: Uint8Array | undefined = newest.hash;
     for (const bytes of kept.toReversed()) {
       const token = parsedIfToken(bytes);
       if (expected === undefined || token === undefined || Buffer.compare(token.hash, expected) !== 0) continue;
-      this.#hashes.set(token.state.generation, token.hash);
+      this.#hold(token);
       expected = token.previousHash;
     }
   }
 
   holds({ state, hash }: DomainToken): boolean {
-    const held = this.#hashes.get(state.generation);
-    return held !== undefined && hash.equals(held);
+    const held = this.#held.get(state.generation);
+    return held !== undefined && hash.equals(held.hash);
+  }
+
+  /** Those of each state in it, whom later ones may have removed: each once. */
+  get schedulers(): readonly Operator[] {
+    const all = [...this.#held.values()].flatMap(({ schedulers }) => schedulers);
+    const isSame = (one: Operator, other: Operator): boolean =>
+      one.operatorId === other.operatorId && Buffer.compare(one.signingKey, other.signingKey) === 0;
+    return all.filter((one, i) => all.findIndex((other) => isSame(one, other)) === i);
   }
 
   /** Tokens that follow, the newest last. */
   add(tokens: readonly DomainToken[]): void {
-    for (const { state, hash } of tokens) this.#hashes.set(state.generation, hash);
+    for (const token of tokens) this.#hold(token);
     const newest = tokens.at(-1)?.state.generation ?? 0;
-    for (const generation of this.#hashes.keys()) {
-      if (generation <= newest - HELD_TOKENS) this.#hashes.delete(generation);
+    for (const generation of this.#held.keys()) {
+      if (generation <= newest - HELD_TOKENS) this.#held.delete(generation);
     }
+  }
+
+  #hold({ state, hash }: Pick<VerifiedDomain, 'state' | 'hash'>): void {
+    const schedulers = state.operators.filter(({ role }) => role === 'scheduler');
+    this.#held.set(state.generation, { hash, schedulers });
   }
 }
 
