@@ -2,7 +2,7 @@ import { type Change, inVersion2, memberOf, refusalOf, rotation, TestClock } fro
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { newDomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
+import { newSecretKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
 import { sealDomainToken } from '@keyfleet/hsm-worker/boundary/domain/domain-token';
 import { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { openIdentity } from '@keyfleet/hsm-worker/boundary/identity';
@@ -74,13 +74,13 @@ function goOn(change: Change, by: Hsm = first!): void {
   for (const hsm of [first!, second!]) hsm.install(tokens);
 }
 
-/** A rotation as the release before witnesses made it. */
+/** A rotation as the release before witnesses made it, which drew the domain key's id. */
 function rotationOfVersion2(): Buffer {
   const { state: before, tokenHash: previousHash, secrets } = first!.installed!;
   const bound = { ...boundTo({ state: before, hash: previousHash }, 'hsm-1'), ...rotation } as NewDomainChange;
   const command = inVersion2(newProposal(bound).command);
   const proposal = operators.slice(0, 2).reduce(signProposal, { command, signatures: [] });
-  const key = newDomainKey(random, { domain: before.domain, generation: before.generation + 1 });
+  const key = { id: random(16).toString('hex'), key: newSecretKey(random) };
   const state = nextState(before, parseDomainChange(command), { keyId: key.id, madeAt: clock.now() });
   const { identity } = openIdentity(first!.sealedIdentity(), newSealKey(bytesOf(vectors.sealKey), random));
   const parts = { state, previousHash, proposal, secrets: { ...secrets, domainKeys: [...secrets.domainKeys, key] } };

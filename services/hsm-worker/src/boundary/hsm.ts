@@ -10,7 +10,7 @@ import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
 import { type Asked, checkToken } from './domain/check-token.ts';
-import { assertSameKeys, type DomainSecrets } from './domain/domain-secrets.ts';
+import { assertSoundKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followMadeToken, followTokens } from './domain/follow-tokens.ts';
 import { HeldChain } from './domain/held-chain.ts';
@@ -273,7 +273,7 @@ export class Hsm {
   /** `held`: what this HSM has from the token before, with which the new one must agree. */
   #opened(token: DomainToken, verified: VerifiedDomain, held: DomainSecrets | undefined): InstalledDomain {
     const secrets = openDomainToken(token, this.#identity);
-    if (held !== undefined) assertSameKeys(held, secrets);
+    if (held !== undefined) assertSoundKeys(token.state, secrets, held);
     return new InstalledDomain({ ...verified, secrets }, this.#options.clock, this.#installed);
   }
 

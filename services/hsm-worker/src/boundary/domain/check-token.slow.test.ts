@@ -194,11 +194,12 @@ describe('a member that is asked about a token', () => {
     }
   });
 
-  test('confirms no domain key under an id that its maker chose, such as that of one that was dropped', () => {
+  test('neither confirms nor installs a domain key under an id that its maker chose, such as that of a dropped one', () => {
     const domain = new TestDomain();
     const [maker, witness] = domain.hsms as [Hsm, Hsm];
     const owned = domain.identities.get(maker.memberId)!;
-    const { state, previousHash, proposal } = parseToken(domain.prepare(rotation));
+    // So that nobody has to confirm it.
+    const { state, previousHash, proposal } = parseToken(domain.prepare({ ...rotation, unwitnessed: true }));
     const { materialIdKey, domainKeys: held } = maker.installed!.secrets;
     const ofBefore = { domain: 'test', generation: 1 };
     const key = newSecretKey(randomBytes);
@@ -209,7 +210,11 @@ describe('a member that is asked about a token', () => {
       const secrets = { materialIdKey, domainKeys: [...held, made] };
       const parts = { state: { ...state, domainKeys }, previousHash, proposal, secrets };
       const token = atOnce(sealDomainToken(parts, owned, randomBytes));
-      expect(refusalOf(() => witness.check(token))).toBe(made === own ? 'accepted' : 'forged');
+      const answer = made === own ? 'accepted' : 'forged';
+      const restarted = domain.newHsm(witness.memberId, witness.sealedIdentity());
+      expect(refusalOf(() => witness.check(token))).toBe(answer);
+      expect(refusalOf(() => witness.install([token]))).toBe(answer);
+      expect(refusalOf(() => restarted.install([...domain.tokens, token]))).toBe(answer);
     }
   });
 

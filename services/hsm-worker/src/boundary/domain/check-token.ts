@@ -9,7 +9,7 @@ import { isOffChain, placeOf, signCheck, signHeld } from '@keyfleet/shared/domai
 import type { Identity } from '../identity.ts';
 import type { Steps } from '../steps.ts';
 import { assertWithinLimits } from './change-limits.ts';
-import { assertOwnId, assertSameKeys } from './domain-secrets.ts';
+import { assertSoundKeys } from './domain-secrets.ts';
 import { openForAll } from './domain-token.ts';
 import type { HeldChain } from './held-chain.ts';
 import type { InstalledDomain } from './installed-domain.ts';
@@ -66,8 +66,7 @@ export function* checkToken(token: Uint8Array, asked: Asked, checker: Checker): 
   if (known !== undefined) return Buffer.from(known);
   assertMayFollow(parsed, checker);
   const received = yield* openForAll(parsed, identity);
-  if (installed !== undefined) assertSameKeys(installed.secrets, received);
-  assertOwnId(parsed.state, received);
+  assertSoundKeys(parsed.state, received, installed?.secrets);
   if (checker.confirmed() !== confirmed) {
     throw new DomainError('stale', 'another token was installed while this one was checked');
   }

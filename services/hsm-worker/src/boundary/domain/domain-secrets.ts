@@ -81,16 +81,27 @@ export function domainKeyIdOf(key: KeyObject, birth: Birth): string {
   return createHmac('sha256', key).update(Named.encode(birth)).digest().subarray(0, 16).toString('hex');
 }
 
-/** Throws if the maker of this state's token chose the id of its new domain key. Before version 3 makers drew it. */
-export function assertOwnId({ version, domain, generation, domainKeys }: DomainState, received: DomainSecrets): void {
+/**
+ * What a member asks of the keys in a token: that those which it has already are the same, and that the maker did not
+ * choose the id of a new one. Before version 3 makers drew it. `held`: undefined for who founds the domain. Throws
+ * `DomainError`.
+ */
+export function assertSoundKeys(
+  { version, domain, generation, domainKeys }: DomainState,
+  received: DomainSecrets,
+  held: DomainSecrets | undefined,
+): void {
+  if (held !== undefined) assertSameKeys(held, received);
   const at = domainKeys.findIndex(({ createdGeneration }) => createdGeneration === generation);
   const made = received.domainKeys[at];
-  if (version < 3 || made === undefined || made.id === domainKeyIdOf(made.key, { domain, generation })) return;
-  throw new DomainError('forged', 'a domain key has an id that does not follow from it');
+  if (version < 3 || made === undefined || held?.domainKeys.some(({ id }) => id === made.id) === true) return;
+  if (made.id !== domainKeyIdOf(made.key, { domain, generation })) {
+    throw new DomainError('forged', 'a domain key has an id that does not follow from it');
+  }
 }
 
 /** A token may add and drop domain keys, but those that the member already has must not change. */
-export function assertSameKeys(held: DomainSecrets, received: DomainSecrets): void {
+function assertSameKeys(held: DomainSecrets, received: DomainSecrets): void {
   const changed = received.domainKeys.some(({ id, key }) => {
     const same = held.domainKeys.find((other) => other.id === id);
     return same !== undefined && !same.key.equals(key);

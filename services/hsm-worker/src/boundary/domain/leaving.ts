@@ -1,7 +1,7 @@
 import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import type { DomainToken } from '@keyfleet/shared/domain/token';
 import type { Identity } from '../identity.ts';
-import { assertSameKeys, type DomainSecrets } from './domain-secrets.ts';
+import { assertSoundKeys, type DomainSecrets } from './domain-secrets.ts';
 import { openDomainToken } from './domain-token.ts';
 
 interface Leaving {
@@ -18,5 +18,5 @@ export function assertMayLeave(before: DomainState, tokens: readonly DomainToken
   const last = tokens.findLast(({ state }) => isMember(state, identity));
   if (last === undefined || last.state.generation === before.generation) return;
   const secrets = held();
-  if (secrets !== undefined) assertSameKeys(secrets, openDomainToken(last, identity));
+  if (secrets !== undefined) assertSoundKeys(last.state, openDomainToken(last, identity), secrets);
 }
