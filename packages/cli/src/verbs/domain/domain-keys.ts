@@ -100,7 +100,8 @@ function assertResealed(state: DomainState, { byDomainKey }: Census): void {
   const left = [...byDomainKey].reduce((sum, [id, count]) => (id === active ? sum : sum + count), 0);
   if (left === 0) return;
   throw new CliError(
-    `${left} tokens in Redis are not sealed under the active domain key: drop older domain keys when resealing is finished (keyfleet domain status). If a record key is left then, nobody uses it: remove it.`,
+    `${left} tokens in Redis are not sealed under the active domain key: wait until keyfleet domain status says that nothing is left under older ones. ` +
+      'If it says so already, a record key is left that no frontend uses: remove it, but never the one that keyfleet doctor names.',
   );
 }
 
