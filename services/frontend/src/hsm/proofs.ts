@@ -6,7 +6,10 @@ interface Proven {
   readonly token: VerifiedDomain;
 }
 
-/** Which domain tokens members have proven to have. What somebody proves who was removed since counts for nothing. */
+/**
+ * Which domain tokens members have proven to have. What somebody proves counts for nothing once he was removed, or
+ * marked as offline: whoever still runs as an offline member stands in no count of those who could prove anything.
+ */
 export class Proofs {
   readonly #follows: (one: VerifiedDomain, other: VerifiedDomain) => boolean;
   #all: readonly Proven[] = [];
@@ -41,7 +44,7 @@ export class Proofs {
 
   /**
    * The newest that so many have proven, or all if there are fewer: by its own state, and by those `beside` it, of
-   * other chains. An offline member proves nothing.
+   * other chains.
    */
   newestOf(
     members: readonly Member[],
@@ -52,7 +55,8 @@ export class Proofs {
     return proofs
       .map(({ token }) => token)
       .filter((token) => {
-        const provers = proofs.filter((one) => this.#follows(one.token, token));
+        const isOffline = isOneOf(token.state.members.filter(({ offline }) => offline === true));
+        const provers = proofs.filter((one) => this.#follows(one.token, token) && !isOffline(one));
         const most = [token, ...beside(token)].map(({ state }) => onlineMembers(state.members).length);
         return provers.length >= Math.min(needed, Math.max(...most));
       })
@@ -60,8 +64,13 @@ export class Proofs {
   }
 
   #of(members: readonly Member[]): readonly Proven[] {
-    return this.#all.filter(({ member }) => isMember({ members }, member));
+    return this.#all.filter(isOneOf(onlineMembers(members)));
   }
+}
+
+/** Of one name there may be two. */
+function isOneOf(members: readonly Member[]): (proven: Proven) => boolean {
+  return ({ member }) => members.some((one) => isMember({ members: [one] }, member));
 }
 
 export function isNewer(one: VerifiedDomain | undefined, other: VerifiedDomain): boolean {
