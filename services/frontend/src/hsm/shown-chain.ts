@@ -40,7 +40,7 @@ export class ShownChain implements TokenSource {
   #recalled: Kept | undefined;
   #isRecalling = false;
   #removal: VerifiedDomain | undefined;
-  /** Of the newest token whose change machines alone cannot sign. */
+  /** Of the newest token whose change is neither a rotation nor a retirement. */
   #changedByPeople = 0;
   /** Whether it shows more, or has not answered yet. */
   isReading = true;
@@ -90,7 +90,10 @@ export class ShownChain implements TokenSource {
     return this.#removal;
   }
 
-  /** Whether people changed the domain in it after that generation: the rest a domain-manager can have had made. */
+  /**
+   * Whether people changed the domain in it after that generation, and not only its keys: rotations and retirements say
+   * nothing about who is a member, whoever signed them, and a domain-manager can have most of them made.
+   */
   isOfPeople(after: number): boolean {
     return this.#changedByPeople > after;
   }
