@@ -272,6 +272,23 @@ export function withOtherKeys(token: Uint8Array, signer: Identity): Buffer {
   return atOnce(sealDomainToken({ state, previousHash, proposal, secrets }, signer, randomBytes));
 }
 
+/**
+ * Two hostile members, one that makes and one that confirms: the next token has other keys, and the `more` after it go
+ * on with these. Returns the number of the first.
+ */
+export function replaceKeys(domain: TestDomain, { more }: { more: number }): number {
+  const maker = domain.identities.get('hsm-1')!;
+  domain.tokens.push(domain.witnessed(withOtherKeys(domain.prepare(rotation), maker)));
+  const first = domain.generation;
+  const liar = domain.newHsm('hsm-1', maker.seal(testSealKey));
+  liar.install(domain.tokens);
+  for (let i = 0; i < more; i++) {
+    domain.tokens.push(domain.prepare(rotation, domain.people, liar));
+    liar.install(domain.tokens);
+  }
+  return first;
+}
+
 /** A token that verifies and whose DKEK `wrap` seals for each member, for some of them perhaps wrongly. */
 export function wrappedBy(
   token: Uint8Array,

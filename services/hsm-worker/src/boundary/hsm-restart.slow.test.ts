@@ -1,4 +1,5 @@
-import { memberOf, refusalOf, rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { memberOf, refusalOf, replaceKeys, rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { tokenHash } from '@keyfleet/shared/domain/token';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Hsm } from './hsm.ts';
@@ -39,6 +40,34 @@ describe('a restarted member', () => {
     expect(refusalOf(() => restarted.install([first!, twin, next]))).toBe('forked');
     expect(refusalOf(() => restarted.install([domain.tokens[1]!, twin]))).toBe('stale');
     expect(restarted.keyring()).toBeUndefined();
+  });
+
+  test('compares the keys of each page with what it had, also before the checkpoint, and serves from that on', () => {
+    const domain = new TestDomain();
+    const restart = (sealed: Buffer, checkpoint: number): Hsm => {
+      const hash = tokenHash(domain.tokens[checkpoint - 1]!);
+      return domain.newHsm('hsm-1', sealed, undefined, { generation: checkpoint, hash });
+    };
+    const page = (from: number, to: number): Buffer[] => domain.tokens.slice(from - 1, to);
+    const sealed = domain.hsms[0]!.sealedIdentity();
+    for (let i = 0; i < 3; i++) domain.rotate();
+    const member = restart(sealed, 4);
+    expect(refusalOf(() => member.install(page(2, 3)))).toBe('no-domain');
+    for (const to of [2, 3]) {
+      member.install(page(to - 1, to));
+      expect([member.state?.generation, member.installed, member.keyring()]).toEqual([to, undefined, undefined]);
+      expect(refusalOf(() => domain.prepare(rotation, domain.people, member))).toBe('no-domain');
+    }
+    member.install(page(3, 4));
+    expect(member.keyring()?.generation).toBe(4);
+
+    expect(replaceKeys(domain, { more: 2 })).toBe(5);
+    const late = restart(sealed, 7);
+    late.install(page(1, 4));
+    for (const hsm of [late, restart(late.sealedIdentity(), 7)]) {
+      for (const to of [5, 6, 7]) expect(refusalOf(() => hsm.install(page(4, to)))).toBe('forged');
+      expect(hsm.state?.generation).toBe(4);
+    }
   });
 
   test('opens only under its seal key, its name and its domain', () => {

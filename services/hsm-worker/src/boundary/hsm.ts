@@ -58,7 +58,8 @@ export class Hsm {
   #verified: VerifiedDomain | undefined;
   /** An HSM that only asks to join follows the chain too, but has no past that it must be held to after a restart. */
   #wasMember = false;
-  #installed: InstalledDomain | undefined;
+  /** Of the newest token, if this HSM is a member in it. The keys of the next one are compared with these. */
+  #opened: InstalledDomain | undefined;
   #chain: HeldChain;
   #prepared: PreparedToken;
   /** See `Checker`; another one for each newest token. */
@@ -98,9 +99,9 @@ export class Hsm {
     return this.#identity.memberId;
   }
 
-  /** Undefined while the HSM has no domain keys. */
+  /** Undefined while the HSM has no domain keys to use: none before the checkpoint, which a false chain lacks. */
   get installed(): InstalledDomain | undefined {
-    return this.#installed;
+    return this.#verified && reaches(this.#verified, this.#options.anchor.checkpoint) ? this.#opened : undefined;
   }
 
   /** The newest verified state, whether or not this HSM is a member. */
@@ -115,13 +116,13 @@ export class Hsm {
 
   /** Undefined while the HSM has no domain keys. */
   keyring(): Keyring | undefined {
-    return this.#installed?.keyring;
+    return this.installed?.keyring;
   }
 
   describe(): HsmDescription {
     const { memberId, signingKey, agreementKey, encapsulationKey } = this.#identity;
     const verified = this.#verified;
-    const waitsForKeys = verified !== undefined && this.#installed === undefined && this.#isMemberOf(verified);
+    const waitsForKeys = verified !== undefined && this.installed === undefined && this.#isMemberOf(verified);
     return {
       memberId,
       signingKey,
@@ -130,7 +131,7 @@ export class Hsm {
       domain: verified !== undefined && this.#wasMember ? verified.state.domain : '',
       generation: verified === undefined ? 0 : verified.state.generation - (waitsForKeys ? 1 : 0),
       tokenHash: verified === undefined || waitsForKeys ? Buffer.alloc(0) : verified.hash,
-      activeGeneration: this.#installed?.sealingGeneration ?? 0,
+      activeGeneration: this.installed?.sealingGeneration ?? 0,
     };
   }
 
@@ -174,10 +175,10 @@ export class Hsm {
 
   *#prepareNext(proposal: Proposal, current: Uint8Array): Steps<DomainToken> {
     const verified = this.#verified;
-    if (verified === undefined || this.#installed === undefined) throw noDomain();
+    if (verified === undefined || this.installed === undefined) throw noDomain();
     assertSameToken(parseToken(current), verified);
     this.#assertPreparer(verifyProposal(verified, proposal));
-    const { secrets, activeSince } = this.#installed;
+    const { secrets, activeSince } = this.installed;
     const prepared = this.#prepared.following(verified.state);
     return prepared ?? parseToken(yield* prepareNext({ ...verified, secrets, activeSince }, proposal, this.#maker()));
   }
@@ -201,20 +202,19 @@ export class Hsm {
   install(tokens: readonly Uint8Array[]): readonly DomainToken[] {
     const { verified, read } = followTokens(this.#options.anchor, this.#verified, tokens);
     const newest = read.at(-1)!;
-    const before = this.#installed;
-    if (before !== undefined && before.state.generation === verified.state.generation) return [];
+    const before = this.installed;
+    if (this.#opened !== undefined && verified === this.#verified) return [];
     if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
     if (this.#isMemberOf(this.#verified) && !this.#isMemberOf(verified)) this.#leaveBy(read);
 
-    // Before the checkpoint it follows but does not serve: the chain may be the beginning of another domain's.
-    const serves = this.#isMemberOf(verified) && reaches(verified, this.#options.anchor.checkpoint);
-    const after = serves ? this.#opened(newest, verified, this.#heldBefore(read)) : undefined;
+    // Before the checkpoint, too: what it has by then is what it serves with. It must be what it had before.
+    this.#opened = this.#isMemberOf(verified) ? this.#open(newest, verified, this.#heldBefore(read)) : undefined;
     const known = this.#verified?.state.generation ?? 0;
-    this.#installed = after;
     this.#verified = verified;
     this.#chain.add(read);
     this.#confirmed = new Map();
     this.#prepared.forgetUpTo(verified.state.generation);
+    const after = this.installed;
     if (after !== undefined) this.#wasMember = true;
     if (after === undefined || losesKeys(before, after)) this.#options.onKeysLost?.();
     return read.filter(({ state }) => state.generation > known);
@@ -247,7 +247,7 @@ export class Hsm {
       held: this.#wasMember ? this.#verified : undefined,
       chain: this.#chain,
       isMember: this.#isMemberOf(this.#verified),
-      installed: this.#installed,
+      installed: this.installed,
       clock,
       rotationPauseMs,
       follow: (parsed) => followMadeToken(anchor, this.#verified, parsed),
@@ -264,17 +264,17 @@ export class Hsm {
       assertMayLeave(this.#verified!.state, tokens, { identity: this.#identity, held: () => this.#heldBefore(tokens) });
     } catch (error) {
       // Its keys open again with its newest token: it remembers that it is a member.
-      this.#installed = undefined;
+      this.#opened = undefined;
       this.#options.onKeysLost?.();
       throw error;
     }
   }
 
   /** `held`: what this HSM has from the token before, with which the new one must agree. */
-  #opened(token: DomainToken, verified: VerifiedDomain, held: DomainSecrets | undefined): InstalledDomain {
+  #open(token: DomainToken, verified: VerifiedDomain, held: DomainSecrets | undefined): InstalledDomain {
     const secrets = openDomainToken(token, this.#identity);
     if (held !== undefined) assertSoundKeys(token.state, secrets, held);
-    return new InstalledDomain({ ...verified, secrets }, this.#options.clock, this.#installed);
+    return new InstalledDomain({ ...verified, secrets }, this.#options.clock, this.installed);
   }
 
   /**
@@ -282,7 +282,7 @@ export class Hsm {
    * one out may bring one with other keys.
    */
   #heldBefore(tokens: readonly DomainToken[]): DomainSecrets | undefined {
-    if (this.#installed !== undefined) return this.#installed.secrets;
+    if (this.#opened !== undefined) return this.#opened.secrets;
     const last = this.#verified;
     if (last === undefined || !this.#isMemberOf(last)) return undefined;
     const opened = tokens.find(({ hash }) => Buffer.compare(hash, last.hash) === 0);
@@ -294,7 +294,7 @@ export class Hsm {
    * A hint that every reachable member holds the domain key of `generation`. A wrong or forged hint endangers no key.
    */
   activate(generation: number): void {
-    this.#installed?.activate(generation);
+    this.installed?.activate(generation);
   }
 
   /**
@@ -318,7 +318,7 @@ export class Hsm {
     this.#confirmed = new Map();
     this.#verified = undefined;
     this.#wasMember = false;
-    this.#installed = undefined;
+    this.#opened = undefined;
     this.#chain = new HeldChain(undefined);
     this.#prepared = new PreparedToken(this.#options.clock);
     this.#options.onKeysLost?.();
