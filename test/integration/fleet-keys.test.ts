@@ -8,6 +8,8 @@ import { openHostPool } from '@keyfleet/cli/host-pool';
 import { loadTrustAnchor } from '@keyfleet/cli/public-files';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { readSession, sealSession } from '@keyfleet/frontend/identities/sts-session-token';
+import { CredentialToken } from '@keyfleet/hsm-worker/boundary/tokens/stored-token';
+import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { boundTo, newProposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
@@ -165,6 +167,28 @@ test('temporary credentials outlive a rotation of the domain keys', async () => 
   await cluster.kill('frontend');
   await cluster.restart('frontend');
   for (const one of [before, after]) expect(await isTaken(one)).toBe(true);
+});
+
+test('what somebody writes in the place of the keys ends nothing at a frontend that starts', async () => {
+  const { domainKeyId } = readSession((await temporary()).sessionToken)!;
+  const { kms } = clientsOf(cluster.credentials);
+  await Promise.all([1, 2].map(() => kms.createKey({})));
+  const { domain } = loadTrustAnchor(cluster.home.trustAnchorFile);
+  await cluster.kill('frontend');
+  for (const name of ['session-token-key', 'marker-key']) {
+    const accessKeyId = `keyfleet-${name}/${domainKeyId}`;
+    const token = new Writer();
+    token.bytes(CredentialToken.encode({ domain, domainKeyId, accessKeyId, principal: SECRET }));
+    token.raw(randomBytes(12 + 40 + 16));
+    await redis.hset(`kf:fleet-keys:{${name}}`, domainKeyId, token.finish());
+  }
+  await cluster.restart('frontend');
+  expect(await isTaken(await temporary())).toBe(true);
+  const { NextMarker: Marker } = await kms.listKeys({ Limit: 1 });
+  expect((await kms.listKeys({ Limit: 1, Marker: Marker! })).Keys).toHaveLength(1);
+  expect(readFileSync(cluster.home.in('log', 'frontend.log'), 'utf8')).toContain(
+    'was none, and was dropped from Redis',
+  );
 });
 
 test('a member that was removed makes none either', async () => {

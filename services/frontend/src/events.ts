@@ -46,6 +46,12 @@ export class FrontendEvents implements ConfirmationEvents {
     if (this.#said.isNew('fleet keys', problem))
       this.#log.error({ err: problem }, 'a key that frontends share was replaced in Redis');
   }
+  /** The next request makes another, or a frontend that has the one before puts that back. */
+  fleetKeyDropped(foreign: Error): void {
+    this.#rarely.say('foreign fleet keys', (omitted) =>
+      this.#log.error({ err: foreign, omitted }, 'a key that frontends share was none, and was dropped from Redis'),
+    );
+  }
   grantPassedOver(damage: Error): void {
     this.#rarely.say('grants', (omitted) =>
       this.#log.error({ err: damage, omitted }, 'a grant in Redis is none that a frontend wrote: it allows nothing'),

@@ -26,6 +26,8 @@ export class FakeHsm implements HsmCommands {
   readonly evicted: string[] = [];
   /** While set, thrown instead of answers. */
   failure: Error | undefined;
+  /** Whether no second member is in reach, which would confirm that a credential does not open. */
+  isAlone = false;
   /** The domain key that its credentials name. */
   sealsUnder = testDomainKey('1').id;
   /** By their tokens. */
@@ -53,7 +55,8 @@ export class FakeHsm implements HsmCommands {
     OpenCredential: ({ accessKeyId, token }) => {
       const name = Buffer.from(token).toString('hex');
       const secretAccessKey = Buffer.from(token).includes(accessKeyId) ? this.#credentials.get(name) : undefined;
-      return { secretAccessKey: Buffer.from(secretAccessKey ?? refuse()) };
+      if (secretAccessKey === undefined) throw new HsmRefusedError('cannot-open', 'hsm-1', !this.isAlone);
+      return { secretAccessKey: Buffer.from(secretAccessKey) };
     },
     EvictBackingKey: ({ materialId }) => {
       this.evicted.push(Buffer.from(materialId).toString('hex'));

@@ -107,7 +107,8 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     const hosts = { call: (call: XksCall) => this.answerOfProxy(call) };
     this.proxies = new XksProxies({ hosts, hsm: this.hsm, clock });
     this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
-    const fleet = new Fleet({ store, hsm: this.hsm, domain: new FakeDomain(), clock });
+    const events = { fleetKeyDropped: (foreign: Error) => void faults.push(foreign) };
+    const fleet = new Fleet({ store, hsm: this.hsm, domain: new FakeDomain(), clock, events });
     const clusters = new Clusters({ hsm: this.hsm, clock });
     this.clusters = clusters;
     const perform = newPerform({

@@ -63,10 +63,13 @@ export class HsmRefusedError extends Error {
   readonly refusal: Refusal;
   /** Undefined if the command was not even sent. */
   readonly memberId: string | undefined;
+  /** Whether a second member refused alike. */
+  readonly isConfirmed: boolean;
 
-  constructor(refusal: Refusal, memberId?: string) {
+  constructor(refusal: Refusal, memberId?: string, isConfirmed = false) {
     super(`the HSM refused: ${refusal}`);
     this.refusal = refusal;
     this.memberId = memberId;
+    this.isConfirmed = isConfirmed;
   }
 }

@@ -44,7 +44,7 @@ export class ConfirmedOpening {
       if (found.some((one) => agree(name, one, next))) {
         this.#deps.events.confirmed();
         for (const { output } of found) if ('secretAccessKey' in output) output.secretAccessKey.fill(0);
-        return outputOf(next);
+        return confirmedOf(next);
       }
       if (found[0] !== undefined) this.#deps.events.contradicted(name, found[0].memberId, next.memberId);
       found.push(next);
@@ -82,6 +82,11 @@ function agree<N extends OpeningCommand>(name: N, { output: a }: Found<N>, { out
   }
   const others = contents[name](b);
   return contents[name](a).every((content, i) => isEqual(content, others[i]));
+}
+
+function confirmedOf<N extends OpeningCommand>({ output, memberId }: Found<N>): OutputOf<N> {
+  if (output instanceof HsmRefusedError) throw new HsmRefusedError(output.refusal, memberId, true);
+  return output;
 }
 
 function outputOf<N extends OpeningCommand>({ output }: Found<N>): OutputOf<N> {

@@ -23,7 +23,8 @@ const content: SessionContent = {
 
 test('a thief of the key that frontends share makes sessions until somebody is removed, and none afterwards', async () => {
   const [store, hsm, domain] = [new MemoryStore(), new FakeHsm(), new FakeDomain()];
-  const newFleet = () => new Fleet({ store, hsm, domain, clock: { now: () => 0 } });
+  const newFleet = () =>
+    new Fleet({ store, hsm, domain, clock: { now: () => 0 }, events: { fleetKeyDropped: () => {} } });
   const frontend = new SessionTokens(newFleet(), randomBytes);
   const genuine = await frontend.seal(content, DEADLINE);
   const { domainKeyId } = readSession(genuine)!;

@@ -1,3 +1,6 @@
+import { randomBytes } from 'node:crypto';
+import { CredentialToken } from '@keyfleet/hsm-worker/boundary/tokens/stored-token';
+import { Writer } from '@keyfleet/shared/encoding/bytes';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
@@ -15,6 +18,7 @@ const HARMLESS = { name: 'harmless', info: 'harmless', outlivesRemovals: true };
 function newFleet() {
   const [store, hsm, domain] = [new MemoryStore(), new FakeHsm(), new FakeDomain()];
   const time = { now: 0, monotonic: 0 };
+  const foreign: string[] = [];
   const open = (name = PRIVATE, known = domain) =>
     new Fleet({
       store,
@@ -22,6 +26,7 @@ function newFleet() {
       domain: known,
       clock: { now: () => time.now },
       monotonicClock: { now: () => time.monotonic },
+      events: { fleetKeyDropped: ({ message }) => void foreign.push(message) },
     }).keys(name);
   const rotate = (options?: { afterRemoval: boolean }) => (hsm.sealsUnder = domain.rotate(time.now, options));
   /** Which keys of a purpose are stored, by their domain keys. */
@@ -30,7 +35,16 @@ function newFleet() {
       name,
       domain.state.domainKeys.map(({ id }) => id),
     );
-  return { store, hsm, domain, time, open, rotate, listed };
+  return { store, hsm, domain, time, foreign, open, rotate, listed };
+}
+
+/** What anybody makes who knows what everybody may, and which no member opens. */
+function forged(name: string, domainKeyId: string): Buffer {
+  const owner = { accessKeyId: `keyfleet-${name}/${domainKeyId}`, principal: 'keyfleet:frontends' };
+  const writer = new Writer();
+  writer.bytes(CredentialToken.encode({ domain: 'test', domainKeyId, ...owner }));
+  writer.raw(randomBytes(68));
+  return writer.finish();
 }
 
 test('frontends that need a key at the same time have the same', async () => {
@@ -169,8 +183,8 @@ test('a frontend that was not told of a domain key asks when it meets one that i
   expect(behind.refreshed).toBe(1);
 });
 
-test('a key that is sealed under another domain key than it is stored for is refused', async () => {
-  const { open, hsm, store, domain, time } = newFleet();
+test('a key that is sealed under another domain key than it is stored for is dropped, and another made', async () => {
+  const { open, hsm, store, domain, time, foreign } = newFleet();
   const before = domain.active;
   const id = domain.rotate(time.now, { afterRemoval: true });
   // What a former frontend gets from a worker that has not heard of the removal.
@@ -178,18 +192,70 @@ test('a key that is sealed under another domain key than it is stored for is ref
   const { token } = await hsm.execute('GenerateCredential', sealedFor);
   expect(domainKeyIdOf(token)).toBe(before);
   await store.insertFleetKey(PRIVATE.name, id, token);
-  await expect(open().newest(DEADLINE)).rejects.toThrow(DamagedRecordError);
+  hsm.sealsUnder = id;
+  expect((await open().newest(DEADLINE)).domainKeyId).toBe(id);
+  expect(domainKeyIdOf((await store.findFleetKey(PRIVATE.name, id))!)).toBe(id);
+  expect(foreign).toEqual([
+    expect.stringContaining(`kf:fleet-keys:{private} ${id} does not open, or belongs elsewhere`),
+  ]);
 });
 
-test('a key of another purpose or domain key that is moved into its place is refused', async () => {
-  const { open, hsm, store, domain } = newFleet();
+test('a key of another purpose or domain key that is moved into its place is dropped, and so is what is none', async () => {
+  const { open, hsm, store, domain, foreign } = newFleet();
   const id = domain.active;
+  const planted = [Buffer.from('junk'), Buffer.of()];
   for (const accessKeyId of [`keyfleet-other/${id}`, `keyfleet-private/${'ab'.repeat(16)}`, 'keyfleet-private']) {
     const { token } = await hsm.execute('GenerateCredential', { accessKeyId, principal: 'keyfleet:frontends' });
+    planted.push(Buffer.from(token));
+  }
+  for (const token of planted) {
     await store.dropFleetKey(PRIVATE.name, id);
     await store.insertFleetKey(PRIVATE.name, id, token);
-    await expect(open().newest(DEADLINE)).rejects.toThrow(DamagedRecordError);
+    const { key } = await open().newest(DEADLINE);
+    expect((await open().newest(DEADLINE)).key).toEqual(key);
   }
+  expect(foreign).toHaveLength(planted.length);
+});
+
+test('a key that two members do not open is dropped, and frontends that start have the same again', async () => {
+  const { open, store, domain, foreign } = newFleet();
+  await store.insertFleetKey(PRIVATE.name, domain.active, forged(PRIVATE.name, domain.active));
+  const { key } = await open().newest(DEADLINE);
+  expect((await open().newest(DEADLINE)).key).toEqual(key);
+  expect(foreign).toHaveLength(1);
+});
+
+test('whoever presents something of a key that is none is refused', async () => {
+  const { open, store, domain } = newFleet();
+  await store.insertFleetKey(PRIVATE.name, domain.active, forged(PRIVATE.name, domain.active));
+  expect(await open().find(domain.active, DEADLINE)).toBeUndefined();
+});
+
+test('a key is not dropped because a lone member does not open it', async () => {
+  const { open, store, hsm, domain, foreign } = newFleet();
+  const token = forged(PRIVATE.name, domain.active);
+  await store.insertFleetKey(PRIVATE.name, domain.active, token);
+  hsm.isAlone = true;
+  await expect(open().newest(DEADLINE)).rejects.toThrow('does not open at the only HSM in reach');
+  expect(await store.findFleetKey(PRIVATE.name, domain.active)).toEqual(token);
+  expect(foreign).toEqual([]);
+});
+
+test('a frontend keeps the key that it has, and puts it back in place of what is none', async () => {
+  const { open, store, hsm, foreign } = newFleet();
+  const keys = open();
+  const { domainKeyId, key } = await keys.newest(DEADLINE);
+  await store.dropFleetKey(PRIVATE.name, domainKeyId);
+  const token = forged(PRIVATE.name, domainKeyId);
+  await store.insertFleetKey(PRIVATE.name, domainKeyId, token);
+  expect((await keys.newest(DEADLINE)).key).toEqual(key);
+  hsm.isAlone = true;
+  await expect(keys.putBack()).rejects.toThrow(DamagedRecordError);
+  expect(await store.findFleetKey(PRIVATE.name, domainKeyId)).toEqual(token);
+  hsm.isAlone = false;
+  await keys.putBack();
+  expect((await open().newest(DEADLINE)).key).toEqual(key);
+  expect(foreign).toHaveLength(1);
 });
 
 test('however often the domain rotates, only keys that are accepted are kept', async () => {
@@ -212,11 +278,12 @@ test('when operators accept an older store, its keys are used', async () => {
   const stores = [new MemoryStore(), new MemoryStore()];
   let store = stores[0]!;
   const clock = { now: () => time.now };
-  const fleet = new Fleet({ store: delegating(() => store), hsm, domain, clock });
+  const deps = { hsm, domain, clock, events: { fleetKeyDropped: () => {} } };
+  const fleet = new Fleet({ ...deps, store: delegating(() => store) });
   const keys = fleet.keys(PRIVATE);
   const before = await keys.newest(DEADLINE);
   store = stores[1]!;
-  const others = await new Fleet({ store, hsm, domain, clock }).keys(PRIVATE).newest(DEADLINE);
+  const others = await new Fleet({ ...deps, store }).keys(PRIVATE).newest(DEADLINE);
   fleet.forget();
   expect((await keys.newest(DEADLINE)).key.export()).toEqual(others.key.export());
   expect(others.key.export()).not.toEqual(before.key.export());
@@ -229,6 +296,6 @@ function delegating(
     findFleetKey: (name, id) => to().findFleetKey(name, id),
     insertFleetKey: (name, id, token) => to().insertFleetKey(name, id, token),
     listFleetKeys: (name, ids) => to().listFleetKeys(name, ids),
-    dropFleetKey: (name, id) => to().dropFleetKey(name, id),
+    dropFleetKey: (name, id, token) => to().dropFleetKey(name, id, token),
   };
 }

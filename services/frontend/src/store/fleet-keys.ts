@@ -4,7 +4,8 @@ import { activeDomainKey, CHANGEOVER_MS, type DomainState, newestAfterRemoval } 
 import { ivLength, type SealingKey } from '@keyfleet/shared/encoding/aead';
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
-import { type HsmCommands, HsmUnavailableError } from '../hsm/commands.ts';
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
+import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { FLEET_PRINCIPAL } from '../hsm/client.ts';
 import { DamagedRecordError, type FleetKeyStore } from './store.ts';
 
@@ -16,6 +17,8 @@ const LIVES_MS = 36 * 3_600_000 + CHANGEOVER_MS;
 const ASK_AGAIN_MS = 2_000;
 const ATTEMPTS = 5;
 const PUT_BACK_MS = 60_000;
+/** What putting back waits for HSMs. */
+const COMMAND_TIMEOUT_MS = 5_000;
 
 /** The purpose of the keys. */
 export interface FleetKeysName {
@@ -44,6 +47,7 @@ export interface FleetKeysDeps {
   readonly clock: Clock;
   /** For measuring durations. */
   readonly monotonicClock?: Clock;
+  readonly events: { fleetKeyDropped(foreign: DamagedRecordError): void };
 }
 
 export interface FleetKey {
@@ -112,7 +116,8 @@ export class FleetKeys {
 
   /**
    * Puts back what is missing in the store: a frontend that starts would make another key, and each would refuse what
-   * the other's callers were given. Throws DamagedRecordError if another is there.
+   * the other's callers were given. So is what is in place of one and none at all. Throws DamagedRecordError if another
+   * key is there.
    */
   async putBack(): Promise<void> {
     const { store } = this.#deps;
@@ -121,8 +126,13 @@ export class FleetKeys {
       const stored = await store.findFleetKey(name, id);
       // Meanwhile it may have been dropped, or all of them forgotten for another store.
       if (this.#opened.get(id) !== opened || !this.accepts(id)) continue;
-      if (stored === undefined) await store.insertFleetKey(name, id, opened.token);
-      else if (Buffer.compare(stored, opened.token) !== 0) throw isAnother(name, id);
+      if (stored !== undefined) {
+        if (Buffer.compare(stored, opened.token) === 0) continue;
+        const secret = await this.#secretIn(stored, id, this.#deps.clock.now() + COMMAND_TIMEOUT_MS);
+        secret?.fill(0);
+        if (secret !== undefined) throw isAnother(name, id);
+      }
+      if (this.#opened.get(id) === opened) await store.insertFleetKey(name, id, opened.token);
     }
   }
 
@@ -202,18 +212,35 @@ export class FleetKeys {
   }
 
   async #load(domainKeyId: string, deadline: number): Promise<KeyObject | undefined> {
-    const { store, hsm } = this.#deps;
     const { name, info } = this.#name;
-    const token = await store.findFleetKey(name, domainKeyId);
-    if (token === undefined) return undefined;
-    const sealedFor = this.#sealedFor(domainKeyId);
-    const isItsOwn = domainKeyIdOf(token) === domainKeyId && accessKeyIdOf(token) === sealedFor.accessKeyId;
-    if (!isItsOwn) throw isForeign(name, domainKeyId);
-    const { secretAccessKey } = await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline);
-    const key = createSecretKey(Buffer.from(hkdfSync('sha256', secretAccessKey, '', info, 32)));
-    secretAccessKey.fill(0);
+    const token = await this.#deps.store.findFleetKey(name, domainKeyId);
+    const secret = token && (await this.#secretIn(token, domainKeyId, deadline));
+    if (token === undefined || secret === undefined) return undefined;
+    const key = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', info, 32)));
+    secret.fill(0);
     if (this.accepts(domainKeyId)) this.#opened.set(domainKeyId, { key, token });
     return key;
+  }
+
+  /**
+   * Undefined for what is no key: it is dropped, as long as nobody has put another in its place. Anyone who writes to
+   * Redis can leave it there, and no frontend would make a key meanwhile. A member alone does not decide that.
+   */
+  async #secretIn(token: Uint8Array, domainKeyId: string, deadline: number): Promise<Uint8Array | undefined> {
+    const { store, hsm, events } = this.#deps;
+    const { name } = this.#name;
+    const sealedFor = this.#sealedFor(domainKeyId);
+    if (isSealedFor(token, { domainKeyId, accessKeyId: sealedFor.accessKeyId })) {
+      try {
+        return (await hsm.execute('OpenCredential', { ...sealedFor, token }, deadline)).secretAccessKey;
+      } catch (error) {
+        if (!(error instanceof HsmRefusedError) || error.refusal !== 'cannot-open') throw error;
+        if (!error.isConfirmed) throw isDoubtful(name, domainKeyId);
+      }
+    }
+    await store.dropFleetKey(name, domainKeyId, token);
+    events.fleetKeyDropped(isForeign(name, domainKeyId));
+    return undefined;
   }
 
   #sealedFor(domainKeyId: string): { readonly accessKeyId: string; readonly principal: string } {
@@ -278,6 +305,25 @@ function isAnother(name: string, domainKeyId: string): DamagedRecordError {
 
 function isForeign(name: string, domainKeyId: string): DamagedRecordError {
   return new DamagedRecordError(
-    `kf:fleet-keys:{${name}} ${domainKeyId} is another key, or sealed under another domain key: no frontend wrote it. Remove it with HDEL; the next request makes another.`,
+    `kf:fleet-keys:{${name}} ${domainKeyId} does not open, or belongs elsewhere: no frontend wrote it.`,
   );
+}
+
+function isDoubtful(name: string, domainKeyId: string): DamagedRecordError {
+  return new DamagedRecordError(
+    `kf:fleet-keys:{${name}} ${domainKeyId} does not open at the only HSM in reach. If it opens at no other, frontends make another; where there is none, remove it with HDEL.`,
+  );
+}
+
+/** By its header, which no member opens as anything else. */
+function isSealedFor(
+  token: Uint8Array,
+  { domainKeyId, accessKeyId }: { readonly domainKeyId: string; readonly accessKeyId: string },
+): boolean {
+  try {
+    return domainKeyIdOf(token) === domainKeyId && accessKeyIdOf(token) === accessKeyId;
+  } catch (error) {
+    if (error instanceof FormatError) return false;
+    throw error;
+  }
 }

@@ -263,8 +263,10 @@ export class MemoryStore
     return domainKeyIds.filter((id) => this.#fleetKeys.has(`${name} ${id}`));
   }
 
-  async dropFleetKey(name: string, domainKeyId: string): Promise<void> {
-    this.#fleetKeys.delete(`${name} ${domainKeyId}`);
+  async dropFleetKey(name: string, domainKeyId: string, token?: Uint8Array): Promise<void> {
+    const at = `${name} ${domainKeyId}`;
+    if (token !== undefined && !Buffer.from(this.#fleetKeys.get(at) ?? []).equals(token)) return;
+    this.#fleetKeys.delete(at);
   }
 
   async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {

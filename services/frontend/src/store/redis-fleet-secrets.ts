@@ -44,8 +44,9 @@ export class RedisFleetSecrets implements RecordKeyStore, FleetKeyStore {
     return domainKeyIds.filter((_, i) => there[i] === 1);
   }
 
-  async dropFleetKey(name: string, domainKeyId: string): Promise<void> {
-    await this.#redis.write('hdel', fleetKeysAt(name), domainKeyId);
+  async dropFleetKey(name: string, domainKeyId: string, token?: Uint8Array): Promise<void> {
+    if (token === undefined) await this.#redis.write('hdel', fleetKeysAt(name), domainKeyId);
+    else await this.#redis.script('kfDropField', fleetKeysAt(name), domainKeyId, Buffer.from(token));
   }
 
   async findOldestRecordKey(): Promise<number | undefined> {

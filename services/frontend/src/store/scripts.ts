@@ -187,6 +187,14 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1`,
   ],
+  /** KEYS: hash. ARGV: field, its value as it was read. 0: it has changed meanwhile. */
+  kfDropField: [
+    1,
+    `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+return 1`,
+  ],
   /**
    * KEYS: number of the oldest record key. ARGV: the number that it is at least. Replaces what is none: whoever once
    * wrote Redis may have left that there, or removed it.

@@ -102,7 +102,7 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
   const ofIam = { accessKeys: records, changes: feed, versions: accountVersions };
   const identities = new Identities({ ...ofIam, store: iam, clock });
   const users = new StoredUsers({ ...ofIam, iam, partition: config.partition });
-  const fleet = new Fleet({ store: secrets, hsm, domain, clock });
+  const fleet = new Fleet({ store: secrets, hsm, domain, clock, events });
   resources.use(fleet.startPuttingBack((problem) => events.fleetKeyProblem(problem)));
   return {
     guard,

@@ -173,6 +173,15 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
         expect(await store.listFleetKeys('f', ['a', 'b'])).toEqual(['b']);
       });
 
+      test('a fleet key that was read is dropped only while no other is in its place', async () => {
+        await store.insertFleetKey('f', 'a', Buffer.from([1, 255]));
+        await store.dropFleetKey('f', 'a', Buffer.from([2, 255]));
+        expect(await store.listFleetKeys('f', ['a'])).toEqual(['a']);
+        await store.dropFleetKey('f', 'a', Buffer.from([1, 255]));
+        expect(await store.listFleetKeys('f', ['a'])).toEqual([]);
+        await store.dropFleetKey('f', 'a', Buffer.from([1, 255]));
+      });
+
       test('the first secret of a name stays', async () => {
         expect(await store.findSecret('s')).toBeUndefined();
         const [first, second] = await Promise.all([

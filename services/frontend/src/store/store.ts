@@ -215,7 +215,8 @@ export interface FleetKeyStore {
   insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void>;
   /** Of these domain keys, those for which there is one. */
   listFleetKeys(name: string, domainKeyIds: readonly string[]): Promise<readonly string[]>;
-  dropFleetKey(name: string, domainKeyId: string): Promise<void>;
+  /** With `token`: only while it is this one. */
+  dropFleetKey(name: string, domainKeyId: string, token?: Uint8Array): Promise<void>;
 }
 
 /** The store could not be reached or did not answer in time; the change may have been made. */
