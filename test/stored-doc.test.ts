@@ -1,3 +1,4 @@
+import { DestructionRecord } from '@keyfleet/frontend/cloudhsm/destruction';
 import { BackingKeyRecord, FormerKeyMembers, KeyRecord, RelatedKeysRecord } from '@keyfleet/frontend/store/key-record';
 import { AccessKey, AccessKeyUseRecord, AliasRecord, LastUsageRecord } from '@keyfleet/frontend/store/records';
 import {
@@ -41,6 +42,7 @@ test('docs/formats.md lists every field of every record, and none that is gone',
     proxy: XksProxyRecord,
     'cluster key store': ClusterKeyStoreRecord,
     cluster: ClusterRecord,
+    destruction: DestructionRecord,
     'last usage': LastUsageRecord,
     'access key use': AccessKeyUseRecord,
   };

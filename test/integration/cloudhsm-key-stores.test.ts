@@ -3,10 +3,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KMS } from '@aws-sdk/client-kms';
+import { ServiceEvents } from '@keyfleet/frontend/audit/service-events';
+import { noAudit } from '@keyfleet/frontend/audit/sink';
+import { destructionOf } from '@keyfleet/frontend/cloudhsm/destruction';
 import { TestAuthority } from '@keyfleet/test-support/certificates';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
+import { openClusterKeys } from '@keyfleet/test-support/cluster-records';
 import { awsEnvironmentOf, runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
 import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -30,7 +35,7 @@ beforeAll(async () => {
   const { caFile: trustAnchorFile } = await TestAuthority.make(directory, 'cluster');
   trustAnchor = readFileSync(trustAnchorFile, 'utf8');
   otherAnchor = readFileSync((await TestAuthority.make(directory, 'other')).caFile, 'utf8');
-  cluster = resources.use(await startTestCluster({ workers: 3, accountId: account }));
+  cluster = resources.use(await startTestCluster({ workers: 3, accountId: account, dueWorkEvery: '1s' }));
   const { environment, label } = token;
   configured = {
     id: CloudHsmClusterId,
@@ -295,6 +300,26 @@ describe('a CloudHSM key store', () => {
     await expect.poll(goesOn, { timeout: 20_000 }).toBe('encrypted');
     await change('admit', cluster.home.in(removed, 'identity.pub.json'));
     await expect.poll(haveSessionsAfterUse, { timeout: 60_000 }).toEqual([true, true]);
+  });
+
+  test('keeps the second key of a deleted key for a week, and then destroys it', async () => {
+    const { store: records } = await openClusterKeys(cluster, resources);
+    const scheduled = async () => {
+      const { KeyMetadata } = await kms.createKey({ Origin: 'AWS_CLOUDHSM', CustomKeyStoreId: storeId });
+      await kms.scheduleKeyDeletion({ KeyId: KeyMetadata!.KeyId, PendingWindowInDays: 7 });
+      return (await records.findKey('us-east-1', KeyMetadata!.KeyId!))!;
+    };
+    const [now, weekAgo] = [await scheduled(), await scheduled()];
+    await records.updateKey({ ...now, deletionDate: Date.now() });
+    const event = new ServiceEvents(noAudit, { now: Date.now }).deletionOf(weekAgo);
+    await records.deleteKey(weekAgo, event, destructionOf(weekAgo, Date.now() - 7 * 86_400_000));
+    const isThere = async ({ keyId: id }: { keyId: string }) => (await token.listKeys(pin)).includes(id);
+    await expect.poll(() => isThere(weekAgo), { timeout: 30_000, interval: 1_000 }).toBe(false);
+    const describing = () => refusal(kms.describeKey({ KeyId: now.keyId }));
+    await expect.poll(describing, { timeout: 30_000 }).toBe('NotFoundException');
+    // Whatever was due by then is done.
+    await delay(3_000);
+    expect(await isThere(now)).toBe(true);
   });
 
   test('loses what the token loses, and nothing else', async () => {

@@ -7,6 +7,8 @@ import { begin, carryOut, createKey, frontend, key, left } from '@keyfleet/test-
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ServiceEvents } from '../audit/service-events.ts';
 import { noAudit } from '../audit/sink.ts';
+import { ClusterError } from '../cloudhsm/clusters.ts';
+import type { KmsKey } from '../keys/kms-key.ts';
 import { newKey } from '../store/key-store.contract.ts';
 import { DamagedRecordError } from '../store/store.ts';
 
@@ -18,6 +20,16 @@ beforeEach(begin);
 async function aliasNames(): Promise<unknown[]> {
   const { Aliases = [] } = await frontend.call(ListAliases, {});
   return Aliases.map(({ AliasName }) => AliasName);
+}
+
+/** The frontend's, but for some methods. */
+function storeWith(methods: Partial<typeof frontend.store>): typeof frontend.store {
+  return new Proxy(frontend.store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 describe('a deletion', () => {
@@ -111,7 +123,10 @@ describe('a deletion', () => {
       type: 'AWS_CLOUDHSM',
       cluster,
     } as const;
-    const keyStores = { find: () => ({ accountId, region, stores: [store], version: '1', revision: 1 }) };
+    const storesOf = (state: 'CONNECTED' | 'DISCONNECTED') => ({
+      find: () => ({ accountId, region, stores: [{ ...store, state }], version: '1', revision: 1 }),
+    });
+    const keyStores = storesOf('CONNECTED');
     /** The key's state when its second half was destroyed: `undefined` once the record is gone. */
     let destroyed: (string | undefined)[];
     const clusters = { destroyKey: async () => void destroyed.push(await stored()) };
@@ -126,24 +141,77 @@ describe('a deletion', () => {
       frontend.now += 30 * DAY;
     });
 
-    test('destroys the key there once the record is gone, and not while it may be cancelled', async () => {
+    test('destroys the key there a week after the record, and not while it may be cancelled', async () => {
+      await carryOut({ keyStores, clusters });
+      expect(await frontend.refusal(DescribeKey, key)).toMatch(/^NotFoundException/);
+      expect(frontend.serviceEvents).toMatchObject([{ eventName: 'DeleteKey' }]);
+      frontend.now += 7 * DAY - 1;
+      await carryOut({ keyStores, clusters });
+      expect(destroyed).toEqual([]);
+      frontend.now += 1;
       await carryOut({ keyStores, clusters });
       await expectGone();
+      await carryOut({ keyStores, clusters });
+      expect([destroyed, frontend.serviceEvents.length]).toEqual([[undefined], 1]);
+    });
+
+    test('waits for that week by both clocks, whenever somebody says that it is due', async () => {
+      await carryOut({ keyStores, clusters });
+      frontend.now += 6 * DAY;
+      const ahead = { now: () => frontend.now + 2 * DAY };
+      const planted = { entry: '', region, accountId, keyId: key.KeyId };
+      const listDue = async (shard: number) => ({ items: shard === 0 ? [planted] : [] });
+      await carryOut({ keyStores, clusters, store: storeWith({ listDue, now: async () => ahead.now() }) });
+      frontend.now += 120_000;
+      await carryOut({ keyStores, clusters, clock: ahead, store: storeWith({ listDue }) });
+      expect([destroyed, left]).toEqual([[], []]);
+    });
+
+    test.each([
+      [
+        'the record was put back',
+        7,
+        (before: KmsKey) => ({ store: storeWith({ findKey: async () => ({ ...before, state: 'Enabled' }) }) }),
+      ],
+      ['the store is disconnected', 7, () => ({ keyStores: storesOf('DISCONNECTED') })],
+      ['another week has passed, as it has if somebody kept what says so', 14, () => ({})],
+    ])('leaves the key there if %s', async (_what, days, change) => {
+      const before = (await frontend.store.findKey(region, key.KeyId))!;
+      await carryOut({ keyStores, clusters });
+      frontend.now += days * DAY;
+      await carryOut({ keyStores, clusters, ...change(before) });
+      expect([destroyed, left, await countDue(frontend.store)]).toEqual([[], [], 0]);
+      frontend.now += 60_000;
+      await carryOut({ keyStores, clusters });
+      expect(destroyed).toEqual([]);
+    });
+
+    test('is finished by another item if the cluster is away when the week is over', async () => {
+      await carryOut({ keyStores, clusters });
+      frontend.now += 7 * DAY;
+      const error = new ClusterError('cluster-away');
+      await carryOut({ keyStores, clusters: { destroyKey: () => Promise.reject(error) } });
+      expect(left).toMatchObject([{ error }]);
+      frontend.now += 60_000;
+      await carryOut({ keyStores, clusters });
       expect(destroyed).toEqual([undefined]);
+      await expectGone();
     });
 
     test('and is cancelled while it is carried out leaves the key there', async () => {
-      const find = async () => {
-        await frontend.call(CancelKeyDeletion, key);
-        return keyStores.find();
-      };
-      await carryOut({ keyStores: { find }, clusters });
+      const hsm = Object.assign(Object.create(frontend.hsm) as typeof frontend.hsm, {
+        executeEverywhere: async () => void (await frontend.call(CancelKeyDeletion, key)),
+      });
+      await carryOut({ keyStores, clusters, hsm });
+      frontend.now += 8 * DAY;
+      await carryOut({ keyStores, clusters });
       expect([await stored(), destroyed, left]).toEqual(['Disabled', [], []]);
     });
 
     test('and is cancelled after it was cut off leaves the key there', async () => {
       await carryOut({ keyStores, clusters, store: failingOnce(frontend.store, 'deleteKey', 'before') });
       await frontend.call(CancelKeyDeletion, key);
+      frontend.now += 8 * DAY;
       await carryOut({ keyStores, clusters });
       expect([await stored(), destroyed]).toEqual(['Disabled', []]);
     });
@@ -186,13 +254,7 @@ describe('a deletion', () => {
       claim.onDamaged?.(damage);
       return store.claimEvents(of, claim);
     };
-    const planted = new Proxy(store, {
-      get(target, name) {
-        const value: unknown = name === 'claimEvents' ? claimEvents : Reflect.get(target, name);
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-      },
-    });
-    await carryOut({ store: planted });
+    await carryOut({ store: storeWith({ claimEvents }) });
     expect(left).toMatchObject([{ error: damage }]);
     expect(frontend.serviceEvents.map(({ eventName }) => eventName)).toEqual(['DeleteKey']);
     expect(await countDue(store)).toBe(1);

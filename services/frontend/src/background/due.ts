@@ -3,13 +3,11 @@ import { dueQueue } from '@keyfleet/shared/due-queue';
 import type { Notices } from '@keyfleet/shared/notices';
 import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
-import { findClusterOf } from '../cloudhsm/cluster-keys.ts';
-import { ClusterError, type ClusterOf, type Clusters } from '../cloudhsm/clusters.ts';
+import { carryOutDestruction, type DestructionDeps, destructionOf, isDestruction } from '../cloudhsm/destruction.ts';
 import type { GrantStore } from '../grants/grant-store.ts';
 import type { HsmCommands } from '../hsm/commands.ts';
 import { isMultiRegionKeyId } from '@keyfleet/shared/ids';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
-import type { KeyStoreStore } from '../key-stores/key-store.ts';
 import { withoutMaterial } from '../keys/import.ts';
 import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
 import { sharedChange } from '../keys/multi-region.ts';
@@ -37,13 +35,11 @@ export function startDueWorker(deps: DueWorkerDeps): AsyncDisposable {
 const BATCH = 16;
 const COMMAND_TIMEOUT_MS = 5_000;
 
-export interface CarryOutDeps {
+export interface CarryOutDeps extends Pick<DestructionDeps, 'keyStores' | 'clusters'> {
   /** Not through a cache: an outdated record would look like a reason to do nothing. */
   readonly store: DueStore & Pick<KeyStore, 'findKey' | 'updateKey' | 'deleteKey' | 'forgetEvents' | 'clearTraces'>;
   readonly grants: Pick<GrantStore, 'clear'>;
   readonly hsm: HsmCommands;
-  readonly keyStores: Pick<KeyStoreStore, 'find'>;
-  readonly clusters: Pick<Clusters, 'destroyKey'>;
   readonly clock: Clock;
   readonly serviceEvents: ServiceEvents;
   /** This deployment's Regions. */
@@ -81,9 +77,10 @@ async function carryOut(
     const key = await store.findKey(due.region, due.keyId);
     if (key === undefined) await finishDeletion(due, deps);
     else {
-      if ((dueDateOf(key) ?? Infinity) <= now) await workOn(key, now)(key, deps);
-      // Last: the claim of a frontend that died holds up nothing else.
-      await recordEvents(key, deps);
+      const work = (dueDateOf(key) ?? Infinity) <= now ? workOn(key, now) : undefined;
+      await work?.(key, deps);
+      // Last: the claim of a frontend that died holds up nothing else. A deletion ends with it.
+      if (work !== destroy) await recordEvents(key, deps);
     }
     await store.removeDue(shard, due);
   } catch (error) {
@@ -144,23 +141,8 @@ function spreadDeps({ store, clock, serviceEvents }: CarryOutDeps): SpreadDeps {
 async function destroy(key: KmsKey, deps: CarryOutDeps): Promise<void> {
   const { store, hsm, clock, serviceEvents } = deps;
   await evictBackingKeys(key, { hsm, clock, deadline: clock.now() + COMMAND_TIMEOUT_MS });
-  const cluster = key.clusterId === undefined ? undefined : await findClusterOf(key, deps.keyStores);
-  await store.deleteKey(key, serviceEvents.deletionOf(key));
-  if (cluster !== undefined) await destroyInCluster(key, cluster, deps);
+  await store.deleteKey(key, serviceEvents.deletionOf(key), destructionOf(key, clock.now()));
   await finishDeletion(key, deps);
-}
-
-/**
- * Removes the second key of a key in a CloudHSM key store. As with AWS, if the cluster is not there, that key stays in
- * it, and so it does if the deletion is interrupted here. It is useless: without the record nothing opens what it
- * opens.
- */
-async function destroyInCluster({ keyId }: KmsKey, cluster: ClusterOf, deps: CarryOutDeps): Promise<void> {
-  try {
-    await deps.clusters.destroyKey(cluster, keyId, deps.clock.now() + COMMAND_TIMEOUT_MS);
-  } catch (error) {
-    if (!(error instanceof ClusterError)) throw error;
-  }
 }
 
 /**
@@ -191,15 +173,19 @@ async function assertGone({ region, keyId }: KeyTraces, { store }: CarryOutDeps)
  * them records it; if that one dies, another does. (If it dies between the two steps, the event is recorded again with
  * the same eventID.) What is not authentic among them holds up no other.
  */
-async function recordEvents(key: KeyTraces, { store, clock, serviceEvents }: CarryOutDeps): Promise<void> {
+async function recordEvents(key: KeyTraces, deps: CarryOutDeps): Promise<void> {
+  const { store, clock, serviceEvents } = deps;
   const now = clock.now();
   let damage: Error | undefined;
   const onDamaged = (one: Error): void => void (damage ??= one);
-  const events = await store.claimEvents(key, { now, until: now + RECORDING_MS, onDamaged });
+  const claimed = await store.claimEvents(key, { now, until: now + RECORDING_MS, onDamaged });
+  const events = claimed.filter((one) => !isDestruction(one));
   if (events.length > 0) {
     await serviceEvents.recordFound(key, events);
     await store.forgetEvents(key, events);
   }
+  const destruction = claimed.find(isDestruction);
+  if (destruction !== undefined) await carryOutDestruction(key, destruction, deps);
   if (damage !== undefined) throw damage;
 }
 

@@ -45,7 +45,7 @@ export class ClusterKeys implements SecondEncryption {
 }
 
 /** The cluster that holds a key. */
-export async function findClusterOf(
+async function findClusterOf(
   { accountId, region, customKeyStoreId = '' }: KmsKey,
   keyStores: Pick<KeyStoreStore, 'find'>,
   recall?: Recall,

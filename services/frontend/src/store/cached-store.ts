@@ -79,8 +79,8 @@ export class CachedStore implements KeyStore, AliasStore, ChangeListener {
     return this.#store.forgetEvents(key, events);
   }
 
-  deleteKey(key: KmsKey, event: StoredEvent): Promise<void> {
-    return this.#changing(keyName(key.region, key.keyId), this.#store.deleteKey(key, event));
+  deleteKey(key: KmsKey, event: StoredEvent, later?: ClaimedEvent): Promise<void> {
+    return this.#changing(keyName(key.region, key.keyId), this.#store.deleteKey(key, event, later));
   }
 
   async clearTraces(key: KeyTraces): Promise<void> {

@@ -71,6 +71,23 @@ export function dueStoreContract(open: () => Promise<Store & Partial<AsyncDispos
     expect(await dueOf(key, date)).toHaveLength(1);
   });
 
+  test('what is left to do of a deletion is kept with its event, and due on its date', async () => {
+    const key = newKey();
+    await store.insertKey(key);
+    const event = { id: 'a', text: '{"a":1}' };
+    const later = { id: 'later', text: '{"b":2}', until: date };
+    await store.deleteKey(key, event, later);
+    expect(await dueOf(key, date - 1)).toEqual([]);
+    expect(await dueOf(key, date)).toHaveLength(1);
+    const { until, ...kept } = later;
+    expect(await store.claimEvents(key, { now: 0, until: 100 })).toEqual(expect.arrayContaining([event, kept]));
+    await store.forgetEvents(key, [event]);
+    expect(await store.claimEvents(key, { now: until, until: until + 1 })).toEqual([kept]);
+    await store.forgetEvents(key, [later]);
+    expect(await dueOf(key, date)).toEqual([]);
+    expect(await store.claimEvents(key, { now: until, until: until + 1 })).toEqual([]);
+  });
+
   test('removing the entry of a date removes none that another wrote for the same date meanwhile', async () => {
     const automaticRotation = { periodInDays: 90, nextDate: date };
     const key = newKey({ automaticRotation });

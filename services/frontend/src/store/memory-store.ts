@@ -80,14 +80,15 @@ export class MemoryStore
     return updated;
   }
 
-  async deleteKey(key: KmsKey, event: StoredEvent): Promise<void> {
+  async deleteKey(key: KmsKey, event: StoredEvent, later?: ClaimedEvent): Promise<void> {
     const name = `${key.region}/${key.keyId}`;
     const stored = this.#keys.get(name);
     if (stored === undefined) return;
     if (stored.revision !== key.revision) throw new ConflictError(`key ${key.arn} has changed`);
     this.#lastUsages.delete(name);
     this.#keys.delete(name);
-    this.#eventsOf(key).told.set(event.id, event.text);
+    for (const { id, text } of later ? [event, later] : [event]) this.#eventsOf(key).told.set(id, text);
+    if (later !== undefined) this.#due.add(eventEntryOf(key, later));
   }
 
   async claimEvents(key: Pick<KeyTraces, 'region' | 'keyId'>, { now, until }: Claim): Promise<StoredEvent[]> {

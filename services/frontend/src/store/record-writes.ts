@@ -49,7 +49,7 @@ export class RecordWrites {
    */
   async update(revision: number, { key, json }: NewRecord, event?: NewEvent): Promise<boolean> {
     const { region, keyId } = key;
-    if (event !== undefined) await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, eventEntryOf(key, event));
+    if (event !== undefined) await this.addEventEntry(key, event);
     const due = await this.#addDue(key);
     const keys = [keyAt(region, keyId), eventsAt(region, keyId)] as const;
     const change = [CHANGES, keyName(region, keyId)] as const;
@@ -59,6 +59,10 @@ export class RecordWrites {
     await this.#removeDue(key, updated ? before : due);
     if (!updated && event !== undefined) await this.removeEventEntry(key, event);
     return updated;
+  }
+
+  async addEventEntry(key: RecordName, event: Pick<ClaimedEvent, 'id' | 'until'>): Promise<void> {
+    await this.#redis.write('zadd', dueAt(dueShardOf(key)), 0, eventEntryOf(key, event));
   }
 
   async removeEventEntry(

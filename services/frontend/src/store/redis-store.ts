@@ -125,12 +125,16 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
     return this.#macs.withMac(eventPlace({ region, keyId }, id), text);
   }
 
-  async deleteKey(key: KmsKey, event: StoredEvent): Promise<void> {
+  async deleteKey(key: KmsKey, event: StoredEvent, later?: ClaimedEvent): Promise<void> {
     const { region, keyId, revision, arn } = key;
     const keys = [keyAt(region, keyId), eventsAt(region, keyId)] as const;
-    const text = await this.#textOfEvent(key, event);
+    const told = [event.id, await this.#textOfEvent(key, event)];
+    if (later !== undefined) {
+      told.push(later.id, await this.#textOfEvent(key, later));
+      await this.#records.addEventEntry(key, later);
+    }
     const change = [CHANGES, keyName(region, keyId)] as const;
-    const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, ...change, event.id, text);
+    const done = await this.#redis.script('kfDeleteRecord', ...keys, revision, ...change, ...told);
     if (done === 0) throw new ConflictError(`key ${arn} has changed`);
     // A replica of this id may be made again. Its first revision is greater.
     this.#acknowledged.written(keyName(region, keyId), revision + 1);

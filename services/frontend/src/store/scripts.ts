@@ -61,14 +61,14 @@ if ARGV[6] then redis.call('HSET', KEYS[2], ARGV[6], ARGV[7], 'claimedUntil', AR
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return due`,
   ],
-  /** KEYS: record, events. ARGV: revision, channel, name, the event's id and text. 0: the revision is another. */
+  /** KEYS: record, events. ARGV: revision, channel, name, ids and texts of events. 0: the revision is another. */
   kfDeleteRecord: [
     2,
     `${revisionOf}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 1 end
 if revision() ~= ARGV[1] then return 0 end
 redis.call('UNLINK', KEYS[1])
-redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
+redis.call('HSET', KEYS[2], unpack(ARGV, 4))
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`,
   ],

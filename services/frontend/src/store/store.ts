@@ -49,9 +49,10 @@ export interface KeyStore {
   updateKey(key: KmsKey, event?: ClaimedEvent): Promise<KmsKey>;
   /**
    * Destroys the record and its material, and keeps the event to be recorded in its place. Does nothing if the record
-   * is already gone. Throws ConflictError unless `key.revision` is the stored one.
+   * is already gone. Throws ConflictError unless `key.revision` is the stored one. `later`: kept with it, and due when
+   * nobody claims it any more.
    */
-  deleteKey(key: KmsKey, event: StoredEvent): Promise<void>;
+  deleteKey(key: KmsKey, event: StoredEvent, later?: ClaimedEvent): Promise<void>;
   /** Call once they are recorded. */
   forgetEvents(key: KeyTraces, events: readonly (StoredEvent & Partial<ClaimedEvent>)[]): Promise<void>;
   /** Removes whatever names a key whose record is gone: its aliases and its list entries. */
