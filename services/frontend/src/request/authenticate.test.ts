@@ -13,9 +13,10 @@ import { expect, test } from 'vitest';
 import { Authenticator } from './authenticate.ts';
 import { Credential } from './credential.ts';
 
+const ofSecret = { openSecret: () => Promise.resolve({ secretAccessKey: Buffer.from(secret) }) };
 const proving = (identity: object | undefined, expiresAt?: number) =>
   new Credential({
-    openSecret: () => Promise.resolve({ secretAccessKey: Buffer.from(secret) }),
+    ...ofSecret,
     identity: () => identity,
     callerOf: () => caller,
     ...(expiresAt !== undefined && { expiresAt }),
@@ -38,7 +39,7 @@ const authenticator = new Authenticator({
   clockSkewMs: 300_000,
 });
 
-type Request = ReturnType<typeof signed>;
+type Request = ReturnType<typeof signed> & { readonly onGenuine?: () => void };
 
 async function authenticate(request: Request) {
   return authenticator.authenticate(
@@ -64,6 +65,18 @@ test('a genuine signature proves its principal and Region', async () => {
     caller: { accountId: '000000000000', arn: caller.arn, accessKeyId: 'AKIDEXAMPLE' },
     region: 'us-east-1',
   });
+});
+
+test('whose caller cannot be read now, or may not be, is refused, and is no stranger', async () => {
+  const refused: Promise<object> = Promise.reject(new Error('too much was read'));
+  sessions.set('unread', new Credential({ ...ofSecret, identity: () => refused, callerOf: () => caller }));
+  let genuine = 0;
+  const onGenuine = () => void (genuine += 1);
+  const unread = { secret, headers: { 'x-amz-security-token': 'unread' } };
+  expect(await refusal({ ...signed(unread), onGenuine })).toContain('too much was read');
+  expect(genuine).toBe(1);
+  expect(await refusal({ ...signed({ ...unread, secret: 'wrong' }), onGenuine })).toBe(mismatch);
+  expect(genuine).toBe(1);
 });
 
 test('a wrong secret, another target, another body and a missing header do not verify', async () => {

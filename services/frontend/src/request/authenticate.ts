@@ -52,7 +52,11 @@ export interface AuthenticatorDeps {
 }
 
 /** A request, and the peer that sent it. */
-export type ClaimingRequest = SignableRequest & { readonly sourceIpAddress: string };
+export type ClaimingRequest = SignableRequest & {
+  readonly sourceIpAddress: string;
+  /** Called where the signature is genuine, and nobody can say whose it is: its caller is refused, but no stranger. */
+  readonly onGenuine?: () => void;
+};
 
 interface Signed extends Patience {
   readonly request: ClaimingRequest;
@@ -182,7 +186,11 @@ export class Authenticator {
       return { caller, region, isPresigned: inQuery };
     };
     const caller = credential.caller(recall);
-    return caller instanceof Promise ? caller.then(authenticated) : authenticated(caller);
+    if (!(caller instanceof Promise)) return authenticated(caller);
+    return caller.then(authenticated, (unread: Error) => {
+      if (!inQuery) signed.request.onGenuine?.();
+      throw unread;
+    });
   }
 
   #isGenuine(request: SignableRequest, claim: SignatureClaim, signingKey: KeyObject): boolean {
