@@ -281,7 +281,7 @@ test('a list of users that somebody filled takes no account its first administra
   await client.zadd(names, ...(junk as [number, string]));
   const changes = { epoch: 1, connected: true, trusted: true, servesLastKnown: false, isLastKnown: () => false };
   const identities = new Identities({
-    store,
+    charged: (_, use) => use(store),
     accessKeys,
     changes: { ...changes, listen: () => {} },
     versions: new AccountVersions(),

@@ -45,3 +45,9 @@ export interface IamStore {
   /** The records that refer to something, as `listLinks`; a page may end before its limit, as of `list`. */
   listLinked(accountId: string, prefix: string, limit: number, after?: string): Promise<Page<IamRecord>>;
 }
+
+/**
+ * Lends the store to what reads on behalf of an account, which is charged what it reads, whosever it is. Throws
+ * ThrottlingException before that begins if the account has read too much. Must not be called within itself.
+ */
+export type ChargedIam = <T>(accountId: string, use: (iam: IamStore) => Promise<T>) => Promise<T>;

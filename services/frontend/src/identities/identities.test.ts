@@ -1,7 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
+import { iamChangeOf } from '../store/change-feed.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { DamagedRecordError, StoreUnavailableError } from '../store/store.ts';
 import { newAccessKey } from '../store/store.contract.ts';
+import type { ChargedIam } from './iam-store.ts';
 import { newUser } from './iam-store.contract.ts';
 import type { Recall } from '../store/last-known.ts';
 import { AccountVersions } from './account-versions.ts';
@@ -22,6 +24,8 @@ class Store extends MemoryIamStore {
 let store: Store;
 let accessKeys: MemoryStore;
 let isHeard: boolean;
+let reads: number;
+let versions: AccountVersions;
 let identities: Identities;
 beforeEach(async () => {
   store = new Store();
@@ -40,8 +44,15 @@ beforeEach(async () => {
     },
   };
   accessKeys = new MemoryStore();
-  identities = new Identities({ store, accessKeys, changes, versions: new AccountVersions(), clock: { now: () => 0 } });
+  const charged: ChargedIam = (of, use) => {
+    expect(of).toBe(accountId);
+    reads += 1;
+    return use(store);
+  };
+  versions = new AccountVersions();
+  identities = new Identities({ charged, accessKeys, changes, versions, clock: { now: () => 0 } });
   await find(undefined);
+  reads = 0;
 });
 
 async function find(recall: Recall): Promise<string | undefined> {
@@ -60,6 +71,29 @@ test('while changes are not heard, only a request that may recall is served from
   store.isAway = true;
   expect(await find(recall)).toBe('alice');
   await expect(find(undefined)).rejects.toThrow(StoreUnavailableError);
+});
+
+test('requests that come together share a read, which is charged once, and one that is cached is not', async () => {
+  identities.clear();
+  expect(await Promise.all([1, 2, 3].map(() => find(undefined)))).toEqual(['alice', 'alice', 'alice']);
+  expect(await find(undefined)).toBe('alice');
+  expect(reads).toBe(1);
+});
+
+test('who comes after a change was heard shares no read that began before', async () => {
+  identities.clear();
+  const before = find(undefined);
+  await store.remove(alice);
+  versions.changed(iamChangeOf(accountId));
+  expect(await find(undefined)).toBeUndefined();
+  await before;
+  expect(reads).toBe(2);
+});
+
+test('while changes are not heard, each reads for itself', async () => {
+  isHeard = false;
+  await Promise.all([1, 2, 3].map(() => find(undefined)));
+  expect(reads).toBe(3);
 });
 
 test('the record says whose an access key is, whatever links there are', async () => {

@@ -5,7 +5,7 @@ import { ReadCache } from '../store/read-cache.ts';
 import { type AccessKeyRecord, DamagedRecordError } from '../store/store.ts';
 import type { AccountVersions } from './account-versions.ts';
 import { adoptFirstUser, type FirstUserStores, hasAccessKey, namesOfOwner } from './first-user.ts';
-import type { IamStore } from './iam-store.ts';
+import type { ChargedIam, IamStore } from './iam-store.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import type { RoleRecord, UserRecord } from './iam-records.ts';
 
@@ -22,7 +22,7 @@ interface Known {
 type Found<R extends UserRecord | RoleRecord> = Identity<R> | undefined;
 
 export interface IdentitiesDeps {
-  readonly store: Pick<IamStore, 'find' | 'insert' | 'listLinks'>;
+  readonly charged: ChargedIam;
   readonly accessKeys: FirstUserStores['accessKeys'];
   readonly changes: Changes;
   readonly versions: AccountVersions;
@@ -34,15 +34,17 @@ export interface IdentitiesDeps {
  * read again.
  */
 export class Identities {
-  readonly #store: IdentitiesDeps['store'];
+  readonly #charged: ChargedIam;
   readonly #accessKeys: IdentitiesDeps['accessKeys'];
   readonly #changes: Changes;
   readonly #clock: Clock;
   readonly #cache: ReadCache<Known>;
   readonly #versions: AccountVersions;
+  /** Reads under way, by name, version and epoch: a change that is heard meanwhile begins another. */
+  readonly #reading = new Map<string, Promise<Known | undefined>>();
 
-  constructor({ store, accessKeys, changes, versions, clock }: IdentitiesDeps) {
-    this.#store = store;
+  constructor({ charged, accessKeys, changes, versions, clock }: IdentitiesDeps) {
+    this.#charged = charged;
     this.#accessKeys = accessKeys;
     this.#changes = changes;
     this.#clock = clock;
@@ -52,6 +54,7 @@ export class Identities {
 
   clear(): void {
     this.#cache.clear();
+    this.#reading.clear();
   }
 
   /** The user that owns an access key, if the key is active. Almost always cached; otherwise a promise. */
@@ -61,7 +64,7 @@ export class Identities {
       record.kind === 'user' &&
       record.id === userId &&
       record.accessKeys.some((key) => key.accessKeyId === accessKeyId && key.status === 'Active');
-    const found = this.#find(accountId, `access-key/${accessKeyId}`, () => this.#loadOwner(accessKey), recall);
+    const found = this.#find(accountId, `access-key/${accessKeyId}`, (iam) => this.#loadOwner(accessKey, iam), recall);
     return onlyIf(isOwner, found) as Found<UserRecord> | Promise<Found<UserRecord>>;
   }
 
@@ -74,48 +77,45 @@ export class Identities {
     | Found<Extract<UserRecord | RoleRecord, { kind: K }>>
     | Promise<Found<Extract<UserRecord | RoleRecord, { kind: K }>>> {
     const isIt = ({ record }: Identity): boolean => record.kind === kind && record.id === id;
-    const load = () => loadIdentity(this.#store, { accountId, kind, name });
+    const load = (iam: IamStore) => loadIdentity(iam, { accountId, kind, name });
     return onlyIf(isIt, this.#find(accountId, `${kind}/${name}`, load, recall)) as never;
   }
 
   /** The user who has this name now: for users that operators configure by name. */
   findUser(accountId: string, name: string, recall: Recall): Found<UserRecord> | Promise<Found<UserRecord>> {
-    const load = () => loadIdentity(this.#store, { accountId, kind: 'user', name });
+    const load = (iam: IamStore) => loadIdentity(iam, { accountId, kind: 'user', name });
     return this.#find(accountId, `user/${name}`, load, recall) as Found<UserRecord> | Promise<Found<UserRecord>>;
   }
 
-  async #loadOwner(accessKey: AccessKeyRecord): Promise<Identity | undefined> {
+  async #loadOwner(accessKey: AccessKeyRecord, iam: IamStore): Promise<Identity | undefined> {
     const { accountId, accessKeyId, policies } = accessKey;
     let damage: DamagedRecordError | undefined;
-    for await (const name of namesOfOwner(this.#store, accessKey)) {
-      const user = await this.#store.find(accountId, 'user', name).catch((error: unknown) => {
+    for await (const name of namesOfOwner(iam, accessKey)) {
+      const user = await iam.find(accountId, 'user', name).catch((error: unknown) => {
         if (!(error instanceof DamagedRecordError)) throw error;
         damage = error;
       });
       if (user === undefined || !hasAccessKey(user, accessKeyId)) continue;
-      const identity = await loadIdentity(this.#store, { accountId, kind: 'user', name });
+      const identity = await loadIdentity(iam, { accountId, kind: 'user', name });
       // The user was recorded by a release whose access keys kept their policies.
       if (policies.length > 0) await this.#accessKeys.forgetPolicies(accessKeyId);
       return identity;
     }
     if (damage !== undefined) throw damage;
-    const stores = { store: this.#store, accessKeys: this.#accessKeys };
+    const stores = { store: iam, accessKeys: this.#accessKeys };
     const name = await adoptFirstUser(stores, accessKeyId, this.#clock.now());
-    return name === undefined ? undefined : loadIdentity(this.#store, { accountId, kind: 'user', name });
+    return name === undefined ? undefined : loadIdentity(iam, { accountId, kind: 'user', name });
   }
 
   #find(
     accountId: string,
     place: string,
-    load: () => Promise<Identity | undefined>,
+    load: (iam: IamStore) => Promise<Identity | undefined>,
     recall: Recall,
   ): Identity | undefined | Promise<Identity | undefined> {
     const name = `${accountId}/${place}`;
     const version = this.#versions.of(accountId);
-    const read = async (): Promise<Known | undefined> => {
-      const identity = await load();
-      return identity && { identity, version };
-    };
+    const read = () => this.#read(accountId, { name, version }, load);
     if (recall && this.#changes.servesLastKnown) return this.#findWhileAway(name, version, read, recall);
     const known = this.#cache.get(name, read);
     if (known instanceof Promise) return known.then((found) => found?.identity);
@@ -123,6 +123,26 @@ export class Identities {
     this.#cache.invalidate(name);
     const fresh = this.#cache.get(name, read);
     return fresh instanceof Promise ? fresh.then((found) => found?.identity) : fresh.identity;
+  }
+
+  /**
+   * Requests that wait for the same identity share a read, while changes are heard: it is as good as what is cached.
+   */
+  #read(
+    accountId: string,
+    { name, version }: { readonly name: string; readonly version: number },
+    load: (iam: IamStore) => Promise<Identity | undefined>,
+  ): Promise<Known | undefined> {
+    const start = async (): Promise<Known | undefined> => {
+      const identity = await this.#charged(accountId, load);
+      return identity && { identity, version };
+    };
+    const { trusted, epoch } = this.#changes;
+    if (!trusted) return start();
+    const known = `${name} ${version} ${epoch}`;
+    const reading = this.#reading.get(known) ?? start().finally(() => this.#reading.delete(known));
+    this.#reading.set(known, reading);
+    return reading;
   }
 
   /** While the change feed is interrupted: from the store if it answers, else the last known value. */

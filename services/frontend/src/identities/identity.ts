@@ -1,3 +1,4 @@
+import { fewAtOnce } from '@keyfleet/shared/few-at-once';
 import { isAwsManaged, policyFieldOf } from '@keyfleet/shared/stored/iam';
 import { DamagedRecordError } from '../store/store.ts';
 import { awsManagedPolicy } from './aws-managed-policies.ts';
@@ -24,6 +25,8 @@ export interface Identity<R extends UserRecord | RoleRecord = UserRecord | RoleR
  * that referred to it.
  */
 const ATTEMPTS = 3;
+/** Each may have 140,000 characters: as many as come together delay others. */
+const POLICIES_AT_ONCE = 16;
 
 /**
  * Throws DamagedRecordError if an attached policy is missing: what it denied is then unknown, so nothing is decided
@@ -88,12 +91,10 @@ async function policiesOf(
     inline.map((policy) => ({ id: `${kind}_${name}_${policy.name}`, document: policy.document })),
   );
   const attached = bearers.flatMap(({ accountId, attached: arns }) => arns.map((arn) => ({ accountId, arn })));
-  const managed = await Promise.all(
-    attached.map(async ({ accountId, arn }) => ({
-      id: policyNameOf(arn),
-      document: await documentOf(store, accountId, arn),
-    })),
-  );
+  const managed = await fewAtOnce(attached, POLICIES_AT_ONCE, async ({ accountId, arn }) => ({
+    id: policyNameOf(arn),
+    document: await documentOf(store, accountId, arn),
+  }));
   return managed.every((policy): policy is NamedPolicy => policy.document !== undefined)
     ? [...own, ...managed]
     : undefined;

@@ -33,7 +33,7 @@ export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
     const given = input;
     let mayHaveWritten = query.service === 'iam' && !query.readOnly;
     try {
-      return await decidedAgain(() => runOnce(query, { input: given, call }, deps), call.deadline, deps.clock);
+      return await decidedAgain(() => runCharged(query, { input: given, call }, deps), call.deadline, deps.clock);
     } catch (error) {
       // Whoever is refused makes nobody's identity be read again.
       if (error instanceof KmsException) mayHaveWritten = false;
@@ -48,6 +48,12 @@ export function newPerformQuery(deps: PerformQueryDeps): PerformQuery {
 interface Asked {
   readonly input: Readonly<Record<string, unknown>>;
   readonly call: Call;
+}
+
+function runCharged(operation: QueryOperation, asked: Asked, deps: PerformQueryDeps): Promise<object | undefined> {
+  // The limits on strangers bound what these read.
+  if (operation.unsigned !== undefined) return runOnce(operation, asked, deps);
+  return deps.charged(asked.call.caller.accountId, (iam) => runOnce(operation, asked, { ...deps, iam }));
 }
 
 async function runOnce(operation: QueryOperation, asked: Asked, deps: IamDeps): Promise<object | undefined> {

@@ -9,14 +9,16 @@ import type { Users } from '../policy/users.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
 import type { IdentityStore } from '../store/store.ts';
 import type { AccountVersions } from './account-versions.ts';
-import type { IamStore } from './iam-store.ts';
+import type { ChargedIam, IamStore } from './iam-store.ts';
 import type { IamKind, RecordOf } from './iam-records.ts';
 import type { SessionTokens } from './sts-session-token.ts';
 import type { WebIdentities } from './web-identities.ts';
 
 /** Everything that IAM and STS operations may use. */
 export interface IamDeps {
+  /** Charges the caller's account what is read; nobody, of a request that nobody signed. */
   readonly iam: IamStore;
+  readonly charged: ChargedIam;
   readonly accessKeys: IdentityStore;
   readonly accessKeyUses: Pick<AccessKeyUses, 'find'>;
   readonly accountVersions: Pick<AccountVersions, 'changed'>;

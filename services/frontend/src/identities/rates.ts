@@ -1,8 +1,5 @@
-import type { Charged, RateClass, RequestRates } from '../quotas/request-rates.ts';
+import { type Charged, NO_REGION, type RateClass, type RequestRates } from '../quotas/request-rates.ts';
 import type { IamDeps, QueryOperation } from './query-operation.ts';
-
-/** IAM's records belong to no Region. Neither do requests that nobody signed for one. */
-const NO_REGION = 'aws-global';
 
 /** Throws ThrottlingException, in IAM's and STS's wording, if the account exceeds its rate. */
 export function chargeQuery(

@@ -7,9 +7,11 @@ import type { AuthenticRecord } from '../store/record-mac.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import { iamVersionOf } from '../store/iam-scripts.ts';
+import { RecordReads } from '../quotas/record-reads.ts';
+import type { RequestRates } from '../quotas/request-rates.ts';
 import type { RedisCalls } from '../store/redis-calls.ts';
 import { ConflictError, type Page } from '../store/store.ts';
-import type { IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
+import type { ChargedIam, IamChange, IamStore, InsertOutcome, UpdateOutcome } from './iam-store.ts';
 import { decodeIamRecord, encodeIamRecord, type IamKind, type IamRecord, type RecordOf } from './iam-records.ts';
 
 export interface RedisIamStoreDeps {
@@ -17,6 +19,8 @@ export interface RedisIamStoreDeps {
   readonly macs: RecordMacs;
   /** Shared with a frontend's other stores. */
   readonly acknowledged?: Acknowledged;
+  /** Called with the length of each record that is read or written, and of each list of names. */
+  readonly onRead?: (length: number) => void;
 }
 
 /**
@@ -29,23 +33,34 @@ const MAX_PAGE_LENGTH = 1024 * 1024;
 const MOST_FORGOTTEN = 400;
 /** What a principal of a trust policy counts for: whoever shows the policy reads its record, of as much or more. */
 const PRINCIPAL_LENGTH = 1024;
+/** To be changed, a record is parsed in Redis, which takes it as long as to read so many of the same length. */
+const READS_OF_CHANGE = 5;
+
+/** Each has turns of its own (`RecordReads`). */
+export function chargedIam(deps: RedisIamStoreDeps, rates: RequestRates): ChargedIam {
+  const reads = new RecordReads(rates);
+  return (accountId, use) => reads.within(accountId, (onRead) => use(new RedisIamStore({ ...deps, onRead })));
+}
 
 /** IAM records in Redis: one hash for each account, and sorted sets of names and of links. */
 export class RedisIamStore implements IamStore {
   readonly #redis: RedisCalls;
   readonly #macs: RecordMacs;
   readonly #acknowledged: Acknowledged;
+  readonly #onRead: RedisIamStoreDeps['onRead'];
 
-  constructor({ calls, macs, acknowledged = new Acknowledged() }: RedisIamStoreDeps) {
+  constructor({ calls, macs, acknowledged = new Acknowledged(), onRead }: RedisIamStoreDeps) {
     this.#redis = calls;
     this.#macs = macs;
     this.#acknowledged = acknowledged;
+    this.#onRead = onRead;
   }
 
   async find<K extends IamKind>(accountId: string, kind: K, name: string): Promise<RecordOf<K> | undefined> {
     const place = iamPlace(accountId, kind, name);
     const assertNotOlder = this.#acknowledged.beginRead();
     const stored = await this.#redis.field(place.name, place.field);
+    this.#onRead?.(stored?.length ?? 0);
     if (stored === undefined) return undefined;
     const record = decodeIamRecord(await this.#macs.verified(place, stored), { accountId, kind, name });
     assertNotOlder(iamRecordName(record), record.revision);
@@ -87,6 +102,7 @@ export class RedisIamStore implements IamStore {
   async #partsOf({ before, record }: IamChange) {
     const [had, has] = [new Set(iamLinksOf(before)), new Set(iamLinksOf(record))];
     const text = await this.#textOf({ ...record, revision: before.revision + 1 });
+    this.#onRead?.(READS_OF_CHANGE * text.text.length);
     const changed = [[...had.difference(has)], [...has.difference(had)]].map((links) => JSON.stringify(links));
     // All of them too: somebody who wrote Redis may have taken some away.
     return [fieldOf(before), iamVersionOf(before), text, ...changed, fieldOf(record), JSON.stringify([...has])];
@@ -186,6 +202,8 @@ export class RedisIamStore implements IamStore {
     const fields = places.map(([kind, one]) => iamFieldOf(kind, one));
     const assertNotOlder = this.#acknowledged.beginRead();
     const texts = await this.#redis.eachField(name, fields);
+    const lengths = texts.map((text) => (typeof text === 'string' ? text.length : 0));
+    for (const length of lengths) this.#onRead?.(length);
     const read = await Promise.allSettled(
       texts.flatMap((text, i) =>
         text === undefined ? [] : [this.#read(accountId, places[i]![0], { field: fields[i]!, text, assertNotOlder })],
@@ -195,7 +213,7 @@ export class RedisIamStore implements IamStore {
     const records = read.flatMap((one) =>
       one.status === 'fulfilled' ? [one.value] : (unlessDamaged(one.reason) ?? []),
     );
-    return { records, length: texts.reduce((sum, text) => sum + (typeof text === 'string' ? text.length : 0), 0) };
+    return { records, length: lengths.reduce((sum, length) => sum + length, 0) };
   }
 
   async #read<K extends IamKind>(
@@ -242,6 +260,7 @@ export class RedisIamStore implements IamStore {
     const [first, to] = rangeOf(prefix);
     const from = after === undefined ? first : `(${prefix}${after}`;
     const members = await this.#redis.entries(list, { from, to, limit: limit + 1 });
+    this.#onRead?.(members.join('').length);
     const items = members.slice(0, limit).map((member) => member.slice(prefix.length));
     const last = items.at(-1);
     return members.length > limit && last !== undefined ? { items, next: last } : { items };

@@ -4,10 +4,10 @@ import { ReadCache, type Trust } from '../store/read-cache.ts';
 import type { IdentityStore } from '../store/store.ts';
 import type { AccountVersions } from './account-versions.ts';
 import { identityArn } from './callers.ts';
-import type { IamStore } from './iam-store.ts';
+import type { ChargedIam, IamStore } from './iam-store.ts';
 
 interface Deps {
-  readonly iam: Pick<IamStore, 'find'>;
+  readonly charged: ChargedIam;
   readonly accessKeys: Pick<IdentityStore, 'findFirstAccessKey'>;
   readonly partition: string;
   readonly changes: Trust;
@@ -47,11 +47,11 @@ export class StoredUsers implements Users {
     this.#cache.clear();
   }
 
-  async idOf(arn: string): Promise<string | undefined> {
+  async idOf(arn: string, askedBy: string): Promise<string | undefined> {
     const accountId = accountOfPrincipal(arn);
     if (accountId === undefined || arn.length > MAX_ARN_LENGTH) return undefined;
     const version = this.#deps.versions.of(accountId);
-    const read = () => this.#read(accountId, arn, version);
+    const read = () => this.#deps.charged(askedBy, (iam) => this.#read(iam, arn, { accountId, version }));
     const known = await this.#cache.get(arn, read);
     if (known === undefined || known.version === version) return known?.id;
     this.#cache.invalidate(arn);
@@ -59,8 +59,12 @@ export class StoredUsers implements Users {
   }
 
   /** Undefined while nothing is known of the account, which may be about to be made. */
-  async #read(accountId: string, arn: string, version: number): Promise<Known | undefined> {
-    const { iam, accessKeys, partition } = this.#deps;
+  async #read(
+    iam: IamStore,
+    arn: string,
+    { accountId, version }: { readonly accountId: string; readonly version: number },
+  ): Promise<Known | undefined> {
+    const { accessKeys, partition } = this.#deps;
     const [, role, session] = sessionForm.exec(arn) ?? [];
     if (role !== undefined) {
       const record = await iam.find(accountId, 'role', role);

@@ -61,21 +61,23 @@ type ListDeps = Pick<Deps, 'grants' | 'markers' | 'partition' | 'users'>;
 
 export const listGrants: Handler<typeof ListGrants, ListDeps> = async (input, call, deps) => {
   const { key, deadline } = call;
+  const { accountId } = call.caller;
   const grantee = input.GranteePrincipal ?? input.GranteeServicePrincipal;
   if (input.GrantId !== undefined) {
     const grant = await deps.grants.find(key, input.GrantId);
     const items = grant && (grantee === undefined || grant.grantee === grantee) ? [grant] : [];
-    return answerOf({ items }, undefined, deps);
+    return answerOf({ items }, { askedBy: accountId }, deps);
   }
   const list: MarkerScope = {
-    accountId: call.caller.accountId,
+    accountId,
     region: key.region,
     operation: 'ListGrants',
     filter: `${key.keyId} ${grantee ?? ''}`,
   };
   const after = input.Marker === undefined ? undefined : await deps.markers.open(list, input.Marker, deadline);
   const page = await deps.grants.list(key, grantee, limitOf(input.Limit), after);
-  return answerOf(page, page.next && (await deps.markers.seal(list, page.next, deadline)), deps);
+  const marker = page.next && (await deps.markers.seal(list, page.next, deadline));
+  return answerOf(page, { marker, askedBy: accountId }, deps);
 };
 
 export const listRetirableGrants: Handler<typeof ListRetirableGrants, ListDeps> = async (input, call, deps) => {
@@ -86,13 +88,14 @@ export const listRetirableGrants: Handler<typeof ListRetirableGrants, ListDeps> 
   const list = { accountId, region, operation: 'ListRetirableGrants', filter: principal };
   const after = input.Marker === undefined ? undefined : await deps.markers.open(list, input.Marker, deadline);
   const { items, next } = await deps.grants.listRetirable(region, principal, limitOf(input.Limit), after);
-  const id = isService(principal) ? undefined : await deps.users.idOf(principal);
+  const id = isService(principal) ? undefined : await deps.users.idOf(principal, accountId);
   const own = items.filter(({ retiringId, accountId: owner }) =>
     // Services have no account, so for them a caller sees only the grants on its own account's keys.
     isService(principal) ? owner === accountId : retiringId === undefined || retiringId === id,
   );
   const page = next === undefined ? { items: own } : { items: own, next };
-  return answerOf(page, next && (await deps.markers.seal(list, next, deadline)), deps);
+  const marker = next && (await deps.markers.seal(list, next, deadline));
+  return answerOf(page, { marker, askedBy: accountId }, deps);
 };
 
 export const revokeGrant: Handler<typeof RevokeGrant, Pick<Deps, 'grants'>> = async (_input, { grant }, { grants }) => {
@@ -107,8 +110,12 @@ function limitOf(limit: number | undefined): number {
   return Math.min(limit ?? DEFAULT_LIMIT, MAX_LIMIT);
 }
 
-async function answerOf({ items, next }: Page<Grant>, marker: string | undefined, deps: ListDeps) {
-  const isThere = await whoIsThere(items, deps.users);
+async function answerOf(
+  { items, next }: Page<Grant>,
+  { marker, askedBy }: { readonly marker?: string | undefined; readonly askedBy: string },
+  deps: ListDeps,
+) {
+  const isThere = await whoIsThere(items, deps.users, askedBy);
   return {
     Grants: items.map((grant) => entryOf(grant, deps.partition, isThere)),
     ...(marker !== undefined && { NextMarker: marker }),
@@ -119,12 +126,12 @@ async function answerOf({ items, next }: Page<Grant>, marker: string | undefined
 type IsThere = (arn: string, id: string) => boolean;
 
 /** Looks each principal up once, because the grants of a page often name the same one. */
-async function whoIsThere(grants: readonly Grant[], users: Deps['users']): Promise<IsThere> {
+async function whoIsThere(grants: readonly Grant[], users: Deps['users'], askedBy: string): Promise<IsThere> {
   const arns = grants.flatMap(({ grantee, granteeId, retiring, retiringId }) => [
     ...(granteeId === undefined ? [] : [grantee]),
     ...(retiring === undefined || retiringId === undefined ? [] : [retiring]),
   ]);
-  const ids = await Promise.all([...new Set(arns)].map(async (arn) => [arn, await users.idOf(arn)] as const));
+  const ids = await Promise.all([...new Set(arns)].map(async (arn) => [arn, await users.idOf(arn, askedBy)] as const));
   const idsByArn = new Map(ids);
   return (arn, id) => idsByArn.get(arn) === id;
 }

@@ -9,10 +9,10 @@ const DEFAULT_POLICY = 'default';
 
 export const getKeyPolicy: Handler<typeof GetKeyPolicy, Pick<Deps, 'users'>> = async (
   { PolicyName },
-  { key },
+  { key, caller },
   { users },
 ) => ({
-  Policy: await shownPolicy({ document: key.policy, principals: key.policyPrincipals }, users),
+  Policy: await shownPolicy({ document: key.policy, principals: key.policyPrincipals }, users, caller.accountId),
   PolicyName,
 });
 

@@ -33,7 +33,7 @@ test.each(documents)('only principals are bound, and shown as they were given: %
   const named = principalArnsOf(parseKeyPolicy(bound.document));
   expect(named.filter((name) => name.startsWith('arn:'))).toEqual([]);
   expect(named).toEqual(principalArnsOf(parseKeyPolicy(document)).map((arn) => ids.get(arn)));
-  expect(await shownPolicy(bound, usersOf(ids))).toBe(document);
+  expect(await shownPolicy(bound, usersOf(ids), '111122223333')).toBe(document);
 });
 
 test('a principal that is gone or was replaced is shown by unique id, and an unknown one by ARN', async () => {
@@ -41,7 +41,7 @@ test('a principal that is gone or was replaced is shown by unique id, and an unk
   const bound = bindPolicy(document, new Map([[alice, 'AIDAALICE']]));
   expect(bound.document).toContain(role);
   for (const known of [new Map<string, string>(), new Map([[alice, 'AIDAOTHER']])]) {
-    expect(await shownPolicy(bound, usersOf(known))).toBe(bound.document);
+    expect(await shownPolicy(bound, usersOf(known), '111122223333')).toBe(bound.document);
   }
 });
 
@@ -55,10 +55,10 @@ test('how a name is shown does not tell whether there is such a principal', asyn
   const escaped = `{"Statement":{"Principal":{"AWS":"${alice.replace('/', String.raw`\/`)}"}}}`;
   const plain = `{"Statement":{"Principal":{"AWS":"${alice}"}}}`;
   for (const known of [ids, new Map<string, string>()]) {
-    expect(await shownPolicy(bindPolicy(escaped, known), usersOf(ids))).toBe(plain);
+    expect(await shownPolicy(bindPolicy(escaped, known), usersOf(ids), '111122223333')).toBe(plain);
   }
   // Stored as written by an earlier release.
-  expect(await shownPolicy({ document: escaped, principals: undefined }, usersOf(ids))).toBe(plain);
+  expect(await shownPolicy({ document: escaped, principals: undefined }, usersOf(ids), '111122223333')).toBe(plain);
 });
 
 test('an id names a user, a role as the owner of its sessions, or one session', () => {

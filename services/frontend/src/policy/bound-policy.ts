@@ -35,14 +35,18 @@ export function bindPolicy(document: string, ids: PrincipalIds): BoundPolicy {
 
 /**
  * The policy as it was given, but with anyone deleted or renamed since shown by unique id, and principals without
- * escapes.
+ * escapes. `askedBy`: the account that asks.
  */
-export async function shownPolicy({ document, principals = {} }: BoundPolicy, users: Users): Promise<string> {
+export async function shownPolicy(
+  { document, principals = {} }: BoundPolicy,
+  users: Users,
+  askedBy: string,
+): Promise<string> {
   const named = Object.entries(principals);
   const names = new Map<string, string>();
   for (let at = 0; at < named.length; at += READ_AT_ONCE) {
     const some = named.slice(at, at + READ_AT_ONCE);
-    await Promise.all(some.map(async ([id, arn]) => names.set(id, (await users.idOf(arn)) === id ? arn : id)));
+    await Promise.all(some.map(async ([id, arn]) => names.set(id, (await users.idOf(arn, askedBy)) === id ? arn : id)));
   }
   return withPrincipals(document, (name) => names.get(name) ?? name);
 }

@@ -2,9 +2,10 @@
 export interface Users {
   /**
    * `arn` names a user, a role or a role's session. Returns its `aws:userid` (`AIDA...`, `AROA...`,
-   * `AROA...:<session>`), or undefined if there is no such user or role.
+   * `AROA...:<session>`), or undefined if there is no such user or role. `askedBy`: the account that is charged what is
+   * read.
    */
-  idOf(arn: string): Promise<string | undefined>;
+  idOf(arn: string, askedBy: string): Promise<string | undefined>;
 }
 
 /** Unique ids by the ARNs of users, roles and sessions. */
@@ -22,7 +23,7 @@ export async function principalIdsOf(
 ): Promise<PrincipalIds> {
   const found = await Promise.all(
     [...new Set(arns)].map(async (arn) => {
-      const id = arn === caller.arn ? caller.userId : await users.idOf(arn);
+      const id = arn === caller.arn ? caller.userId : await users.idOf(arn, caller.accountId);
       if (id === undefined && arn.split(':')[4] === caller.accountId) throw missing(arn);
       return [arn, id] as const;
     }),

@@ -23,7 +23,7 @@ interface RequestQuotas {
 }
 
 /** What costs much more than a request does. */
-const ours: ReadonlySet<RateClass> = new Set(['GrantPages', 'Simulations', 'PolicyReads']);
+const ours: ReadonlySet<RateClass> = new Set(['GrantPages', 'Simulations', 'PolicyReads', 'RecordReads']);
 
 /** Requests per second for each class. */
 export function ratesOf({ profile, perSecond }: RequestQuotas): Rates {

@@ -19,7 +19,6 @@ import { Markers } from '../operations/markers.ts';
 import { chargeCompiling } from '../identities/rates.ts';
 import { Policies } from '../policy/policies.ts';
 import type { RequestRates } from '../quotas/request-rates.ts';
-import { startRates } from '../quotas/rates.ts';
 import type { Stores } from '../store/start-store.ts';
 import { PublicKeys } from '../keys/public-keys.ts';
 import { ClusterKeys } from '../cloudhsm/cluster-keys.ts';
@@ -61,11 +60,9 @@ export function newPipeline(
   readonly pipelineFor: (authenticator: PipelineDeps['authenticator']) => Pipeline;
   readonly performQuery: PerformQuery;
 } {
-  const { config, clock, events, resources } = assembly;
+  const { config, clock, events } = assembly;
   const { stores, hsm, audit, lastUsages, accessKeyUses } = deps;
-  const rates = resources.use(
-    startRates(config.requestQuotas, stores.calls, (problem) => events.ratesProblem(problem)),
-  );
+  const { rates } = stores;
   const common = {
     policies: new Policies((accountId, pieces) => chargeCompiling(pieces, accountId, { rates })),
     users: stores.users,
@@ -86,11 +83,12 @@ export function newPipeline(
   };
   const pipelineFor = (authenticator: PipelineDeps['authenticator']): Pipeline =>
     new Pipeline({ ...shared, authenticator });
-  const { guard, records, iam, accountVersions } = stores;
+  const { guard, records, iam, chargedIam: charged, accountVersions } = stores;
   const performQuery = newPerformQuery({
     ...common,
     webIdentities: new WebIdentities(config.oidcIssuers),
     iam,
+    charged,
     accessKeys: records,
     accessKeyUses,
     accountVersions,

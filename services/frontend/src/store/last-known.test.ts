@@ -1,3 +1,4 @@
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { beforeEach, expect, test } from 'vitest';
 import { CachedGrants } from '../grants/cached-grants.ts';
 import { MemoryGrantStore } from '../grants/memory-grant-store.ts';
@@ -46,6 +47,7 @@ test('a store that answers is believed, and nothing counts as served from memory
 test.each([
   ['cannot be reached', () => Promise.reject(new StoreUnavailableError('away'))],
   ['hangs', () => new Promise<void>(() => {})],
+  ['may not be asked', () => Promise.reject(new KmsException('ThrottlingException', 'Rate exceeded'))],
 ])('known records are served, and counted, when the store %s', async (_what, failing) => {
   read = failing;
   expect(await description()).toBe('known');

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { GrantedKey } from '@keyfleet/shared/stored/grants';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { CachedGrants } from '../grants/cached-grants.ts';
@@ -84,7 +85,10 @@ export class LastKnown implements Pick<KeyStore, 'findKey'>, Pick<AliasStore, 'f
   }
 }
 
-/** The store's answer if it is prompt; `late` otherwise. */
+/**
+ * The store's answer if it is prompt; `late` otherwise, or if the account may read no more now: while changes are not
+ * heard, each request reads.
+ */
 async function readInTime<T>(
   read: () => Promise<T>,
   { connected }: Pick<Changes, 'connected'>,
@@ -96,7 +100,8 @@ async function readInTime<T>(
     reading.catch(() => {});
     return await Promise.race([reading, delay(PATIENCE_MS, late)]);
   } catch (error) {
-    if (error instanceof StoreUnavailableError) return late;
+    const isThrottled = error instanceof KmsException && error.code === 'ThrottlingException';
+    if (isThrottled || error instanceof StoreUnavailableError) return late;
     throw error;
   }
 }

@@ -12,11 +12,12 @@ import type { HsmCommands } from '../hsm/commands.ts';
 import type { DomainView } from '../hsm/domain-view.ts';
 import { AccountVersions } from '../identities/account-versions.ts';
 import { Identities } from '../identities/identities.ts';
-import { RedisIamStore } from '../identities/redis-iam-store.ts';
+import { chargedIam, RedisIamStore, type RedisIamStoreDeps } from '../identities/redis-iam-store.ts';
 import { StoredUsers } from '../identities/stored-users.ts';
 import { CachedKeyStores } from '../key-stores/cached-key-stores.ts';
 import { RedisKeyStores } from '../key-stores/redis-key-stores.ts';
 import { CHANGES } from '@keyfleet/shared/stored/names';
+import { startRates } from '../quotas/rates.ts';
 import { Acknowledged } from './acknowledged.ts';
 import { Announcements } from './announcements.ts';
 import { CachedStore } from './cached-store.ts';
@@ -72,8 +73,8 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
     fleet.forget();
     acknowledged.forget();
     cached.clear();
-    identities.clear();
-    users.clear();
+    iam.identities.clear();
+    iam.users.clear();
     grants.forgetAll();
     keyStores.forgetAll();
   };
@@ -96,12 +97,7 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
   const grants = new CachedGrants(new RedisGrantStore({ calls, macs, monotonicClock, acknowledged, events }), feed);
   const cached = new CachedStore(records, feed, { maxKeyBytes: config.keyCache, grants });
   const keyStores = new CachedKeyStores(new RedisKeyStores({ calls, macs, monotonicClock, acknowledged }), feed);
-  const iam = new RedisIamStore({ calls, macs, acknowledged });
-  const accountVersions = new AccountVersions();
-  feed.listen(accountVersions);
-  const ofIam = { accessKeys: records, changes: feed, versions: accountVersions };
-  const identities = new Identities({ ...ofIam, store: iam, clock });
-  const users = new StoredUsers({ ...ofIam, iam, partition: config.partition });
+  const iam = startIam(assembly, { calls, macs, acknowledged, records, feed });
   const fleet = new Fleet({ store: secrets, hsm, domain, clock, events });
   resources.use(fleet.startPuttingBack((problem) => events.fleetKeyProblem(problem)));
   return {
@@ -116,10 +112,33 @@ export async function startStore(assembly: Assembly, connections: RedisConnectio
     calls,
     grants,
     keyStores,
-    iam,
+    ...iam,
+  };
+}
+
+interface ForIam extends RedisIamStoreDeps {
+  readonly records: RedisStore;
+  readonly feed: ChangeFeed;
+}
+
+/** Users, roles, groups and policies, and the rates that bound what is read of them. */
+function startIam({ config, clock, events, resources }: Assembly, { records, feed, ...deps }: ForIam) {
+  const rates = resources.use(startRates(config.requestQuotas, deps.calls, (problem) => events.ratesProblem(problem)));
+  const accountVersions = new AccountVersions();
+  feed.listen(accountVersions);
+  const shared = () => ({
+    charged: chargedIam(deps, rates),
+    accessKeys: records,
+    changes: feed,
+    versions: accountVersions,
+  });
+  return {
+    rates,
+    iam: new RedisIamStore(deps),
+    chargedIam: chargedIam(deps, rates),
     accountVersions,
-    identities,
-    users,
+    identities: new Identities({ ...shared(), clock }),
+    users: new StoredUsers({ ...shared(), partition: config.partition }),
   };
 }
 

@@ -24,7 +24,8 @@ export async function roleAnswer(
   withAll = true,
 ): Promise<object> {
   const { path, name, id, createdAt, description, maxSessionSeconds, boundary, tags } = role;
-  const trustPolicy = await shownPolicy({ document: role.trustPolicy, principals: role.trustPrincipals }, users);
+  const bound = { document: role.trustPolicy, principals: role.trustPrincipals };
+  const trustPolicy = await shownPolicy(bound, users, role.accountId);
   return {
     Path: path,
     RoleName: name,

@@ -37,9 +37,10 @@ async function admits(condition: object, groups: unknown): Promise<boolean> {
   const iam = new MemoryIamStore();
   await iam.insert(roleOf(condition), 10);
   const claims = groups === undefined ? {} : { groups };
-  const deps: Pick<IamDeps, 'iam' | 'clock' | 'partition'> &
+  const deps: Pick<IamDeps, 'iam' | 'charged' | 'clock' | 'partition'> &
     Record<'webIdentities' | 'sessionTokens' | 'rates', object> = {
     iam,
+    charged: (_, use) => use(iam),
     clock: { now: () => Date.UTC(2026, 0, 1) },
     partition: 'aws',
     rates: { charge: () => {} },

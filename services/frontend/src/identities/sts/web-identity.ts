@@ -53,7 +53,7 @@ export const assumeRoleWithWebIdentity: QueryOperation = {
     chargeQuery(assumeRoleWithWebIdentity, { accountId: role.accountId, region: call.region }, deps);
     const session = {
       seconds: durationOf(given, role, false),
-      policies: await sessionPolicies(given, role.accountId, deps),
+      policies: await deps.charged(role.accountId, (iam) => sessionPolicies(given, role.accountId, { ...deps, iam })),
       tags: [],
       transitiveTagKeys: [],
       sessionName: given.RoleSessionName,
