@@ -6,7 +6,7 @@ import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { StoreGuard, StoreRefusedError } from '@keyfleet/shared/redis/store-guard';
 import { acceptStore, giveIdentity, raiseMark, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
-import { storeAt } from '@keyfleet/shared/stored/names';
+import { storeAt, tokensAt } from '@keyfleet/shared/stored/names';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
@@ -309,5 +309,17 @@ describe('a cluster whose Redis is emptied while it runs', () => {
     expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
     await kms.send(new CreateKeyCommand({}));
     await eventually('all is well', async () => /well +store: .*which has lost nothing/.test((await doctor()).out));
+  });
+
+  test('is not ready while the store has something else in the place of its newest domain token', async () => {
+    using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+    const tokens = tokensAt(cluster.home.facts.domain);
+    const [newest] = await redis.lrangeBuffer(tokens, -1, -1);
+    await redis.lset(tokens, -1, Buffer.alloc(newest!.length));
+    await eventually('the frontend says so', async () => (await readyz()).body.includes('it lacks domain token 1'));
+    await expect(kms.send(new CreateKeyCommand({}))).rejects.toMatchObject({ name: 'KMSInternalException' });
+    await redis.lset(tokens, -1, newest!);
+    await eventually('the frontend is ready', async () => (await readyz()).status === 200);
+    await kms.send(new CreateKeyCommand({}));
   });
 });

@@ -81,7 +81,7 @@ async function checkStore({ client, anchor, openRedis }: Patient): Promise<strin
   const { generation = 0, store_problem: problem } = await client.status();
   if (problem) throw new CliError(problem);
   const seen = await readStoreIdentity(redis, anchor.domain);
-  const trouble = troubleWith(seen, undefined, generation);
+  const trouble = troubleWith(seen, undefined, { generation });
   if (trouble !== undefined) throw new CliError(`${trouble}: docs/recovery.md, "The store is not as it was".`);
   return `${seen.id}, which has lost nothing`;
 }

@@ -22,6 +22,13 @@ interface Known {
   readonly since: number;
 }
 
+interface VerifiedTokens {
+  /** Of the newest. */
+  readonly generation: number;
+  /** Of one that the store has something else in the place of. */
+  readonly lost?: number | undefined;
+}
+
 export interface StoreGuardOptions {
   readonly domain: string;
   /** Every connection to the store. Routine looks use the first. */
@@ -30,6 +37,11 @@ export interface StoreGuardOptions {
   readonly clock: Clock;
   /** The newest generation of the domain that this service has verified; 0 while there is none. */
   readonly generation: () => number;
+  /**
+   * Finds out whether the store holds that token and those before it, and not something else in their places. Resolves
+   * to the generation of one that it lacks. `isFirst`: nobody has looked through this connection yet.
+   */
+  readonly findLost?: (client: RedisClient, isFirst: boolean) => Promise<number | undefined>;
   /** The operators of that generation, one of whom must have signed that another store is accepted. */
   readonly operators: () => readonly Operator[];
   /** Whether an acknowledged write must be there forever. If not, an older state is no problem. */
@@ -125,7 +137,7 @@ export class StoreGuard implements Disposable {
   }
 
   async #see(client: RedisClient): Promise<void> {
-    const { domain, generation, givesIdentity = false } = this.#options;
+    const { domain, generation, findLost, givesIdentity = false } = this.#options;
     // Read before the look, which need not see what is written meanwhile.
     const [known, floor] = [this.#known, generation()];
     let seen = await readStoreIdentity(client, domain);
@@ -133,12 +145,13 @@ export class StoreGuard implements Disposable {
       await giveIdentity(client, domain);
       seen = await readStoreIdentity(client, domain);
     }
+    const lost = await findLost?.(client, !this.#seen.has(client));
     if (client.status !== 'ready') throw new Error('the connection to Redis was lost');
     this.#seen.add(client);
-    this.#judge(seen, known, floor);
+    this.#judge(seen, known, { generation: floor, lost });
   }
 
-  #judge(seen: StoreIdentity, known: Known | undefined, floor: number): void {
+  #judge(seen: StoreIdentity, known: Known | undefined, tokens: VerifiedTokens): void {
     const now = this.#options.clock.now();
     const succeeds = known !== undefined && seen.id !== known.id && this.#succeeds(seen, known);
     const accepted = succeeds && isTimely(seen, known.since, now);
@@ -147,7 +160,7 @@ export class StoreGuard implements Disposable {
       this.#options.onAccepted(seen.follows);
     } else if (this.#known === undefined && seen.id !== '') this.#known = { id: seen.id, mark: 0, since: now };
     const untimely = succeeds ? `, and its acceptance is dated ${new Date(seen.acceptedAt).toISOString()}` : '';
-    const trouble = accepted ? undefined : troubleWith(seen, known, floor);
+    const trouble = accepted ? undefined : troubleWith(seen, known, tokens);
     const before = this.#problem?.message;
     this.#problem =
       trouble === undefined ? undefined : new StoreRefusedError(`Redis: ${trouble}${untimely}. ${RUNBOOK}`);
@@ -162,7 +175,11 @@ export class StoreGuard implements Disposable {
 }
 
 /** Why the store that was looked at cannot be the known one; undefined if it can. */
-export function troubleWith(seen: StoreIdentity, known: Known | undefined, generation: number): string | undefined {
+export function troubleWith(
+  seen: StoreIdentity,
+  known: Known | undefined,
+  { generation, lost }: VerifiedTokens,
+): string | undefined {
   const lacksTokens = seen.generation < generation;
   const tokens = `it holds domain tokens up to generation ${seen.generation}, and generation ${generation} was verified`;
   if (seen.id === '' && (known !== undefined || lacksTokens)) {
@@ -172,5 +189,6 @@ export function troubleWith(seen: StoreIdentity, known: Known | undefined, gener
   if (known !== undefined && seen.mark < known.mark) {
     return `it went back to an older state: acknowledged writes are lost (mark ${seen.mark}, was ${known.mark})`;
   }
-  return lacksTokens ? `it went back to an older state: ${tokens}` : undefined;
+  if (lacksTokens) return `it went back to an older state: ${tokens}`;
+  return lost === undefined ? undefined : `it lacks domain token ${lost}, and has something else in its place`;
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Signer } from '../domain/proposal.ts';
 import { storeAt, tokensAt } from '../stored/names.ts';
 import type { RedisClient, RedisCommands } from './connect.ts';
-import { readShortFields } from './stored-values.ts';
+import { isOfOtherType, readShortFields } from './stored-values.ts';
 import { type AcceptanceSignature, MAX_FOLLOWED, signAcceptance } from './store-acceptance.ts';
 
 /** A store's own statements. They lie beside the domain's tokens: what is true of one is true of the other. */
@@ -27,7 +27,7 @@ const MAX_BYTES = 1024;
 export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
   const [found, generation] = await Promise.all([
     readShortFields(client, storeAt(domain), { maxBytes: MAX_BYTES, fields: FIELDS }),
-    client.llen(tokensAt(domain)),
+    client.llen(tokensAt(domain)).catch(noneIfNoList),
   ]);
   const textOf = (field: (typeof FIELDS)[number]): string => found.get(field) ?? '';
   return {
@@ -107,6 +107,12 @@ export function raiseMark(client: RedisCommands, domain: string, id: string): un
 /** 0 for what is no count, which is below every mark and before every date. */
 function countOf(text: string): number {
   return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}
+
+/** What is no list holds no token: a look that failed would find nothing wrong. */
+function noneIfNoList(error: unknown): number {
+  if (isOfOtherType(error)) return 0;
+  throw error;
 }
 
 function idsOf(text: string): readonly string[] {

@@ -102,8 +102,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#timer = setInterval(() => this.#tick(), AGAIN_MS).unref();
   }
 
+  get anchor(): TrustAnchor {
+    return this.#options.anchor;
+  }
+
   get name(): string {
-    return this.#options.anchor.domain;
+    return this.anchor.domain;
   }
 
   /** The newest verified state to rely on and its token's hash. Undefined while `problem` gives the reason. */
@@ -129,6 +133,13 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const { anchor, floor } = this.#options;
     const { generation = 0 } = this.#proven?.state ?? {};
     return Math.max(generation, floor.lowest?.generation ?? 0, anchor.checkpoint?.generation ?? 0);
+  }
+
+  /** Of that token in the chain that members have proven since the start; undefined if it is none of these. */
+  provenHash(generation: number): Uint8Array | undefined {
+    const proven = this.#proven;
+    if (proven === undefined || generation > proven.state.generation) return undefined;
+    return this.#heard.hashesUpTo(proven)[generation - 1];
   }
 
   /** Why there is no state to rely on; undefined if there is one. */

@@ -107,6 +107,11 @@ export class HeardTokens {
       : tails.map((tail) => tail.at(generation)).find((one) => one !== undefined);
   }
 
+  /** Indexed by generation - 1; others may follow. */
+  hashesUpTo(token: VerifiedDomain): readonly Uint8Array[] {
+    return this.#chains.find((chain) => chain.contains(checkpointOf(token)))!.allHashes;
+  }
+
   /** Has every chain go on from this token, and returns those that showed another in its place. */
   allGoOnFrom(next: VerifiedDomain): readonly ShownChain[] {
     const token = checkpointOf(next);

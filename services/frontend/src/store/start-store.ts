@@ -29,6 +29,7 @@ import { RecordMacs } from './record-macs.ts';
 import { RedisCalls } from './redis-calls.ts';
 import { RedisFleetSecrets } from './redis-fleet-secrets.ts';
 import { RedisStore } from './redis-store.ts';
+import { StoredTokenCheck } from './stored-token-check.ts';
 
 /** How long a command of `patient` may take. */
 const PATIENCE_MS = 15_000;
@@ -154,6 +155,7 @@ function startGuard(
   { config, clock, events, resources }: Assembly,
   { connections, writes, domain, onAccepted }: Guarded,
 ): StoreGuard {
+  const tokens = new StoredTokenCheck(domain);
   return resources.use(
     new StoreGuard({
       domain: domain.name,
@@ -161,6 +163,7 @@ function startGuard(
       writes,
       clock,
       generation: () => domain.provenGeneration,
+      findLost: (client, isFirst) => tokens.findLost(client, isFirst),
       operators: () => domain.state?.operators ?? [],
       keepsWrites: config.redis.durability === 'strict',
       onRefused: (problem) => events.storeRefused(problem),
