@@ -182,6 +182,11 @@ test('what somebody writes in the place of the keys ends nothing at a frontend t
     token.raw(randomBytes(12 + 40 + 16));
     await redis.hset(`kf:fleet-keys:{${name}}`, domainKeyId, token.finish());
   }
+  const { domain: inDomain, redis: at, host } = cliOptionsOf(cluster);
+  const doctor = async () => (await runKeyfleet('doctor', '--deep', ...host, ...inDomain, ...at)).out;
+  expect(await doctor()).toMatch(
+    new RegExp(`NOT WELL +keys that frontends share: .*kf:fleet-keys:{marker-key} ${domainKeyId} does not open`),
+  );
   await cluster.restart('frontend');
   expect(await isTaken(await temporary())).toBe(true);
   const { NextMarker: Marker } = await kms.listKeys({ Limit: 1 });
@@ -189,6 +194,7 @@ test('what somebody writes in the place of the keys ends nothing at a frontend t
   expect(readFileSync(cluster.home.in('log', 'frontend.log'), 'utf8')).toContain(
     'was none, and was dropped from Redis',
   );
+  expect(await doctor()).toMatch(/well +keys that frontends share: all \d+ open/);
 });
 
 test('a member that was removed makes none either', async () => {

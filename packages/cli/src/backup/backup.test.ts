@@ -106,6 +106,7 @@ test('short-lived and derived values are not backed up, and all others once, dom
     'kf:domain:{test}:proposal:ab': [],
     'kf:domain:{test}:reseal:7': [],
     'kf:restore': [],
+    'kf:fleet-keys:{marker-key}': [],
     'kf:key:{us-east-1/x}': [2],
     'kf:access-key:{x}': [2],
     'kf:first-access-key:{x}': [1],

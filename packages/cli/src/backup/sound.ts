@@ -175,8 +175,6 @@ function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<s
       return isIamRecord(field, text) ? itself : undefined;
     case 'grants':
       return isGrant(name, field, text) ? itself : undefined;
-    case 'fleetKeys':
-      return /^[0-9a-f]{32}$/.test(field) && isSealed(bytes) ? itself : undefined;
     case 'store':
       // It counts anew: one that somebody set would outlive him. And earlier releases kept a check beside the token.
       if (field === 'mark' || field === 'check') return {};

@@ -2,6 +2,7 @@ import { CliError } from '../cli-error.ts';
 import { verb } from '../verb.ts';
 import { adviceFor } from '../doctor/advice.ts';
 import { checksOf, type Patient } from '../doctor/checks.ts';
+import { checkFleetKeys } from '../doctor/check-fleet-keys.ts';
 import { checkMaterial } from '../doctor/check-material.ts';
 import { checkOpenedRecordKey } from '../doctor/check-record-key.ts';
 import { checkRecords } from '../doctor/check-records.ts';
@@ -64,6 +65,7 @@ export const doctor = verb({
     const deep = args.deep
       ? [
           await findingOf('stored material', () => checkMaterial(patient, args)),
+          await findingOf('keys that frontends share', () => checkFleetKeys(patient, args)),
           await findingOf('opened record key', () => checkOpenedRecordKey(patient, args)),
           await findingOf('records', () => checkRecords(patient, args)),
         ]

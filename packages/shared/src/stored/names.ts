@@ -37,7 +37,8 @@ export const storedValues = {
   accessKeyUse: { name: 'kf:access-key-use:{<access key id>}', type: 'string', role: 'kept', maxBytes: SHORT },
   firstAccessKey: { name: 'kf:first-access-key:{<account>}', type: 'string', role: 'kept', maxBytes: RECORD },
   secret: { name: 'kf:secret:{<name>}', type: 'string', role: 'kept', maxBytes: SHORT },
-  fleetKeys: { name: 'kf:fleet-keys:{<name>}', type: 'hash', role: 'kept', maxBytes: SHORT },
+  /** They have no MAC: in a backup, what somebody had put there would outlive him. */
+  fleetKeys: { name: 'kf:fleet-keys:{<name>}', type: 'hash', role: 'passing', maxBytes: SHORT },
   recordKeys: { name: 'kf:record-keys', type: 'string', role: 'kept', maxBytes: NUMBER },
   recordFence: { name: 'kf:record-fence:{<tag>}', type: 'string', role: 'passing', maxBytes: NUMBER },
   aliases: { name: 'kf:aliases:{<account>/<region>}', type: 'hash', role: 'kept', maxBytes: SHORT },
@@ -85,10 +86,13 @@ export const storedValues = {
 
 export type StoredKind = keyof typeof storedValues;
 
-/** Of what no service sets a date on which it vanishes: records, what derives from them, and what is to be audited. */
+/**
+ * Of what no service sets a date on which it vanishes: records, what derives from them, what is to be audited, and the
+ * keys that frontends share.
+ */
 export const lasting: ReadonlySet<StoredKind> = new Set(
   (Object.keys(storedValues) as StoredKind[]).filter(
-    (kind) => kind === 'events' || storedValues[kind].role !== 'passing',
+    (kind) => kind === 'events' || kind === 'fleetKeys' || storedValues[kind].role !== 'passing',
   ),
 );
 
