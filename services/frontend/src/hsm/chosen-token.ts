@@ -1,4 +1,4 @@
-import { isMember, isOfOne, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, isOfOne, type Member, onlineMembers, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { HeardTokens } from './heard-tokens.ts';
 import type { Proofs } from './proofs.ts';
 
@@ -29,7 +29,7 @@ export function chooseToken(relied: VerifiedDomain, heard: HeardTokens, proofs: 
   const members = newest.state.members.filter(isUsed);
   return {
     token: members.length === newest.state.members.length ? newest : { ...newest, state: { ...newest.state, members } },
-    provers: [...members, ...admitted],
+    provers: onlineMembers([...members, ...admitted]),
     isOfOne: [newest, ...byPeople].every(({ state }) => isOfOne(state)),
   };
 }

@@ -256,6 +256,18 @@ test('the word of one member counts where there is one to ask', async () => {
   expect(floor.lowest!.generation).toBe(1);
 });
 
+test('an offline member that runs proves nothing', async () => {
+  const domain = new TestDomain({ members: 2 });
+  const kept = domain.newHsm('safe-1');
+  kept.install(domain.tokens);
+  domain.hsms.push(kept);
+  domain.step({ name: 'ModifyMembers', body: { admit: [{ ...memberOf(kept), offline: true }], remove: [] } });
+  await using started = viewOf(domain, [showing('one', domain.tokens)]);
+  await until(() => started.view.state !== undefined);
+  expect(await started.proves(kept)).toBe(false);
+  expect(await started.proves(domain.hsms[0]!)).toBe(true);
+});
+
 describe('a removal', () => {
   test('counts as soon as one domain-manager shows it, and for the floor once two members have proven it', async () => {
     const floor = newFloor();
