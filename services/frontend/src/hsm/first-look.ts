@@ -1,7 +1,7 @@
 import { reaches } from '@keyfleet/shared/domain/chain';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
-import type { ShownChain } from './shown-chain.ts';
+import { checkpointOf, type ShownChain } from './shown-chain.ts';
 
 /** A source that shows nothing for this long is not waited for, once another has shown all that it has. */
 const SILENT_MS = 3_000;
@@ -19,7 +19,8 @@ export class FirstLook {
   readonly #managers: readonly ShownChain[];
   readonly #checkpoints: readonly Checkpoint[];
   #endedAt = Infinity;
-  #isOver = false;
+  /** What was agreed last. */
+  #before: VerifiedDomain | undefined;
   #problem = 'no verified domain token yet';
 
   /** Whoever writes Redis may cut the chain in it: it counts beside those of `managers`, and nobody waits for it. */
@@ -40,9 +41,9 @@ export class FirstLook {
 
   /** The newest token that all show who show their chain to its end. Undefined while `problem` says why. */
   agreed(): VerifiedDomain | undefined {
-    if (!this.#isOver && !this.#isTimeOver()) return undefined;
+    if (this.#before === undefined && !this.#isTimeOver()) return undefined;
     const agreed = this.#agreed();
-    this.#isOver ||= agreed !== undefined;
+    this.#before = agreed ?? this.#before;
     return agreed;
   }
 
@@ -84,7 +85,9 @@ export class FirstLook {
       const generation = firstDifference(longest.allHashes, other.allHashes) ?? Infinity;
       if (generation <= common) [common, parting] = [generation - 1, other];
     }
-    const last = known.map((one) => one.at(common)).find((token) => token !== undefined);
+    const last = [...known.map((one) => one.at(common)), this.#before].find(
+      (token) => token?.state.generation === common && longest.contains(checkpointOf(token)),
+    );
     if (last === undefined && common > 0) for (const one of known) one.recall(common);
     return (
       last ??

@@ -17,9 +17,11 @@ export class HeardTokens {
   countFrom(relied: VerifiedDomain | undefined): void {
     this.#tails = relied === undefined ? [] : this.#chains.filter((chain) => chain.contains(checkpointOf(relied)));
     const byLength = this.#tails.toSorted((one, other) => other.generation - one.generation);
-    this.#ends = byLength.filter(
+    const ends = byLength.filter(
       (one, i) => !byLength.slice(0, i).some((longer) => longer.contains(checkpointOf(one.newest!))),
     );
+    const counts = (one: ShownChain, other: ShownChain) => one.isOfPeopleBeside(other) || !other.isOfPeopleBeside(one);
+    this.#ends = ends.filter((one) => ends.every((other) => counts(one, other)));
   }
 
   /** The newest that is shown. */
@@ -27,7 +29,10 @@ export class HeardTokens {
     return Math.max(0, ...this.#tails.map(({ generation }) => generation));
   }
 
-  /** The chains that are shown, without those that another one goes on from: one that ends early says nothing. */
+  /**
+   * The chains that are shown, without those that another one goes on from: one that ends early says nothing. Nor does
+   * one of rotations and retirements alone since it parted from another that people changed.
+   */
   get ends(): readonly ShownChain[] {
     return this.#ends;
   }
@@ -50,18 +55,12 @@ export class HeardTokens {
     };
   }
 
-  /**
-   * Whether `one` counts rather than `other`, both of which members have proven: the newer one of a chain; of two
-   * chains the one that people changed since they parted, however many rotations the other has.
-   */
+  /** Whether `one` counts rather than `other`, both of which members have proven: in a chain that counts, or newer. */
   precedes(one: VerifiedDomain, other: VerifiedDomain): boolean {
-    const endsOf = (token: VerifiedDomain) => this.ends.filter((end) => end.contains(checkpointOf(token)));
-    const [ones, others] = [endsOf(one), endsOf(other)];
-    if (ones.some((end) => others.includes(end))) return isNewer(one, other);
-    const isOfPeople = (these: readonly ShownChain[], those: readonly ShownChain[]): boolean =>
-      these.some((end) => those.every((that) => end.isOfPeopleBeside(that)));
-    const [isOne, isOther] = [isOfPeople(ones, others), isOfPeople(others, ones)];
-    return isOne === isOther ? isNewer(one, other) : isOne;
+    const [counts, otherCounts] = [one, other].map((token) =>
+      this.ends.some((end) => end.contains(checkpointOf(token))),
+    );
+    return counts === otherCounts ? isNewer(one, other) : counts!;
   }
 
   /** The newest tokens of those in which this one is not. */
