@@ -1,10 +1,10 @@
-import type { MadeRecordKey } from '@keyfleet/frontend/store/record-key';
+import { type MadeRecordKey, recordKeyName } from '@keyfleet/frontend/store/record-key';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
 import type { RecordPlace } from '@keyfleet/frontend/store/record-mac';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
-import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
+import { firstAccessKeyIn, isOfKind, secretAt, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { storedNumbers } from '../record-key-numbers.ts';
 import type { Records } from '../records.ts';
@@ -22,7 +22,7 @@ export type Sift = (piece: Piece, leaveOut: LeaveOut) => Promise<Piece | undefin
  */
 export async function onlyAuthentic(
   redis: RedisClient,
-  { keys, macs }: { readonly keys: Pick<Records['keys'], 'look' | 'find'>; readonly macs: Records['macs'] },
+  { keys, macs }: { readonly keys: Pick<Records['keys'], 'look' | 'find' | 'uses'>; readonly macs: Records['macs'] },
   known: MadeRecordKey,
 ): Promise<Sift> {
   const { oldest, newest } = await rangeUpTo(redis, keys, known);
@@ -50,6 +50,14 @@ export async function onlyAuthentic(
       }
     };
     if (piece.type === 'list') return piece;
+    if (piece.type === 'string' && isOfKind(piece.name, 'secret')) {
+      if (piece.name !== secretAt(recordKeyName(newest).name)) {
+        leaveOut(`${piece.name} (not record key ${newest}, the only secret in use)`);
+        return undefined;
+      }
+      if (await keys.uses(newest, Buffer.from(piece.value, 'base64'))) return piece;
+      throw new CliError(`somebody replaced record key ${newest} while the backup was taken.`);
+    }
     if (piece.type === 'string') {
       const record = recordIn(piece.name, textOf(piece.value));
       return record === undefined || (await isAuthentic(...record)) ? piece : undefined;

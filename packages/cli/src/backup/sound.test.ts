@@ -24,14 +24,17 @@ const longName = 'n'.repeat(9_000);
 const user = { kind: 'user', name: 'Alice', groups: ['staff'] };
 const hash = (name: string, value: Record<string, string>): Piece => ({ name, type: 'hash', value });
 /** The beginning of what hsm-workers seal, which names the domain key. */
-const sealed = (domainKeyId: string) => {
+const sealed = (domainKeyId: string, accessKeyId = 'keyfleet-record-key-1') => {
   const header = new Writer();
-  for (const field of ['label', 'id', domainKeyId]) header.text(field);
+  for (const field of ['label', 'id', domainKeyId, accessKeyId]) header.text(field);
   const token = new Writer();
   token.bytes(header.finish());
   return token.finish().toString('base64');
 };
 const secret = sealed('ab'.repeat(16));
+const recordKey = (name: string, value: string): Piece => ({ name: `kf:secret:{${name}}`, type: 'string', value });
+const firstAccessKey = (account: string, value: string): Piece => ({ name: `kf:first-access-key:{${account}}`, type: 'string', value: btoa(value) }); // prettier-ignore
+const accessKey = (id: string, record: object): Piece => ({ name: `kf:access-key:{${id}}`, type: 'string', value: text(record) }); // prettier-ignore
 const domain = new TestDomain();
 domain.rotate();
 const tokens = domain.tokens.map((token) => Buffer.from(token).toString('base64'));
@@ -86,13 +89,30 @@ test('what is a record of its place stays, byte for byte', async () => {
     hash('kf:iam:{1}', { 'user/alice': text(user) }),
     hash(grantsAt(key)[0], { g: text(grant) }),
     hash('kf:domain:{d}:store', { id: btoa('x') }),
-    { name: 'kf:secret:{record-key-1}', type: 'string', value: secret },
+    recordKey('record-key-1', secret),
+    recordKey('record-key-12', sealed('ab'.repeat(16), `keyfleet-record-key-12/${'cd'.repeat(16)}`)),
     { name: 'kf:record-keys', type: 'string', value: btoa('12') },
-    { name: 'kf:access-key:{A}', type: 'string', value: text({}) },
-    { name: 'kf:first-access-key:{1}', type: 'string', value: btoa('A') },
+    accessKey('A', {}),
+    firstAccessKey('2', 'A {}'),
     { name: 'kf:domain:{d}:tokens', type: 'list', value: tokens },
   ];
   expect(await soundOf(...pieces)).toEqual({ sound: pieces, leftOut: [] });
+});
+
+test('whose the first access key of an account was stays where there is a record of that account', async () => {
+  const first = ['1', '2', '3', '4'].map((account) => firstAccessKey(account, 'A'));
+  const records = [
+    hash('kf:iam:{1}', { 'user/alice': text(user) }),
+    accessKey('B', { accountId: '2' }),
+    accessKey('C', { accountId: 3 }),
+  ];
+  const { sound, leftOut } = await soundOf(...first, ...records, hash('kf:iam:{4}', { 'user/bob': text(user) }));
+  expect(sound).toEqual([...records, ...first.slice(0, 2)]);
+  expect(leftOut.map((what) => what.split(' ')[0])).toEqual([
+    'kf:iam:{4}',
+    'kf:first-access-key:{3}',
+    'kf:first-access-key:{4}',
+  ]);
 });
 
 test('the keys that frontends share, which nothing here could tell from others, are not restored', async () => {
@@ -149,11 +169,11 @@ test('what is no record of its place is left out and named', async () => {
     ],
     [hash(grantsAt(key)[0], { other: text(grant) }), 'kf:grants:{r/k} other'],
     [hash('kf:grants:{r/other}', { g: text(grant) }), 'kf:grants:{r/other} g'],
-    [{ name: 'kf:secret:{record-key-2}', type: 'string', value: btoa('x') }, 'kf:secret:{record-key-2} (not a record'],
-    [
-      { name: 'kf:secret:{record-key-2}', type: 'string', value: sealed('x') },
-      'kf:secret:{record-key-2} (not a record',
-    ],
+    [recordKey('record-key-2', btoa('x')), 'kf:secret:{record-key-2} (not a record'],
+    [recordKey('record-key-1', sealed('x')), 'kf:secret:{record-key-1} (not a record'],
+    [recordKey('record-key-2', secret), 'kf:secret:{record-key-2} (not a record'],
+    [recordKey('junk', sealed('ab'.repeat(16), 'keyfleet-junk')), 'kf:secret:{junk} (not a record'],
+    [firstAccessKey('1', 'A'), 'kf:first-access-key:{1} (there is no access key'],
     [hash('kf:domain:{d}:store', { x: 'AP8=' }), 'kf:domain:{d}:store x'],
     [{ name: 'kf:record-keys', type: 'string', value: btoa('x') }, 'kf:record-keys'],
     [{ name: 'kf:access-key:{A}', type: 'string', value: btoa('x') }, 'kf:access-key:{A}'],

@@ -1,7 +1,9 @@
+import { recordKeyNumberOf } from '@keyfleet/frontend/store/record-key';
 import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { needsWitness } from '@keyfleet/shared/domain/witness';
-import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { isFleetSecretOf } from '@keyfleet/shared/hsm/fleet-secret';
 import { dueDateOf, dueEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { keyOfGrants, ListedGrant } from '@keyfleet/shared/stored/grants';
 import { iamFieldOf, type IamKind, iamLinksOf } from '@keyfleet/shared/stored/iam';
@@ -38,16 +40,55 @@ export function dueEntryIn(key: z.output<typeof KeyRecord>): string | undefined 
  */
 export async function* soundPieces(path: string, leftOut: (what: string) => void = () => {}): AsyncGenerator<Piece> {
   const chains = new Map<string, Chain>();
+  const accounts = new Accounts();
   for await (const piece of readPieces(path)) {
     const kind = storedNameOf(piece.name)?.kind;
     // Short-lived, and in backups of earlier releases only.
     if (kind !== undefined && storedValues[kind].role !== 'kept') continue;
     const problem = problemOf(piece, kind);
     if (problem !== undefined) leftOut(`${piece.name} (${problem})`);
-    else if (piece.type === 'string') yield piece;
     else if (piece.type === 'list')
       yield* soundElements(piece, chains.getOrInsertComputed(piece.name, newChain), leftOut);
-    else yield* soundFields(piece, kind!, leftOut);
+    else for (const sound of soundValue(piece, kind!, leftOut)) if (!accounts.keepsBack(sound)) yield sound;
+  }
+  yield* accounts.firstAccessKeys(leftOut);
+}
+
+function* soundValue(
+  piece: Exclude<Piece, { type: 'list' }>,
+  kind: StoredKind,
+  leftOut: (what: string) => void,
+): Generator<Exclude<Piece, { type: 'list' }>> {
+  if (piece.type === 'string') yield piece;
+  else yield* soundFields(piece, kind, leftOut);
+}
+
+/**
+ * The accounts of which there is a record. The bare id of an account's first access key has no MAC, so it is restored
+ * only for these: as many as somebody liked would otherwise outlive him.
+ */
+class Accounts {
+  readonly #known = new Set<string>();
+  readonly #waiting = new Map<string, Piece>();
+
+  /** Whether the piece waits for the rest of the backup. */
+  keepsBack(piece: Exclude<Piece, { type: 'list' }>): boolean {
+    const { kind, tag } = storedNameOf(piece.name)!;
+    if (kind === 'iam') this.#known.add(tag);
+    if (piece.type !== 'string') return false;
+    const text = bytesOf(piece.value).toString();
+    const account = kind === 'accessKey' ? parseRecord(SomeRecord, text)?.['accountId'] : undefined;
+    if (typeof account === 'string') this.#known.add(account);
+    const isBare = kind === 'firstAccessKey' && firstAccessKeyIn(text).record === undefined;
+    if (isBare) this.#waiting.set(piece.name, piece);
+    return isBare;
+  }
+
+  *firstAccessKeys(leftOut: (what: string) => void): Generator<Piece> {
+    for (const [name, piece] of this.#waiting) {
+      if (this.#known.has(storedNameOf(name)!.tag)) yield piece;
+      else leftOut(`${name} (there is no access key and no IAM record of the account)`);
+    }
   }
 }
 
@@ -58,13 +99,13 @@ function problemOf(piece: Piece, kind: StoredKind | undefined): string | undefin
   if (piece.type !== 'string') return undefined;
   const bytes = bytesOf(piece.value);
   if (bytes.length > maxBytes) return tooLong(bytes);
-  return isString(kind, bytes) ? undefined : NOT_ITS_RECORD;
+  return isString(kind, bytes, piece.name) ? undefined : NOT_ITS_RECORD;
 }
 
 const NOT_ITS_RECORD = 'not a record of this place';
 
-function isString(kind: StoredKind, bytes: Buffer): boolean {
-  if (kind === 'secret') return isSealed(bytes);
+function isString(kind: StoredKind, bytes: Buffer, name: string): boolean {
+  if (kind === 'secret') return isRecordKey(storedNameOf(name)!.tag, bytes);
   const text = bytes.toString();
   if (kind === 'firstAccessKey') return isFirstAccessKey(text);
   if (kind === 'recordKeys') return /^[1-9]\d{0,8}$/.test(text);
@@ -80,8 +121,10 @@ function isFirstAccessKey(text: string): boolean {
   );
 }
 
-function isSealed(bytes: Buffer): boolean {
-  return parses(() => domainKeyIdOf(bytes));
+/** As far as its header says; nothing else is a secret of its own by now. Only a member can open it. */
+function isRecordKey(name: string, bytes: Buffer): boolean {
+  const isItsOwn = parsed(() => domainKeyIdOf(bytes) !== '' && isFleetSecretOf(name, accessKeyIdOf(bytes)));
+  return recordKeyNumberOf(name) !== undefined && isItsOwn === true;
 }
 
 /** What came of a list of domain tokens so far. */
@@ -140,7 +183,7 @@ function* soundFields(
   piece: Extract<Piece, { type: 'hash' }>,
   kind: StoredKind,
   leftOut: (what: string) => void,
-): Generator<Piece> {
+): Generator<Extract<Piece, { type: 'hash' }>> {
   const { name } = piece;
   const { maxBytes } = storedValues[kind];
   const sound = new Map<string, Buffer | string>();
