@@ -2,6 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import type { Changes } from '../store/change-feed.ts';
 import type { Recall } from '../store/last-known.ts';
 import { ReadCache } from '../store/read-cache.ts';
+import { SharedReads } from '../store/shared-reads.ts';
 import { type AccessKeyRecord, DamagedRecordError } from '../store/store.ts';
 import type { AccountVersions } from './account-versions.ts';
 import { adoptFirstUser, type FirstUserStores, hasAccessKey, namesOfOwner } from './first-user.ts';
@@ -40,21 +41,22 @@ export class Identities {
   readonly #clock: Clock;
   readonly #cache: ReadCache<Known>;
   readonly #versions: AccountVersions;
-  /** Reads under way, by name, version and epoch: a change that is heard meanwhile begins another. */
-  readonly #reading = new Map<string, Promise<Known | undefined>>();
+  /** By name and version: a change that is heard meanwhile begins another. */
+  readonly #reading: SharedReads<Known | undefined>;
 
   constructor({ charged, accessKeys, changes, versions, clock }: IdentitiesDeps) {
     this.#charged = charged;
     this.#accessKeys = accessKeys;
     this.#changes = changes;
     this.#clock = clock;
+    this.#reading = new SharedReads(changes);
     this.#cache = new ReadCache({ trust: changes, weightOf, maxWeight: MAX_BYTES });
     this.#versions = versions;
   }
 
   clear(): void {
     this.#cache.clear();
-    this.#reading.clear();
+    this.#reading.forgetAll();
   }
 
   /** The user that owns an access key, if the key is active. Almost always cached; otherwise a promise. */
@@ -115,7 +117,11 @@ export class Identities {
   ): Identity | undefined | Promise<Identity | undefined> {
     const name = `${accountId}/${place}`;
     const version = this.#versions.of(accountId);
-    const read = () => this.#read(accountId, { name, version }, load);
+    const read = () =>
+      this.#reading.read(`${name} ${version}`, async () => {
+        const identity = await this.#charged(accountId, load);
+        return identity && { identity, version };
+      });
     if (recall && this.#changes.servesLastKnown) return this.#findWhileAway(name, version, read, recall);
     const known = this.#cache.get(name, read);
     if (known instanceof Promise) return known.then((found) => found?.identity);
@@ -123,26 +129,6 @@ export class Identities {
     this.#cache.invalidate(name);
     const fresh = this.#cache.get(name, read);
     return fresh instanceof Promise ? fresh.then((found) => found?.identity) : fresh.identity;
-  }
-
-  /**
-   * Requests that wait for the same identity share a read, while changes are heard: it is as good as what is cached.
-   */
-  #read(
-    accountId: string,
-    { name, version }: { readonly name: string; readonly version: number },
-    load: (iam: IamStore) => Promise<Identity | undefined>,
-  ): Promise<Known | undefined> {
-    const start = async (): Promise<Known | undefined> => {
-      const identity = await this.#charged(accountId, load);
-      return identity && { identity, version };
-    };
-    const { trusted, epoch } = this.#changes;
-    if (!trusted) return start();
-    const known = `${name} ${version} ${epoch}`;
-    const reading = this.#reading.get(known) ?? start().finally(() => this.#reading.delete(known));
-    this.#reading.set(known, reading);
-    return reading;
   }
 
   /** While the change feed is interrupted: from the store if it answers, else the last known value. */
