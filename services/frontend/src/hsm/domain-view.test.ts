@@ -129,6 +129,44 @@ test('a removal that one domain-manager shows to frontends alone is brought to t
   expect(world.problems).toEqual([]);
 });
 
+test('a rotation that two members have proven is brought to a domain-manager that lacks it, until it shows it', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  await using world = await newWorld();
+  const { domain, view } = world;
+  const [one, two] = world.managers;
+  const rotated = domain.step(rotation, [domain.scheduler]);
+  await world.shows();
+  for (const hsm of domain.hsms.slice(0, 2)) expect(await world.proves(hsm)).toBe(true);
+  expect(view.provenGeneration).toBe(2);
+  two!.tokens = domain.tokens.slice();
+  await view.hear();
+  vi.advanceTimersByTime(10_001);
+  await until(() => one!.brought.length > 0);
+  await world.heard();
+  vi.advanceTimersByTime(60_001);
+  await delay(500);
+  expect([one!.brought, two!.brought]).toEqual([[rotated], []]);
+  expect(world.problems).toEqual([]);
+});
+
+test('a domain-manager that shows another token later than two have proven theirs keeps no later one from being heard', async () => {
+  await using world = await newWorld();
+  const { domain, view, managers } = world;
+  const [maker, other] = domain.hsms as [Hsm, Hsm];
+  const fork = domain.prepare(rotation, [domain.scheduler], maker);
+  domain.step(rotation, [domain.scheduler], other);
+  await world.shows();
+  for (const hsm of domain.hsms.slice(0, 2)) expect(await world.proves(hsm)).toBe(true);
+  managers[0]!.tokens = [domain.tokens[0]!, fork];
+  await view.hear();
+  await until(() => world.problems.length > 0);
+  expect(world.problems).toEqual(['one: it showed another domain token 2 than the one that hsm-workers have']);
+  const token = domain.step(removal);
+  managers[0]!.tokens = domain.tokens.slice();
+  await view.hear();
+  expect(view.verified!.hash).toEqual(tokenHash(token));
+});
+
 test('a token that no other member confirmed is none, whoever shows it and proves it, and is brought to nobody', async () => {
   vi.useFakeTimers({ toFake: ['performance'] });
   await using world = await newWorld();

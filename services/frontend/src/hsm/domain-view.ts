@@ -219,6 +219,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       if (this.#relied === undefined && mayBeGenuine && this.#managers.includes(chain)) chain.startAnew();
       throw error;
     } finally {
+      this.#goOn();
       this.#judge();
     }
   }
@@ -280,12 +281,19 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       throw new Error(cannotBeTaken(next, error), { cause: error });
     }
     this.#proven = next;
-    for (const { address } of this.#heard.allGoOnFrom(next)) {
-      const { generation } = next.state;
+    this.#goOn();
+    this.#judge();
+  }
+
+  /** What a source shows in the place of a token that members have proven is not taken. */
+  #goOn(): void {
+    const proven = this.#proven;
+    if (proven === undefined) return;
+    for (const { address } of this.#heard.allGoOnFrom(proven)) {
+      const { generation } = proven.state;
       const error = new Error(`it showed another domain token ${generation} than the one that hsm-workers have`);
       this.#options.onProblem(address, error);
     }
-    this.#judge();
   }
 
   /**

@@ -111,11 +111,15 @@ export class HeardTokens {
     return this.#chains.find((chain) => chain.contains(checkpointOf(token)))!.allHashes;
   }
 
-  /** Has every chain go on from this token, and returns those that showed another in its place. */
+  /**
+   * Has every chain that parted before this token go on from it, and returns those that showed another in its place. A
+   * chain that merely ends before it is to show it by itself: until then its source may lack it.
+   */
   allGoOnFrom(next: VerifiedDomain): readonly ShownChain[] {
     const token = checkpointOf(next);
     const whole = this.#chains.find((chain) => chain.contains(token))!;
-    const others = this.#chains.filter((chain) => !chain.contains(token));
+    const parted = ({ newest }: ShownChain): boolean => newest !== undefined && !whole.contains(checkpointOf(newest));
+    const others = this.#chains.filter((chain) => !chain.contains(token) && parted(chain));
     const different = others.filter(({ generation }) => generation >= token.generation);
     for (const chain of others) chain.goOnFrom(next, whole);
     return different;
