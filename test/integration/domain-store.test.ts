@@ -7,6 +7,9 @@ import { describe, expect, test } from 'vitest';
 import { describeDomainStore } from '../../services/domain-manager/src/store/store.contract.ts';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import type { StoredProposal } from '@keyfleet/domain-manager/store/store';
+import { parseProposal } from '@keyfleet/shared/domain/proposal';
+import type { Change } from '@keyfleet/test-support/domain';
+import { alice, bob, command, foundedReplica, resetWorld, signed, world } from '@keyfleet/test-support/replicas';
 
 describe('the domain store in Redis', () => {
   const redis = useRedis();
@@ -39,6 +42,50 @@ describe('the domain store in Redis', () => {
     const operators = (await store.listProposals())[0]!.signatures.map(({ operatorId }) => operatorId);
     expect(operators.toSorted()).toEqual(['alice', 'bob']);
     expect(await store.putProposal(other!, 1)).toBe(false);
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['has another command', { command: 'junk', expiresAt: '9'.repeat(13) }],
+    ['ends at no date', { command: 'command', expiresAt: 'never' }],
+    ['has no date', { command: 'command' }],
+    ['has a date that is too long', { command: 'command', expiresAt: '9'.repeat(16) }],
+    ['has nothing of one', { x: '1' }],
+  ])('what stands under the id of a proposal and %s is replaced by it', async (_what, fields) => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const proposal = newProposal('ab');
+    await redis.client.hset(proposalAt(domain, proposal.proposalId), { ...fields, command: fields['command'] ?? '' });
+    await redis.client.zadd(proposalsAt(domain), 'inf', proposal.proposalId);
+    expect(await store.putProposal(proposal, 1)).toBe(true);
+    expect(await store.listProposals()).toEqual([proposal]);
+    expect(await redis.client.pttl(proposalAt(domain, proposal.proposalId))).toBeGreaterThan(0);
+  });
+
+  test('ids of no proposal, which somebody left there for ever, keep nobody from proposing and signing', async () => {
+    resetWorld();
+    world.clock.time = Date.now();
+    const store = new RedisStore(redis.writes, world.clock, { domain: (domain = randomUUID()), storeId: () => '' });
+    world.store = Object.assign(store, { report: async () => {} });
+    const replica = await foundedReplica();
+    const index = proposalsAt(domain);
+    const ids = async () => (await redis.client.zrange(index, '0', '-1')).toSorted();
+    const [founding] = await ids();
+    const fill = async () => {
+      await redis.client.zadd(index, ...Array.from({ length: 64 }, (_, i) => ['inf', `junk-${i}`]).flat());
+      await redis.client.hset(proposalAt(domain, 'junk-0'), { command: 'junk', expiresAt: '9'.repeat(13) });
+      await redis.client.set(proposalAt(domain, 'junk-1'), 'junk');
+    };
+    await fill();
+    const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } } as const satisfies Change;
+    const asked = command(replica, removal);
+    const { proposalId } = await replica.proposals.propose(signed(asked, [alice]));
+    expect(await ids()).toEqual([founding, proposalId].toSorted());
+    await fill();
+    await redis.client.zrem(index, proposalId);
+    const [signature] = parseProposal(signed(asked, [bob])).signatures;
+    const { signatures } = await replica.proposals.approve(proposalId, signature!);
+    expect(signatures.map(({ operatorId }) => operatorId).toSorted()).toEqual(['alice', 'bob']);
+    expect(await ids()).toEqual([founding, proposalId].toSorted());
+    expect(await redis.client.exists(...['junk-0', 'junk-1'].map((id) => proposalAt(domain, id)))).toBe(0);
   });
 
   test('a domain-manager whose clock is ahead drops no proposal of the others', async () => {

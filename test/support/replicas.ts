@@ -4,6 +4,7 @@ import { Round } from '@keyfleet/domain-manager/round';
 import { MemoryStore } from '@keyfleet/domain-manager/store/memory-store';
 import { DomainManagerEvents } from '../../services/domain-manager/src/events.ts';
 import { refusalOf } from '@keyfleet/domain-manager/scheduled-changes';
+import type { DomainStore } from '@keyfleet/domain-manager/store/store';
 import { Sightings } from '@keyfleet/domain-manager/sightings';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { type Worker, WorkerRefusedError } from '@keyfleet/domain-manager/workers';
@@ -146,7 +147,7 @@ interface World {
   clock: TestClock;
   /** Goes with `clock` unless the test sets another. */
   monotonicClock: Clock;
-  store: MemoryStore;
+  store: DomainStore & Pick<MemoryStore, 'report'>;
   workers: LocalWorker[];
   /** Whose key the domain-managers have. */
   scheduler: TestOperator;

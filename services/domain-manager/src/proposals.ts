@@ -51,25 +51,37 @@ export class Proposals {
   async #propose(bytes: Uint8Array): Promise<StoredProposal> {
     const proposal = orRefuse(() => this.#verifier.checked(bytes));
     await this.#makeRoom(proposal);
-    const { store, clock } = this.#deps;
-    const stored: StoredProposal = {
+    return this.#put({
       proposalId: proposalId(proposal),
       command: proposal.command,
       signatures: proposal.signatures,
-      expiresAt: clock.now() + EXPIRES_AFTER_MS,
-    };
-    if (!(await store.putProposal(stored, PLACES))) {
-      throw new ProposalRefusedError('full', `${PLACES} proposals are waiting: sign them, or let them expire`);
-    }
-    return this.#get(stored.proposalId);
+      expiresAt: this.#deps.clock.now() + EXPIRES_AFTER_MS,
+    });
   }
 
   async approve(id: string, signature: Signature): Promise<StoredProposal> {
     const stored = await this.#get(id);
     const { command } = stored;
     orRefuse(() => this.#verifier.assertSigned({ command, signatures: [signature] }));
-    await this.#deps.store.putProposal({ ...stored, signatures: [signature] }, PLACES);
-    return this.#get(id);
+    return this.#put({ ...stored, signatures: [signature] });
+  }
+
+  async #put(proposal: StoredProposal): Promise<StoredProposal> {
+    const { store } = this.#deps;
+    if (!(await store.putProposal(proposal, PLACES))) {
+      await this.#dropWhatIsNone();
+      if (!(await store.putProposal(proposal, PLACES)))
+        throw new ProposalRefusedError('full', `${PLACES} proposals are waiting: sign them, or let them expire`);
+    }
+    return this.#get(proposal.proposalId);
+  }
+
+  /** Who once wrote to the store may have filled the places for ever, with what no list shows. */
+  async #dropWhatIsNone(): Promise<void> {
+    const { store } = this.#deps;
+    const ids = await store.listProposalIds();
+    const genuine = new Set((await this.list()).map((one) => one.proposalId));
+    for (const id of ids) if (!genuine.has(id)) await store.dropProposal(id);
   }
 
   /**

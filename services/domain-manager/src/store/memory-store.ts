@@ -65,6 +65,10 @@ export class MemoryStore implements DomainStore {
     return [...this.#proposals.values()].toSorted((a, b) => a.expiresAt - b.expiresAt);
   }
 
+  async listProposalIds(): Promise<string[]> {
+    return (await this.listProposals()).map(({ proposalId }) => proposalId);
+  }
+
   async dropProposal(proposalId: string): Promise<void> {
     this.#proposals.delete(proposalId);
   }

@@ -42,13 +42,21 @@ return 1`;
 /**
  * KEYS: index, proposal. ARGV: id, command, expiresAt, limit, then pairs of operator id and signature. Redis' clock
  * decides what has expired, as it does for the proposals themselves. One that somebody else took from the index has its
- * place again.
+ * place again, and what he put under its id is replaced.
  */
 const PUT_PROPOSAL = `
+local function isThere()
+  if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return false end
+  if redis.call('HSTRLEN', KEYS[2], 'command') ~= #ARGV[2] or redis.call('HSTRLEN', KEYS[2], 'expiresAt') > 15 then return false end
+  local command, expiresAt = unpack(redis.call('HMGET', KEYS[2], 'command', 'expiresAt'))
+  return command == ARGV[2] and string.find(expiresAt or '', '^%d+$')
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1] .. '000')
 local isListed = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not isListed and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
-if not isListed or redis.call('EXISTS', KEYS[2]) == 0 then
+local isKept = isThere()
+if not isKept then redis.call('UNLINK', KEYS[2]) end
+if not isListed or not isKept then
   redis.call('HSET', KEYS[2], 'command', ARGV[2], 'expiresAt', ARGV[3])
   redis.call('PEXPIREAT', KEYS[2], ARGV[3])
   redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
@@ -196,8 +204,12 @@ export class RedisStore implements DomainStore {
     };
   }
 
+  listProposalIds(): Promise<string[]> {
+    return this.#redis.zrangebyscore(proposalsAt(this.#domain), '-inf', '+inf');
+  }
+
   async listProposals(): Promise<StoredProposal[]> {
-    const ids = await this.#redis.zrangebyscore(proposalsAt(this.#domain), '-inf', '+inf');
+    const ids = await this.listProposalIds();
     const proposals = await Promise.all(ids.map((proposalId) => this.findProposal(proposalId)));
     return proposals.filter((proposal) => proposal !== undefined);
   }

@@ -48,6 +48,8 @@ export interface ProposalStore {
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
   /** Oldest first. */
   listProposals(): Promise<StoredProposal[]>;
+  /** Whatever stands under each, or nothing: all that count for the limit. */
+  listProposalIds(): Promise<string[]>;
   dropProposal(proposalId: string): Promise<void>;
   /** Does nothing if the proposal is gone. */
   setFailure(proposalId: string, reason: string): Promise<void>;
