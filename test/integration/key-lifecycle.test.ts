@@ -23,6 +23,7 @@ import { startNotices } from '@keyfleet/shared/notices';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { keyAt } from '@keyfleet/shared/stored/names';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { startSecondFrontend } from '@keyfleet/test-support/second-frontend';
@@ -224,4 +225,35 @@ test('a rotation on demand takes effect at once, through a restart of everything
   await eventually('the frontend serves', () => encrypt(KeyId).then(Boolean, () => false));
   for (const ciphertext of ciphertexts) expect(await decrypt(ciphertext)).toBe(KeyId);
   expect(await rotationsOf(KeyId)).toHaveLength(2);
+});
+
+test('a backup that is restored deletes no key for a week, also where the deletion was cancelled since', async () => {
+  const [KeyId, uncancelled] = [await createKey(), await createKey()];
+  const ciphertext = await encrypt(KeyId);
+  for (const id of [KeyId, uncancelled]) {
+    await kms.send(new ScheduleKeyDeletionCommand({ KeyId: id, PendingWindowInDays: 7 }));
+    await store.updateKey({ ...(await store.findKey(region, id))!, deletionDate: Date.now() + 4_000 });
+  }
+  const { redis: at, signer } = cliOptionsOf(cluster);
+  const file = cluster.home.in('pending.backup');
+  expect(await runKeyfleet('backup', ...at, '--out', file)).toMatchObject({ exitCode: 0 });
+  await kms.send(new CancelKeyDeletionCommand({ KeyId }));
+  await kms.send(new EnableKeyCommand({ KeyId }));
+  await eventually('the other key is deleted', async () => (await stateOf(uncancelled)) === 'gone', 20_000);
+  await cluster.kill('frontend');
+  await redis.flushall();
+  const { exitCode, out } = await runKeyfleet('restore', file, ...at);
+  expect(exitCode).toBe(0);
+  expect(out).toMatch(/^2 keys are pending deletion, with these dates\. Frontends delete no key before 20\d\d-/m);
+  for (const id of [KeyId, uncancelled]) expect(out).toContain(`${region}/${id} of account `);
+  const anchor = ['--trust-anchor', cluster.home.trustAnchorFile];
+  expect(await runKeyfleet('store', 'accept', ...signer, ...anchor, ...at)).toMatchObject({ exitCode: 0 });
+  await cluster.restart('frontend');
+  await eventually('its deletion has another date', async () => {
+    const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId: uncancelled }));
+    return KeyMetadata!.DeletionDate!.getTime() > Date.now() + 6 * 86_400_000;
+  });
+  await kms.send(new CancelKeyDeletionCommand({ KeyId }));
+  await kms.send(new EnableKeyCommand({ KeyId }));
+  expect(await decrypt(ciphertext)).toBe(KeyId);
 });

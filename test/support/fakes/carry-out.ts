@@ -23,8 +23,20 @@ export async function carryOutAll(
   const from = frontend.serviceEvents.length;
   const write = (record: string) => void frontend.serviceEvents.push(JSON.parse(record) as ServiceEvent);
   const serviceEvents = new ServiceEvents({ isFull: false, write, settled: () => Promise.resolve(), ...sink }, clock);
+  const restoredAt = () => Promise.resolve(0);
   const { store, grants, hsm, keyStores, clusters } = frontend;
-  const given = { store, grants, hsm, keyStores, clusters, clock, serviceEvents, regions, onLeft: throwLeft };
+  const given = {
+    store,
+    grants,
+    hsm,
+    keyStores,
+    clusters,
+    clock,
+    serviceEvents,
+    regions,
+    restoredAt,
+    onLeft: throwLeft,
+  };
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, { ...given, ...overrides }, () => {});
   return frontend.serviceEvents.slice(from);
 }

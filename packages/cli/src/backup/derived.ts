@@ -12,6 +12,8 @@ import { dueEntryIn } from './sound.ts';
 const LONG_RECORDS = 64;
 /** List members added by one command: in the tree of a large list each takes a microsecond or two. */
 const AT_ONCE = 250;
+/** ECMA-262, 21.4.1.1. */
+const MAX_DATE = 8.64e15;
 
 /**
  * Builds the lists derived from key records, aliases and IAM records, which are those of `soundPieces`. A backup is
@@ -22,9 +24,19 @@ export class DerivedLists {
   readonly #redis: RedisClient;
   readonly #dangling: string[] = [];
   readonly #leaveOut = keptIn(this.#dangling);
+  readonly #deletesFrom: number;
+  readonly #pendingDeletion: string[] = [];
+  readonly #tellPending = keptIn(this.#pendingDeletion);
 
-  constructor(redis: RedisClient) {
+  /** `deletesFrom`: before that, frontends delete no key. Milliseconds since the epoch. */
+  constructor(redis: RedisClient, deletesFrom: number) {
     this.#redis = redis;
+    this.#deletesFrom = deletesFrom;
+  }
+
+  /** Keys that are pending deletion with a date before `deletesFrom`. */
+  get pendingDeletion(): readonly string[] {
+    return this.#pendingDeletion;
   }
 
   /**
@@ -43,6 +55,9 @@ export class DerivedLists {
       members.add(...listEntriesOf({ name: keyAt(key.region, key.keyId), field: 'record' }, record));
       const entry = dueEntryIn(key);
       if (entry !== undefined) members.add({ list: dueAt(dueShardOf(key)), entry });
+      const { state, deletionDate = Infinity } = key;
+      if (state === 'PendingDeletion' && deletionDate < this.#deletesFrom)
+        this.#tellPending(`${key.region}/${key.keyId} of account ${key.accountId}, ${dateText(deletionDate)}`);
     }
     await members.write(this.#redis);
   }
@@ -104,6 +119,11 @@ export class DerivedLists {
     const exist = await Promise.all(all.map((keyId) => this.#redis.exists(keyAt(region, keyId))));
     return new Set(all.filter((_, i) => exist[i] === 1));
   }
+}
+
+/** Whoever wrote the record may have left any number there. */
+function dateText(date: number): string {
+  return Math.abs(date) <= MAX_DATE ? new Date(date).toISOString() : String(date);
 }
 
 /** Of what HSCAN returns. */

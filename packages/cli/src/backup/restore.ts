@@ -1,5 +1,6 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
+import { KEPT_AFTER_RESTORE_MS, noteRestored } from '@keyfleet/shared/redis/store-restored';
 import { type GrantedKey, keyOfGrants } from '@keyfleet/shared/stored/grants';
 import { isOfKind, type Scope, scopeOf, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
@@ -27,7 +28,9 @@ export interface Restore {
   readonly progress: Progress;
 }
 
-export interface Restored extends Whole, Pick<DerivedLists, 'dangling'> {
+export interface Restored extends Whole, Pick<DerivedLists, 'dangling' | 'pendingDeletion'> {
+  /** Before that, frontends delete no key. Milliseconds since the epoch. */
+  readonly deletesFrom: number;
   /** What no service wrote there, or what is no record: each with why. */
   readonly leftOut: readonly string[];
 }
@@ -46,21 +49,33 @@ export async function restoreBackup(redis: RedisClient, { path, replicas, progre
     // Before anything is written, so that an interruption in the first slice can be resumed too.
     await mark.put(0);
   }
-  await write(redis, mark, { path, replicas, progress });
-  const lists = new DerivedLists(redis);
+  const domains = await write(redis, mark, { path, replicas, progress });
+  // Before there is a list of keys that are due.
+  const restoredAt = await Promise.all([...domains].map((domain) => noteRestored(redis, domain)));
+  const deletesFrom = Math.max(0, ...restoredAt) + KEPT_AFTER_RESTORE_MS;
+  const lists = new DerivedLists(redis, deletesFrom);
   const { scopes, granted, accounts, leftOut } = await compare(redis, { path, progress }, lists);
   for (const scope of scopes) await lists.addAliases(scope);
   for (const key of granted) await lists.addGrants(key);
   for (const accountId of accounts) await lists.addIamRecords(accountId);
   await replicated(redis, replicas);
   await mark.remove();
-  return { ...whole, dangling: lists.dangling, leftOut };
+  const { dangling, pendingDeletion } = lists;
+  return { ...whole, dangling, pendingDeletion, deletesFrom, leftOut };
 }
 
-async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, progress }: Restore): Promise<void> {
+/** Returns the domains that are in the backup: one. */
+async function write(
+  redis: RedisClient,
+  mark: RestoreMark,
+  { path, replicas, progress }: Restore,
+): Promise<ReadonlySet<string>> {
+  const domains = new Set<string>();
   let done = 0;
   const before = mark.done ?? 0;
   for await (const slice of readAhead(slicesOf(soundPieces(path)))) {
+    for (const { name } of slice)
+      if (isOfKind(name, 'tokens') || isOfKind(name, 'store')) domains.add(storedNameOf(name)!.tag);
     done += slice.length;
     if (done <= before) continue;
     await Promise.all(slice.map((piece) => writePiece(redis, piece)));
@@ -68,6 +83,7 @@ async function write(redis: RedisClient, mark: RestoreMark, { path, replicas, pr
     await mark.put(done);
     progress.tell(() => `${done} values written`);
   }
+  return domains;
 }
 
 interface Compared extends Pick<Restored, 'leftOut'> {

@@ -239,8 +239,8 @@ test('a chain of domain tokens goes on from piece to piece', async () => {
   expect(leftOut).toEqual([]);
 });
 
-test("the store's mark counts anew: one that somebody set would outlive him; a check of earlier releases goes", async () => {
-  const store = { id: btoa('x'), mark: btoa('999999999999000'), check: 'AP8=' };
+test("the store's mark and date count anew: what somebody set would outlive him; a check of earlier releases goes", async () => {
+  const store = { id: btoa('x'), mark: btoa('999999999999000'), restoredAt: btoa('9'), check: 'AP8=' };
   const { sound, leftOut } = await soundOf(hash('kf:domain:{d}:store', store));
   expect(sound).toEqual([hash('kf:domain:{d}:store', { id: btoa('x') })]);
   expect(leftOut).toEqual([]);

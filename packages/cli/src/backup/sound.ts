@@ -219,8 +219,8 @@ function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<s
     case 'grants':
       return isGrant(name, field, text) ? itself : undefined;
     case 'store':
-      // It counts anew: one that somebody set would outlive him. And earlier releases kept a check beside the token.
-      if (field === 'mark' || field === 'check') return {};
+      // These count anew: what somebody set would outlive him. And earlier releases kept a check beside the token.
+      if (field === 'mark' || field === 'restoredAt' || field === 'check') return {};
       return STORE_FIELDS.has(field) ? itself : undefined;
     default:
       return undefined;

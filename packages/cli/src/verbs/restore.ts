@@ -8,6 +8,8 @@ import { openRedis, redisOptions } from '../redis-option.ts';
 import { leftOutText } from '../left-out.ts';
 import type { Terminal } from '../terminal.ts';
 
+const MOST_NAMED = 20;
+
 export const restore = verb({
   description: 'Restore a backup into an empty Redis, compare every value, and rebuild the indexes.',
   args: {
@@ -17,21 +19,32 @@ export const restore = verb({
   async run(args, terminal) {
     await using redis = await openRedis(args);
     const replicas = await replicasOf(redis, terminal);
-    const { values, leftOut, dangling } = await restoreBackup(redis, {
+    const { values, leftOut, dangling, pendingDeletion, deletesFrom } = await restoreBackup(redis, {
       path: args.from,
       replicas,
       progress: new Progress(terminal),
     });
-    return { values, leftOut, dangling };
+    return { values, leftOut, dangling, pendingDeletion, deletesFrom: new Date(deletesFrom).toISOString() };
   },
-  text: ({ values, leftOut, dangling }) =>
+  text: ({ values, leftOut, dangling, pendingDeletion, deletesFrom }) =>
     [
       `${values} values were restored and compared.`,
+      ...pendingText(pendingDeletion, deletesFrom),
       ...(dangling.length > 0 ? [`${dangling.length} aliases were left out: their keys had been deleted.`] : []),
       ...leftOutText(leftOut),
     ].join('\n'),
   isWell: ({ leftOut }) => leftOut.length === 0,
 });
+
+/** What is to be decided before frontends delete them: a deletion may have been cancelled since the backup. */
+function pendingText(pending: readonly string[], deletesFrom: string): string[] {
+  if (pending.length === 0) return [];
+  return [
+    `${pending.length} keys are pending deletion, with these dates. Frontends delete no key before ${deletesFrom}: until then cancel what is not to be, also what was cancelled since the backup.`,
+    ...pending.slice(0, MOST_NAMED),
+    ...(pending.length > MOST_NAMED ? [`${pending.length - MOST_NAMED} more (--json names them)`] : []),
+  ];
+}
 
 /** Warns the operator if this Redis may lose it again; services that require more will refuse it. */
 async function replicasOf(redis: RedisClient, terminal: Terminal): Promise<number> {

@@ -44,6 +44,45 @@ describe('a deletion', () => {
     expect(await countDue(frontend.store)).toBe(0);
   }
 
+  test('of before a restore comes a week after it at the earliest, and may be cancelled until then', async () => {
+    await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 7 });
+    const [kept, other] = [key, await createKey()];
+    await frontend.call(ScheduleKeyDeletion, { KeyId: other.KeyId, PendingWindowInDays: 8 });
+    frontend.now += 7.5 * DAY;
+    const restoredAt = frontend.now;
+    const after = { restoredAt: () => Promise.resolve(restoredAt) };
+    await carryOut(after);
+    const { KeyMetadata } = await frontend.call(DescribeKey, key);
+    expect(KeyMetadata).toMatchObject({ KeyState: 'PendingDeletion', DeletionDate: restoredAt + 7 * DAY });
+    await frontend.call(CancelKeyDeletion, kept);
+    frontend.now += 7 * DAY - 1;
+    await carryOut(after);
+    expect((await frontend.call(DescribeKey, other)).KeyMetadata?.KeyState).toBe('PendingDeletion');
+    frontend.now += 1;
+    await carryOut(after);
+    expect(await frontend.refusal(DescribeKey, other)).toMatch(/^NotFoundException/);
+    expect((await frontend.call(DescribeKey, kept)).KeyMetadata?.KeyState).toBe('Disabled');
+  });
+
+  test('that is scheduled after a restore comes on its date', async () => {
+    const restoredAt = frontend.now;
+    await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 7 });
+    frontend.now += 7 * DAY;
+    await carryOut({ restoredAt: () => Promise.resolve(restoredAt) });
+    await expectGone();
+  });
+
+  test('waits a week, and no longer, where Redis says that it was restored in a time to come', async () => {
+    await frontend.call(ScheduleKeyDeletion, { ...key, PendingWindowInDays: 7 });
+    frontend.now += 7 * DAY;
+    await carryOut({ restoredAt: () => Promise.resolve(Number.MAX_SAFE_INTEGER) });
+    const { KeyMetadata } = await frontend.call(DescribeKey, key);
+    expect(KeyMetadata).toMatchObject({ DeletionDate: frontend.now + 7 * DAY });
+    frontend.now += 7 * DAY;
+    await carryOut();
+    await expectGone();
+  });
+
   test("destroys the key, its aliases and the workers' opened material on its date, and not before", async () => {
     const { CiphertextBlob } = await frontend.call(Encrypt, { ...key, Plaintext: Buffer.of(1) });
     const { KeyMetadata } = await frontend.call(DescribeKey, key);

@@ -1,6 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { dueQueue } from '@keyfleet/shared/due-queue';
 import type { Notices } from '@keyfleet/shared/notices';
+import { KEPT_AFTER_RESTORE_MS } from '@keyfleet/shared/redis/store-restored';
 import { dueDateOf, type DueKey } from '@keyfleet/shared/stored/due-entries';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import { carryOutDestruction, type DestructionDeps, destructionOf, isDestruction } from '../cloudhsm/destruction.ts';
@@ -44,6 +45,8 @@ export interface CarryOutDeps extends Pick<DestructionDeps, 'keyStores' | 'clust
   readonly serviceEvents: ServiceEvents;
   /** This deployment's Regions. */
   readonly regions: readonly string[];
+  /** As `readRestoredAt`. */
+  readonly restoredAt: () => Promise<number>;
   /** Called for a key that could not be processed now. Its entry stays, and the shard's next item tries again. */
   readonly onLeft: (key: DueKey, error: unknown) => void;
 }
@@ -55,13 +58,14 @@ export interface CarryOutDeps extends Pick<DestructionDeps, 'keyStores' | 'clust
 export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () => void): Promise<void> {
   // What is deleted does not come back: one clock that is ahead decides nothing.
   const now = Math.min(deps.clock.now(), await deps.store.now());
+  const deletesFrom = Math.min(now, await deps.restoredAt()) + KEPT_AFTER_RESTORE_MS;
   let after: string | undefined;
   do {
     // Each key that is done adds to the records that wait.
     deps.serviceEvents.assertRecordable();
     const page = { limit: BATCH, ...(after !== undefined && { after }) };
     const { items, next } = await deps.store.listDue(shard, now, page);
-    await Promise.all(items.map((due) => carryOut(due, { shard, now }, deps)));
+    await Promise.all(items.map((due) => carryOut(due, { shard, now, deletesFrom }, deps)));
     alive();
     after = next;
   } while (after !== undefined);
@@ -69,7 +73,7 @@ export async function carryOutDue(shard: number, deps: CarryOutDeps, alive: () =
 
 async function carryOut(
   due: DueKey,
-  { shard, now }: { readonly shard: number; readonly now: number },
+  { shard, ...times }: Times & { readonly shard: number },
   deps: CarryOutDeps,
 ): Promise<void> {
   const { store, onLeft } = deps;
@@ -77,7 +81,7 @@ async function carryOut(
     const key = await store.findKey(due.region, due.keyId);
     if (key === undefined) await finishDeletion(due, deps);
     else {
-      const work = (dueDateOf(key) ?? Infinity) <= now ? workOn(key, now) : undefined;
+      const work = (dueDateOf(key) ?? Infinity) <= times.now ? workOn(key, times) : undefined;
       await work?.(key, deps);
       // Last: the claim of a frontend that died holds up nothing else. A deletion ends with it.
       if (work !== destroy) await recordEvents(key, deps);
@@ -89,17 +93,29 @@ async function carryOut(
   }
 }
 
+interface Times {
+  readonly now: number;
+  /** Before that, no key is deleted on its date: the store was restored. */
+  readonly deletesFrom: number;
+}
+
 /**
  * Picks the work for a key that has something due: first finish what was begun, then prefer what destroys more. The
  * rest gets entries of its own when the changed record is written.
  */
-function workOn(key: KmsKey, now: number): typeof destroy {
+function workOn(key: KmsKey, { now, deletesFrom }: Times): typeof destroy {
   const { state, deletionDate, related } = key;
   if (state === 'Creating') return finishCreation;
   if (related?.spreading) return finishSpreading;
-  if (state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now) return destroy;
+  if (state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now)
+    return now < deletesFrom ? (of, deps) => postpone(of, deletesFrom, deps) : destroy;
   const expired = findExpired(key, now);
   return expired ? (of, deps) => expire(of, expired, deps) : rotateAutomatically;
+}
+
+/** Its record may be from before people cancelled this, and the restore have been made to get the key back. */
+async function postpone(key: KmsKey, deletionDate: number, { store }: CarryOutDeps): Promise<void> {
+  await store.updateKey({ ...key, deletionDate });
 }
 
 /** If several have expired, the next one has an entry of its own. */

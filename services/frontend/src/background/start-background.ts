@@ -1,3 +1,4 @@
+import { readRestoredAt } from '@keyfleet/shared/redis/store-restored';
 import type { Notices } from '@keyfleet/shared/notices';
 import type { Assembly } from '../assembly.ts';
 import type { AuditTrail } from '../audit/start-audit.ts';
@@ -34,7 +35,7 @@ export interface Background {
 /** The work that runs beside requests. */
 export function startBackground(assembly: Assembly, deps: BackgroundDeps): Background {
   const { config, clock, events, resources } = assembly;
-  const { stores, hsm, notices, audit } = deps;
+  const { stores, domain, hsm, notices, audit } = deps;
   const onProblem = (problem: unknown): void => events.lastUsageProblem(problem);
   const lastUsages = resources.use(new LastUsages({ usages: stores.records, clock, onProblem }));
   const accessKeyUses = resources.use(new AccessKeyUses({ uses: stores.records, clock, onProblem }));
@@ -50,6 +51,7 @@ export function startBackground(assembly: Assembly, deps: BackgroundDeps): Backg
       clock,
       serviceEvents: audit.serviceEvents,
       regions: config.regions,
+      restoredAt: () => stores.calls.read((client) => readRestoredAt(client, domain.name)),
       notices,
       onLeft: ({ region, keyId }, error) => events.dueWorkLeft(`${region}/${keyId}`, error),
       onProblem: (problem) => events.dueWorkProblem(problem),
