@@ -29,7 +29,7 @@ export const awsRates = {
   /**
    * Ours, in every profile: records that are read to know who an account's callers are and what they may, and for its
    * requests of IAM and STS; of a long one each 8 KiB (record-reads.ts). They take a twentieth of Redis's thread, and a
-   * sixth of a frontend's. An identity of usual size has ten: an account whose identities all changed has 400 read in a
+   * fifth of a frontend's. An identity of usual size has ten: an account whose identities all changed has 400 read in a
    * second. The largest that IAM's quotas allow has 1,900, and is read twice.
    */
   RecordReads: 4_000,
