@@ -1,5 +1,6 @@
 import { createHmac, generateKeySync } from 'node:crypto';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
+import { isKeyId } from '@keyfleet/shared/ids';
 import { ivLength } from '@keyfleet/shared/encoding/aead';
 import type { Caller } from '../caller.ts';
 import { RefusedError } from '../errors.ts';
@@ -27,24 +28,30 @@ export const disconnectCluster: CommandHandler<'DisconnectCluster'> = (input, co
 };
 
 export const generateClusterKey: CommandHandler<'GenerateClusterKey'> = async (input, context, caller) => {
-  await use(input, context, { name: 'generateKey', label: input.keyId }, caller);
+  await use(input, context, { name: 'generateKey', label: labelOf(input) }, caller);
   return {};
 };
 
 export const destroyClusterKey: CommandHandler<'DestroyClusterKey'> = async (input, context, caller) => {
-  await use(input, context, { name: 'destroyKey', label: input.keyId }, caller);
+  await use(input, context, { name: 'destroyKey', label: labelOf(input) }, caller);
   return {};
 };
 
 export const encryptInCluster: CommandHandler<'EncryptInCluster'> = async (input, context, caller) => {
-  const { keyId: label, associatedData, plaintext } = input;
-  const work = { name: 'encrypt', label, iv: context.nonce(ivLength), associatedData, plaintext } as const;
+  const { associatedData, plaintext } = input;
+  const work = {
+    name: 'encrypt',
+    label: labelOf(input),
+    iv: context.nonce(ivLength),
+    associatedData,
+    plaintext,
+  } as const;
   return (await use(input, context, work, caller)) as EncryptedInToken;
 };
 
 export const decryptInCluster: CommandHandler<'DecryptInCluster'> = async (input, context, caller) => {
-  const { keyId: label, associatedData, iv, ciphertext, tag } = input;
-  const work = { name: 'decrypt', label, associatedData, iv, ciphertext, tag } as const;
+  const { associatedData, iv, ciphertext, tag } = input;
+  const work = { name: 'decrypt', label: labelOf(input), associatedData, iv, ciphertext, tag } as const;
   return { plaintext: (await use(input, context, work, caller)) as Uint8Array };
 };
 
@@ -57,6 +64,12 @@ export const generateRandomInCluster: CommandHandler<'GenerateRandomInCluster'> 
   for (let i = 0; i < length; i++) bytes[i]! ^= made[i]!;
   return { bytes };
 };
+
+/** The user's other keys, of which one may seal a worker's identity, have labels of other forms. */
+function labelOf({ keyId }: { readonly keyId: string }): string {
+  if (!isKeyId(keyId)) throw new RefusedError('invalid-input');
+  return keyId;
+}
 
 type ClusterNames = Pick<InputOf<'ConnectCluster'>, 'clusterId' | 'account' | 'region'>;
 
