@@ -72,6 +72,7 @@ const rows: Readonly<Record<string, readonly Panel[]>> = {
         'domain keys': 'max(keyfleet_domain_keys)',
         'hsm-workers': 'max(keyfleet_domain_workers)',
         'members in reach': 'max(keyfleet_domain_members_reachable)',
+        'Redis has its tokens': 'min(keyfleet_domain_stored)',
       },
     },
     { title: 'Age of the active domain key', unit: 's', series: { age: 'max(keyfleet_domain_key_age)' } },

@@ -27,6 +27,12 @@ export class DomainManagerEvents {
   tokensRestored(from: number, to: number): void {
     this.#log.error({ from, to }, 'the store had lost domain tokens; this replica held them and has stored them again');
   }
+  tokenPutBack(generation: number): void {
+    this.#log.error(
+      { generation },
+      'something else stood in the place of a domain token in Redis; this replica has put the token back',
+    );
+  }
   /** Found with each call that asks for them. */
   tokensUnreadable(error: unknown): void {
     this.#rarely.say('tokens', (omitted) =>

@@ -41,6 +41,7 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const workers = config.hsmWorkers.map(({ text }) => resources.use(startGrpcWorker(text, caller)));
   const deps = { stored, notices, workers };
   rounds = startRounds(assembly, deps);
+  await rounds.watch.started();
   resources.use(await startServer(config, peers.tls, servingOf(assembly, deps, rounds)));
   log.info({ grpc: config.grpc.text, replica, domain: anchor.domain }, 'ready');
   await stopped;

@@ -5,9 +5,11 @@ import type { Leader } from './leader.ts';
 import type { ResealPasses } from './reseal-passes.ts';
 import type { Round } from './round.ts';
 import type { TokenLog } from './token-log.ts';
+import type { TokenWatch } from './token-watch.ts';
 
 export interface MetricsSource {
   readonly tokens: Pick<TokenLog, 'head'>;
+  readonly watch: Pick<TokenWatch, 'problem'>;
   readonly resealing: Pick<ResealPasses, 'progress'>;
   readonly round: Pick<Round, 'views'>;
   readonly leader: Pick<Leader, 'leads'>;
@@ -15,11 +17,12 @@ export interface MetricsSource {
 }
 
 /** Metrics of rotation and resealing (docs/rotation.md). Only the leading replica sees resealing and workers. */
-export function observeDomain({ tokens, resealing, round, leader, clock }: MetricsSource): void {
+export function observeDomain({ tokens, watch, resealing, round, leader, clock }: MetricsSource): void {
   const state = () => tokens.head?.state;
   const views = () => (leader.leads ? round.views : []);
   const progress = () => (leader.leads ? resealing.progress : undefined);
   observeGauge('keyfleet.domain.generation', () => state()?.generation);
+  observeGauge('keyfleet.domain.stored', () => Number(watch.problem === undefined));
   observeGauge('keyfleet.domain.keys', () => state()?.domainKeys.length);
   observeGauge('keyfleet.domain.key.age', () => {
     const current = state();

@@ -13,7 +13,7 @@ import { witnessOfBrought } from './witness.ts';
 export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds): ServerDeps {
   const { events, clock } = assembly;
   const { stored, notices, workers } = deps;
-  const { tokens, proposals, round, leader } = rounds;
+  const { tokens, watch, proposals, round, leader } = rounds;
   const survey = new SharedSurvey(workers, monotonicClock);
   return {
     tokens,
@@ -22,7 +22,7 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
     status: () => loadStatus(assembly, { ...deps, survey }, rounds),
     witnessOf: (made) => witnessOfBrought(made, { tokens, proposals, workers, events, clock }),
     waitsFor: (change) => waitsFor(change, { views: round.views, tokens }),
-    isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined,
+    isServing: () => stored.redis.status === 'ready' && stored.guard.problem === undefined && watch.hadAll,
     onChange() {
       leader.wake();
       void notices.publish('proposal', {});
@@ -34,7 +34,7 @@ export function servingOf(assembly: Assembly, deps: RoundsDeps, rounds: Rounds):
 async function loadStatus(
   { config, anchor, scheduler, replica }: Assembly,
   { stored, notices, survey }: RoundsDeps & { readonly survey: SharedSurvey },
-  { tokens, resealing, round }: Rounds,
+  { tokens, watch, resealing, round }: Rounds,
 ): Promise<StatusResponse> {
   await tokens.refresh();
   const leader = await stored.store.findLeaseHolder();
@@ -48,7 +48,7 @@ async function loadStatus(
     rotateEveryMs: state && mayAlone(scheduler, 'RotateDomainKeys', state) ? config.rotation.every : undefined,
     reseal: state && (await resealing.find(state)),
     natsConnected: notices.connection() !== undefined,
-    storeProblem: stored.guard.problem ?? '',
+    storeProblem: stored.guard.problem ?? watch.problem ?? '',
     schedulerProblem: (state && refusalOf(scheduler, state)) ?? '',
   });
 }

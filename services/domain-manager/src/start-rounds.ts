@@ -13,6 +13,7 @@ import { refusalOf } from './scheduled-changes.ts';
 import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
+import { TokenWatch } from './token-watch.ts';
 import type { Worker } from './workers.ts';
 
 export interface RoundsDeps {
@@ -23,6 +24,7 @@ export interface RoundsDeps {
 
 export interface Rounds {
   readonly tokens: TokenLog;
+  readonly watch: TokenWatch;
   readonly proposals: Proposals;
   readonly resealing: ResealPasses;
   readonly round: Round;
@@ -34,7 +36,9 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const { config, anchor, scheduler, replica, clock, events, resources } = assembly;
   const { redis, guard, store } = stored;
   const onRestored = (from: number, to: number): void => events.tokensRestored(from, to);
-  const tokens = new TokenLog({ store, anchor, clock, monotonicClock, onRestored });
+  const onPutBack = (generation: number): void => events.tokenPutBack(generation);
+  const tokens = new TokenLog({ store, anchor, clock, monotonicClock, onRestored, onPutBack });
+  const watch = resources.use(new TokenWatch({ tokens, events }));
   const proposals = new Proposals({ store, tokens, anchor, clock });
   const onProblem = (problem: unknown): void => events.workNotQueued(problem);
   const resealing = new ResealPasses({
@@ -65,7 +69,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
     return known();
   };
   const leader = resources.use(new Leader({ lease: store, replica, unfit, round: leadRound, events }));
-  observeDomain({ tokens, resealing, round, leader, clock });
+  observeDomain({ tokens, watch, resealing, round, leader, clock });
   notices.subscribe('proposal', () => leader.wake());
-  return { tokens, proposals, resealing, round, leader };
+  return { tokens, watch, proposals, resealing, round, leader };
 }

@@ -1,12 +1,50 @@
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
-import { type Change, memberOf, rotation, signedBy, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import {
+  type Change,
+  memberOf,
+  rotation,
+  signedBy,
+  TestDomain,
+  testSealKey,
+  withOtherKeys,
+} from '@keyfleet/test-support/domain';
 import { anchor, DAY, foundedReplica, newReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MemoryStore } from './store/memory-store.ts';
 import { TokenLog, TokenLogError } from './token-log.ts';
 
 beforeEach(resetWorld);
+
+/** What was `store` is `other` from now on. */
+function goOnAs(store: object, other: MemoryStore): void {
+  const { loadTokens, findToken, restoreToken, replaceToken } = MemoryStore.prototype;
+  for (const method of [loadTokens, findToken, restoreToken, replaceToken])
+    Object.assign(store, { [method.name]: method.bind(other as never) });
+}
+
+/** The domain's tokens, and a replica that has read them. */
+async function knownFrom(domain: TestDomain) {
+  const store = new MemoryStore(domain.clock);
+  for (const [i, token] of domain.tokens.entries()) await store.appendToken(i + 1, token);
+  const putBack: number[] = [];
+  const open = () =>
+    new TokenLog({
+      store,
+      anchor: domain.anchor,
+      clock: domain.clock,
+      monotonicClock: domain.clock,
+      onPutBack: (generation) => putBack.push(generation),
+    });
+  const tokens = open();
+  await tokens.refresh();
+  return { store, tokens, putBack, open };
+}
+
+/** Of that generation, by the same maker, with a witness of its own. */
+function anotherOf(domain: TestDomain, generation: number): Buffer {
+  return domain.witnessed(withOtherKeys(domain.tokens[generation - 1]!, domain.identities.get('hsm-1')!));
+}
 
 describe('a store that went back to an older backup', () => {
   /** The restored backup: the first `count` tokens. */
@@ -38,10 +76,7 @@ describe('a store that went back to an older backup', () => {
         onRestored: (from, to) => restored.push(from, to),
       });
       await tokens.refresh();
-      Object.assign(world.store, {
-        loadTokens: backup.loadTokens.bind(backup),
-        restoreToken: backup.restoreToken.bind(backup),
-      });
+      goOnAs(world.store, backup);
       await tokens.refresh();
       expect(restored).toEqual([count + 1, 3]);
       expect(await backup.loadTokens(0, 9)).toEqual(all);
@@ -56,27 +91,23 @@ describe('a store that went back to an older backup', () => {
     const tokens = new TokenLog({ store, anchor, clock, monotonicClock });
     await tokens.refresh();
     const emptied = await restoreBackup(0);
-    Object.assign(world.store, {
-      loadTokens: emptied.loadTokens.bind(emptied),
-      restoreToken: emptied.restoreToken.bind(emptied),
-    });
+    goOnAs(world.store, emptied);
     await tokens.refresh();
     expect(tokens.generation).toBe(3);
     expect(await emptied.loadTokens(0, 9)).toEqual([]);
   });
 
   test('and was built on meanwhile is refused by a replica that held other tokens', async () => {
-    await rotatedTwice();
-    const { tokens } = newReplica();
-    await tokens.refresh();
-    const backup = await restoreBackup(1);
-    await backup.appendToken(2, Buffer.from('another token 2'));
-    Object.assign(world.store, {
-      loadTokens: backup.loadTokens.bind(backup),
-      appendToken: backup.appendToken.bind(backup),
-    });
+    const domain = new TestDomain({ members: 3 });
+    domain.rotate();
+    domain.rotate();
+    const { store, tokens } = await knownFrom(domain);
+    const backup = new MemoryStore(domain.clock);
+    const other = anotherOf(domain, 2);
+    for (const [i, token] of [domain.tokens[0]!, other].entries()) await backup.appendToken(i + 1, token);
+    goOnAs(store, backup);
     await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
-    expect(await backup.loadTokens(0, 9)).toHaveLength(2);
+    expect(await backup.loadTokens(1, 9)).toEqual([other]);
   });
 
   test('and got a lost token again with the word of another member is the same: the hash does not cover that', async () => {
@@ -87,36 +118,22 @@ describe('a store that went back to an older backup', () => {
       const token = parseToken(domain.tokens[index]!);
       return withWitness(token, domain.checkBy(memberId, token.made));
     };
-    for (const [memberId, problem] of [
-      ['hsm-3', undefined],
-      ['hsm-1', 'the store holds another domain token'],
+    for (const [memberId, counts] of [
+      ['hsm-3', true],
+      ['hsm-1', false],
     ] as const) {
       for (const at of [1, 2]) {
-        const store = new MemoryStore(domain.clock);
-        for (const [i, token] of domain.tokens.entries()) await store.appendToken(i + 1, token);
-        const tokens = new TokenLog({
-          store,
-          anchor: domain.anchor,
-          clock: domain.clock,
-          monotonicClock: domain.clock,
-        });
-        await tokens.refresh();
+        const { store, tokens, putBack } = await knownFrom(domain);
         const backup = new MemoryStore(domain.clock);
         // At 1 it lacks the last token, at 2 that is the one.
         const again = domain.tokens.slice(0, at).concat(told(at, memberId));
         for (const [i, token] of again.entries()) await backup.appendToken(i + 1, token);
-        Object.assign(store, {
-          loadTokens: backup.loadTokens.bind(backup),
-          restoreToken: backup.restoreToken.bind(backup),
-        });
-        for (let i = 0; i < 2; i++) {
-          const found = await tokens.refresh().catch((error: Error) => error.message);
-          if (problem === undefined) expect(found).toBeUndefined();
-          else expect(found).toContain(problem);
-        }
-        if (problem !== undefined) continue;
-        expect(await backup.loadTokens(0, 9)).toEqual([...again, ...domain.tokens.slice(at + 1)]);
-        expect(tokens.page(0)).toEqual(await backup.loadTokens(0, 9));
+        goOnAs(store, backup);
+        for (let i = 0; i < 2; i++) await tokens.refresh();
+        const expected = counts ? [...again, ...domain.tokens.slice(at + 1)] : domain.tokens;
+        expect(putBack).toEqual(counts ? [] : [at + 1]);
+        expect(await backup.loadTokens(0, 9)).toEqual(expected);
+        expect(tokens.page(0)).toEqual(expected);
       }
     }
   });
@@ -140,6 +157,63 @@ describe('a store that went back to an older backup', () => {
     world.clock.advance(DAY);
     await round.run();
     expect(tokens.generation).toBe(1);
+  });
+});
+
+describe('what somebody put in the place of a token', () => {
+  const junk = Buffer.from('junk');
+  const domain = new TestDomain({ members: 3 });
+  for (let i = 0; i < 4; i++) domain.rotate();
+
+  /** Looks at each of the five once. */
+  async function compareAll(tokens: TokenLog): Promise<void> {
+    for (let i = 0; i < 5; i++) await tokens.compareOne();
+  }
+
+  test.each([1, 3, 5])('gives way to the token that a replica has in memory: %i', async (generation) => {
+    const { store, tokens, putBack, open } = await knownFrom(domain);
+    const shown = domain.tokens[generation - 1]!;
+    for (const one of [junk, Buffer.of(), parseToken(shown).made, domain.tokens[generation % 5]!]) {
+      await store.replaceToken(generation, shown, one);
+      await compareAll(tokens);
+      expect(await store.loadTokens(0, 9)).toEqual(domain.tokens);
+    }
+    expect(putBack).toEqual([generation, generation, generation, generation]);
+    const started = open();
+    await started.refresh();
+    expect(started.generation).toBe(5);
+  });
+
+  test('of several gives way, and so does all that was put after the first', async () => {
+    const { store, tokens, putBack } = await knownFrom(domain);
+    for (const generation of [4, 2]) await store.replaceToken(generation, domain.tokens[generation - 1]!, junk);
+    await compareAll(tokens);
+    expect(putBack).toEqual([2, 4]);
+    expect(await store.loadTokens(0, 9)).toEqual(domain.tokens);
+  });
+
+  test('stays if it is a genuine one, and so does what follows it: a replica that has another says so each time', async () => {
+    const { store, tokens, putBack } = await knownFrom(domain);
+    const other = anotherOf(domain, 3);
+    await store.replaceToken(3, domain.tokens[2]!, other);
+    await store.replaceToken(4, domain.tokens[3]!, junk);
+    await compareAll(tokens).catch(() => {});
+    for (let i = 0; i < 6; i++)
+      await expect(tokens.compareOne()).rejects.toThrow('the store holds another domain token 3 than before');
+    expect(await store.loadTokens(2, 2)).toEqual([other, junk]);
+    expect(putBack).toEqual([]);
+    await store.replaceToken(3, other, domain.tokens[2]!);
+    await compareAll(tokens);
+    expect(await store.loadTokens(0, 9)).toEqual(domain.tokens);
+  });
+
+  test('stays if the store is not the one that had the token', async () => {
+    const { store, tokens, putBack } = await knownFrom(domain);
+    await store.replaceToken(2, domain.tokens[1]!, junk);
+    Object.assign(store, { replaceToken: async () => false });
+    await compareAll(tokens);
+    expect(await store.findToken(2)).toEqual(junk);
+    expect(putBack).toEqual([]);
   });
 });
 

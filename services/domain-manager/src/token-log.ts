@@ -28,6 +28,8 @@ export interface TokenLogOptions {
   readonly monotonicClock: Clock;
   /** The store had lost tokens, and this replica, which still held them, stored them again. */
   readonly onRestored?: (from: number, to: number) => void;
+  /** The store had something else in the place of that token, and this replica put the token back. */
+  readonly onPutBack?: (generation: number) => void;
 }
 
 const LOAD_COUNT = 64;
@@ -43,6 +45,7 @@ export class TokenLog {
   readonly #clock: Clock;
   readonly #monotonicClock: Clock;
   readonly #onRestored: (from: number, to: number) => void;
+  readonly #onPutBack: (generation: number) => void;
   readonly #tokens: Buffer[] = [];
   /**
    * By the monotonic clock; indexed by generation - 1. Not stored: a token's own time is its maker's claim, and anyone
@@ -52,13 +55,16 @@ export class TokenLog {
   readonly #generationOf = new Map<string, number>();
   #head: Head | undefined;
   readonly #refreshing = new SingleFlight<void>();
+  /** The generation whose stored token was last compared. */
+  #compared = 0;
 
-  constructor({ store, anchor, clock, monotonicClock, onRestored = () => {} }: TokenLogOptions) {
+  constructor({ store, anchor, clock, monotonicClock, onRestored = () => {}, onPutBack = () => {} }: TokenLogOptions) {
     this.#store = store;
     this.#anchor = anchor;
     this.#clock = clock;
     this.#monotonicClock = monotonicClock;
     this.#onRestored = onRestored;
+    this.#onPutBack = onPutBack;
   }
 
   /** Undefined before the ceremony. */
@@ -74,6 +80,20 @@ export class TokenLog {
   /** Reads what others have stored. Concurrent callers share one read. Throws TokenLogError, or the store's error. */
   refresh(): Promise<void> {
     return this.#refreshing.run(() => this.#readStore());
+  }
+
+  /**
+   * Compares one stored token with the one here, each in its turn, and puts back what somebody replaced: services go on
+   * from memory, and whoever starts, or restores a backup, could follow no further than there. Throws TokenLogError if
+   * another genuine token stands there, or the store's error; the next call looks there again.
+   */
+  async compareOne(): Promise<void> {
+    if (this.generation === 0) return;
+    const generation = this.#compared >= this.generation ? 1 : this.#compared + 1;
+    const stored = await this.#store.findToken(generation);
+    // What is missing at the end, a refresh stores again.
+    if (stored !== undefined && !this.#isKnown(generation, stored)) await this.#restoreStore();
+    this.#compared = generation;
   }
 
   /**
@@ -131,8 +151,8 @@ export class TokenLog {
     for (let at = from, newest = before; ; at += LOAD_COUNT) {
       const page = await this.#store.loadTokens(at, LOAD_COUNT);
       const hasKnown = at === from && before !== undefined;
-      if (hasKnown && page[0] === undefined) return this.#restoreStore();
-      if (hasKnown && !this.#isKnown(before.state.generation, page[0]!)) throw changedStore(before.state.generation);
+      if (hasKnown && (page[0] === undefined || !this.#isKnown(before.state.generation, page[0])))
+        return this.#restoreStore();
       for (const token of hasKnown ? page.slice(1) : page) {
         try {
           newest = this.#verify(token, newest);
@@ -162,19 +182,16 @@ export class TokenLog {
   }
 
   /**
-   * The store holds fewer tokens than it acknowledged: an older backup was restored underneath us. If what it holds is
-   * the beginning of our chain, the rest is appended again: members hold those tokens, and the domain could not
-   * continue without them.
+   * The store lacks tokens that it acknowledged: an older backup was restored underneath us, or somebody put something
+   * else in their place. They are stored again: members hold them, and nobody could follow the chain without them.
    */
   async #restoreStore(): Promise<void> {
     let generation = 0;
-    for (let page: Buffer[]; (page = await this.#store.loadTokens(generation, LOAD_COUNT)).length > 0;) {
-      for (const token of page) {
-        generation++;
-        // More than this replica holds: another restored it first, and the next refresh reads on.
-        if (generation > this.generation) return;
-        if (!this.#isKnown(generation, token)) throw changedStore(generation);
-      }
+    // From the first one on: what stands after a token that is put back does not follow it.
+    for (let stored; (stored = await this.#store.findToken(generation + 1)) !== undefined;) {
+      // More than this replica holds: another restored it first, and the next refresh reads on.
+      if (++generation > this.generation) return;
+      if (!this.#isKnown(generation, stored) && !(await this.#putBack(generation, stored))) return;
     }
     const lost = this.#tokens.slice(generation);
     for (const [index, token] of lost.entries()) {
@@ -185,6 +202,15 @@ export class TokenLog {
     if (lost.length > 0) this.#onRestored(generation + 1, generation + lost.length);
   }
 
+  /** False if this is not the store that had it, or something else stands there by now. */
+  async #putBack(generation: number, stored: Buffer): Promise<boolean> {
+    // Made and witnessed by members: of two such tokens no machine decides which one counts.
+    if (this.#follows(generation, stored)) throw changedStore(generation);
+    const isDone = await this.#store.replaceToken(generation, stored, this.#tokens[generation - 1]!);
+    if (isDone) this.#onPutBack(generation);
+    return isDone;
+  }
+
   /**
    * Whether this is the token that this replica has. After the store lost that, another replica may have had the same
    * stored with the word of another member: then that is how it is stored.
@@ -192,16 +218,21 @@ export class TokenLog {
   #isKnown(generation: number, stored: Buffer): boolean {
     const known = this.#tokens[generation - 1]!;
     if (stored.equals(known)) return true;
+    if (!this.#follows(generation, stored) || !tokenHash(stored).equals(tokenHash(known))) return false;
+    this.#tokens[generation - 1] = stored;
+    this.#head = headOf(this.#tokens.at(-1));
+    return true;
+  }
+
+  /** Whether it follows the token before it, as all who read it would find. */
+  #follows(generation: number, stored: Buffer): boolean {
     try {
-      if (!tokenHash(stored).equals(tokenHash(known))) return false;
       follow(this.#anchor, headOf(this.#tokens[generation - 2]), parseToken(stored));
+      return true;
     } catch (error) {
       if (error instanceof DomainError) return false;
       throw error;
     }
-    this.#tokens[generation - 1] = stored;
-    this.#head = headOf(this.#tokens.at(-1));
-    return true;
   }
 
   #verify(token: Buffer, before: Head | undefined, verify: typeof follow = follow): Head & { made: DomainToken } {
@@ -228,6 +259,6 @@ function headOf(token: Buffer | undefined): Head | undefined {
 
 function changedStore(generation: number): TokenLogError {
   return new TokenLogError(
-    `the store holds another domain token ${generation} than before: restore it from a backup. Do not restart the domain-managers, which hold the one before`,
+    `the store holds another domain token ${generation} than before, and both are genuine (docs/recovery.md, "A domain token that is none"). Do not restart the domain-managers, which hold the one before`,
   );
 }

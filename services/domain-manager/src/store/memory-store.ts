@@ -40,6 +40,16 @@ export class MemoryStore implements DomainStore {
     return this.#tokens.length > 0 && this.appendToken(generation, token);
   }
 
+  async findToken(generation: number): Promise<Buffer | undefined> {
+    return this.#tokens[generation - 1];
+  }
+
+  async replaceToken(generation: number, found: Uint8Array, token: Uint8Array): Promise<boolean> {
+    if (this.#tokens[generation - 1]?.equals(found) !== true) return false;
+    this.#tokens[generation - 1] = Buffer.from(token);
+    return true;
+  }
+
   async confirmTokens(): Promise<void> {}
 
   async putProposal(proposal: StoredProposal, limit: number): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { isOfOtherType, readShortFields } from '@keyfleet/shared/redis/stored-values';
+import { isOfOtherType, readElements, readShortFields, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { randomUUID } from 'node:crypto';
 import { PROGRESS_BYTES, reportField, RESEAL_SHARDS, shardReportOf } from '@keyfleet/shared/reseal-queue';
 import {
@@ -12,6 +12,7 @@ import {
   resealProgressAt,
   sightingAt,
   storeAt,
+  storedValues,
   tokensAt,
 } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
@@ -37,6 +38,15 @@ local id = redis.call('HGET', KEYS[2], 'id')
 if not id or (ARGV[3] ~= '' and id ~= ARGV[3]) then return 0 end
 if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
+return 1`;
+
+/** KEYS and the first three of ARGV as there, then what is to stand there now: '' for what is longer than any token. */
+const REPLACE_TOKEN = `
+local id = redis.call('HGET', KEYS[2], 'id')
+if not id or (ARGV[3] ~= '' and id ~= ARGV[3]) then return 0 end
+local found = redis.call('LINDEX', KEYS[1], ARGV[1] - 1)
+if not found or (found ~= ARGV[4] and (ARGV[4] ~= '' or #found <= ${storedValues.tokens.maxBytes})) then return 0 end
+redis.call('LSET', KEYS[1], ARGV[1] - 1, ARGV[2])
 return 1`;
 
 /**
@@ -152,18 +162,30 @@ export class RedisStore implements DomainStore {
     return this.#redis.lrangeBuffer(tokensAt(this.#domain), after, after + limit - 1);
   }
 
+  async findToken(generation: number): Promise<Buffer | undefined> {
+    const name = tokensAt(this.#domain);
+    const found = await readElements(this.#redis, name, generation - 1, generation - 1).catch((error: unknown) =>
+      unlessDamaged(error),
+    );
+    return found === undefined ? Buffer.alloc(0) : found[0];
+  }
+
   async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
-    return this.#addToken(APPEND_TOKEN, generation, Buffer.from(token), randomUUID());
+    return this.#writeToken(APPEND_TOKEN, generation, Buffer.from(token), randomUUID());
   }
 
   async restoreToken(generation: number, token: Uint8Array): Promise<boolean> {
-    return this.#addToken(RESTORE_TOKEN, generation, Buffer.from(token), this.#storeId());
+    return this.#writeToken(RESTORE_TOKEN, generation, Buffer.from(token), this.#storeId());
   }
 
-  async #addToken(script: string, generation: number, ...args: readonly (string | Buffer)[]): Promise<boolean> {
+  async replaceToken(generation: number, found: Uint8Array, token: Uint8Array): Promise<boolean> {
+    return this.#writeToken(REPLACE_TOKEN, generation, Buffer.from(token), this.#storeId(), Buffer.from(found));
+  }
+
+  async #writeToken(script: string, generation: number, ...args: readonly (string | Buffer)[]): Promise<boolean> {
     const keys = this.#tokenKeys;
-    const add = (client: RedisCommands) => client.eval(script, keys.length, ...keys, String(generation), ...args);
-    return (await this.#writes.write(keys[0], add)) === 1;
+    const write = (client: RedisCommands) => client.eval(script, keys.length, ...keys, String(generation), ...args);
+    return (await this.#writes.write(keys[0], write)) === 1;
   }
 
   get #tokenKeys(): readonly [string, string] {

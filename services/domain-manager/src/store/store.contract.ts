@@ -45,6 +45,22 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.loadTokens(0, 9)).toEqual(['one', 'two'].map((token) => Buffer.from(token)));
   });
 
+  test('a token takes the place of what was found there, and of nothing else', async () => {
+    const store = await newStore();
+    const [one, junk, two] = ['one', 'junk', 'two'].map((token) => Buffer.from(token));
+    expect(await store.findToken(1)).toBeUndefined();
+    expect(await store.replaceToken(1, junk!, one!)).toBe(false);
+    await store.appendToken(1, one!);
+    await store.appendToken(2, junk!);
+    expect(await store.findToken(2)).toEqual(junk);
+    expect(await store.replaceToken(2, one!, two!)).toBe(false);
+    expect(await store.replaceToken(2, Buffer.of(), two!)).toBe(false);
+    expect(await store.replaceToken(3, junk!, two!)).toBe(false);
+    expect(await store.loadTokens(0, 9)).toEqual([one, junk]);
+    expect(await store.replaceToken(2, junk!, two!)).toBe(true);
+    expect(await store.loadTokens(0, 9)).toEqual([one, two]);
+  });
+
   test('a generation cannot be skipped', async () => {
     const store = await newStore();
     expect(await store.appendToken(2, Buffer.from('x'))).toBe(false);

@@ -1,9 +1,14 @@
 import type { ShardReport } from '@keyfleet/shared/reseal-queue';
 
-/** Domain tokens as opaque bytes. Append-only: a generation is written once, by the first writer. */
+/**
+ * Domain tokens as opaque bytes. Append-only: a generation is written once, by the first writer, and once more if
+ * somebody put something else in its place.
+ */
 export interface TokenStore {
   /** Tokens after generation `after`, oldest first, at most `limit`. */
   loadTokens(after: number, limit: number): Promise<Buffer[]>;
+  /** What stands in a token's place; empty if it is longer than any token, undefined if there is nothing. */
+  findToken(generation: number): Promise<Buffer | undefined>;
   /**
    * Resolves once everything that was loaded is durable, whoever wrote it: a token that a failover may lose must not be
    * installed.
@@ -18,6 +23,8 @@ export interface TokenStore {
    * another one.
    */
   restoreToken(generation: number, token: Uint8Array): Promise<boolean>;
+  /** The same in the place of `found`, which `findToken` found there. False also if it stands there no more. */
+  replaceToken(generation: number, found: Uint8Array, token: Uint8Array): Promise<boolean>;
 }
 
 export interface Signature {

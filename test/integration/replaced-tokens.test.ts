@@ -1,0 +1,101 @@
+import { systemClock } from '@keyfleet/shared/clock';
+import { giveIdentity } from '@keyfleet/shared/redis/store-identity';
+import { tokensAt } from '@keyfleet/shared/stored/names';
+import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
+import { TokenLog } from '@keyfleet/domain-manager/token-log';
+import { TestDomain, withOtherKeys } from '@keyfleet/test-support/domain';
+import { eventually } from '@keyfleet/test-support/fleet';
+import { useRedis } from '@keyfleet/test-support/redis-fixture';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { TokenWatch } from '../../services/domain-manager/src/token-watch.ts';
+
+describe('a domain token that somebody replaced in Redis', () => {
+  const redis = useRedis();
+  const name = tokensAt('test');
+  const domain = new TestDomain({ members: 3 });
+  for (let i = 0; i < 3; i++) domain.rotate();
+  const { anchor, clock } = domain;
+
+  beforeEach(async () => {
+    await redis.client.rpush(name, ...domain.tokens);
+    await giveIdentity(redis.client, 'test');
+  });
+
+  /** A domain-manager's, which leads or not. */
+  function start(storeId = '') {
+    const store = new RedisStore(redis.writes, systemClock, { domain: 'test', storeId: () => storeId });
+    const putBack: number[] = [];
+    const said: string[] = [];
+    const onPutBack = (generation: number): void => void putBack.push(generation);
+    const tokens = new TokenLog({ store, anchor, clock, monotonicClock: clock, onPutBack });
+    const events = { tokensUnreadable: (error: unknown) => void said.push((error as Error).message) };
+    return { tokens, putBack, said, watch: new TokenWatch({ tokens, events }) };
+  }
+
+  const stored = () => redis.client.lrangeBuffer(name, 0, -1);
+
+  test.each([
+    ['junk', Buffer.from('junk')],
+    ['nothing', Buffer.of()],
+    ['more than a token may have', Buffer.alloc(5 * 1024 * 1024)],
+    ['an earlier token', domain.tokens[0]!],
+  ])(
+    'is put back by a domain-manager that runs: %s',
+    async (_, other) => {
+      const running = start();
+      await using watch = running.watch;
+      await watch.started();
+      await redis.client.lset(name, 2, other);
+      await eventually('it is back', async () => (await stored())[2]!.equals(domain.tokens[2]!), 15_000);
+      expect(await stored()).toEqual(domain.tokens);
+      expect(running).toMatchObject({ putBack: [3], said: [] });
+      expect(watch.problem).toBeUndefined();
+      const next = start();
+      await using another = next.watch;
+      await another.started();
+      expect(next.tokens.generation).toBe(4);
+    },
+    20_000,
+  );
+
+  test('is not put back into another store', async () => {
+    const running = start('another');
+    await using watch = running.watch;
+    await watch.started();
+    await redis.client.lset(name, 1, 'junk');
+    for (let i = 0; i < 4; i++) await running.tokens.compareOne();
+    expect((await stored())[1]!.toString()).toBe('junk');
+    expect(running.putBack).toEqual([]);
+  });
+
+  test('by a genuine one stays, and a domain-manager that runs says so until it is gone', async () => {
+    const running = start();
+    await using watch = running.watch;
+    await watch.started();
+    const other = domain.witnessed(withOtherKeys(domain.tokens[2]!, domain.identities.get('hsm-1')!));
+    await redis.client.lset(name, 2, other);
+    await eventually('it notices', () => watch.problem !== undefined, 15_000);
+    expect(watch.problem).toContain('the store holds another domain token 3 than before');
+    expect((await stored())[2]).toEqual(other);
+    expect(watch.hadAll).toBe(true);
+    await redis.client.lset(name, 2, domain.tokens[2]!);
+    await eventually('it notices', () => watch.problem === undefined, 15_000);
+  }, 20_000);
+
+  test('has a domain-manager that starts not serve, so that nobody stops those that have it', async () => {
+    await redis.client.lset(name, 2, 'junk');
+    const started = start();
+    await using watch = started.watch;
+    await watch.started();
+    expect(started.tokens.generation).toBe(2);
+    expect(watch.hadAll).toBe(false);
+    expect(watch.problem).toContain('token 3 does not verify');
+    await redis.client.lset(name, 2, domain.tokens[2]!);
+    await eventually('it notices', () => watch.hadAll, 15_000);
+    expect(watch.problem).toBeUndefined();
+    // Whoever writes to Redis takes no domain-manager away that had all tokens.
+    await redis.client.rpush(name, 'junk');
+    await eventually('it notices', () => watch.problem !== undefined, 15_000);
+    expect(watch.hadAll).toBe(true);
+  }, 20_000);
+});
