@@ -209,6 +209,7 @@ test('names, types and fields that are none of ours end no backup and no restore
   expect(taken.leftOut.map((what) => what.split(' ')[0]!).toSorted()).toEqual(
     ['kf:a"b', `kf:${'n'.repeat(297)}`, 'kf:other', 'kf:stream'].toSorted(),
   );
+  expect(taken.cutOff).toEqual(['kf:domain:{test}:tokens (from element 0 on: it is no domain token)']);
   expect(restored.leftOut.toSorted()).toEqual([
     'kf:domain:{test}:tokens (from element 0 on: it is no domain token)',
     'kf:newer:{x} (unknown to this release)',

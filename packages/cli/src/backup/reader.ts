@@ -1,3 +1,4 @@
+import { storedNameOf } from '@keyfleet/shared/stored/names';
 import { isDerived } from './stages.ts';
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -24,12 +25,17 @@ export interface Unfinished {
   readonly length: number;
 }
 
-/** Reads a whole backup without keeping it. Throws CliError if it is cut off, changed, or not a backup. */
-export async function verifyBackup(path: string): Promise<Whole> {
+/**
+ * Reads a whole backup without keeping it; `onTokens` is told of the pieces of domain tokens. Throws CliError if it is
+ * cut off, changed, or not a backup.
+ */
+export async function verifyBackup(path: string, onTokens: (piece: Piece) => void = () => {}): Promise<Whole> {
   let last: CheckedLine | undefined;
   for await (const line of checkedLines(path)) {
     if (last?.kind === 'tail') throw damaged();
     last = line;
+    if (line.kind === 'piece' && storedNameOf(nameIn(line.bytes))?.kind === 'tokens')
+      piecesIn(line.bytes).forEach(onTokens);
   }
   if (last?.kind !== 'tail') throw cutOff();
   return last.whole;
@@ -40,13 +46,17 @@ export async function* readPieces(path: string): AsyncGenerator<Piece> {
   for await (const line of checkedLines(path)) {
     if (line.kind === 'tail') return;
     if (line.kind !== 'piece' || isOfDerived(line.bytes)) continue;
-    try {
-      yield* piecesOf(line.bytes.toString('utf8'));
-    } catch (cause) {
-      throw damaged(cause);
-    }
+    yield* piecesIn(line.bytes);
   }
   throw cutOff();
+}
+
+function piecesIn(line: Buffer): readonly Piece[] {
+  try {
+    return [...piecesOf(line.toString('utf8'))];
+  } catch (cause) {
+    throw damaged(cause);
+  }
 }
 
 /** Undefined if it did not reach its first checkpoint. */
@@ -115,8 +125,12 @@ function beginsValue(line: Buffer): boolean {
 
 /** The first release wrote a list of half a million keys into one line: it is not even parsed. */
 function isOfDerived(line: Buffer): boolean {
+  return isDerived(nameIn(line));
+}
+
+function nameIn(line: Buffer): string {
   const [, name = ''] = /^\{"name":"([^"\\]*)"/.exec(line.toString('latin1', 0, 300)) ?? [];
-  return isDerived(name);
+  return name;
 }
 
 function startsWith(line: Buffer, text: string): boolean {

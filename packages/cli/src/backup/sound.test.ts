@@ -10,7 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import type { Piece } from './format.ts';
-import { soundPieces } from './sound.ts';
+import { verifyBackup } from './reader.ts';
+import { soundPieces, tokenCheck } from './sound.ts';
 import { BackupWriter } from './writer.ts';
 
 const key = { region: 'r', keyId: 'k' };
@@ -220,6 +221,13 @@ test.each([
   const { sound, leftOut } = await soundOf(first, { name, type: 'list', from: 3, value: [two] });
   expect(sound).toEqual([{ ...first, value: [one] }]);
   expect(leftOut).toEqual([`${name} (from element 1 on: it is ${problem})`]);
+  // Whoever takes the backup hears of it then, not at the restore.
+  const told: string[] = [];
+  await verifyBackup(
+    path,
+    tokenCheck((what) => told.push(what)),
+  );
+  expect(told).toEqual(leftOut);
 });
 
 test('domain tokens that a backup holds twice are restored once more: SCAN may give a name again', async () => {

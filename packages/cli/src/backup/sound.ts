@@ -160,6 +160,14 @@ function* soundElements(
   if (sound.length > 0) yield { ...piece, value: sound };
 }
 
+/** Of what it is given, tells where a restore ends a list of domain tokens. */
+export function tokenCheck(tell: (what: string) => void): (piece: Piece) => void {
+  const chains = new Map<string, Chain>();
+  return (piece) => {
+    if (piece.type === 'list') soundElements(piece, chains.getOrInsertComputed(piece.name, newChain), tell).next();
+  };
+}
+
 /** Whether it follows and has a witness. Signatures are for those who have the trust anchor. */
 function problemOfToken(bytes: Buffer, place: number, chain: Chain): string | undefined {
   if (bytes.length > storedValues.tokens.maxBytes) return 'too long';

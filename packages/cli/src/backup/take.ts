@@ -12,6 +12,7 @@ import { assertSameRun, pagesOfNames } from './names.ts';
 import { keptIn } from '../left-out.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
 import { type LeaveOut, readPieces } from './redis-pieces.ts';
+import { tokenCheck } from './sound.ts';
 import { BackupWriter } from './writer.ts';
 
 /** After this many pages of names, what was read is flushed to disk. */
@@ -29,6 +30,8 @@ export interface Backup {
 export interface Taken extends Whole {
   /** What no service stores there, with why. */
   readonly leftOut: readonly string[];
+  /** Where a restore ends the domain tokens, with why: nobody could follow them further. */
+  readonly cutOff: readonly string[];
 }
 
 /**
@@ -52,9 +55,10 @@ export async function takeBackup(redis: RedisClient, { path, resume, progress, s
     await assertSameRun(redis, runIds);
     await file.finish();
   }
-  const whole = await verifyBackup(unfinished);
+  const cutOff: string[] = [];
+  const whole = await verifyBackup(unfinished, tokenCheck(keptIn(cutOff)));
   await rename(unfinished, path);
-  return { ...whole, leftOut };
+  return { ...whole, leftOut, cutOff };
 }
 
 interface Begun {
