@@ -9,6 +9,9 @@ export class LossyStore extends MemoryStore {
   override async loadTokens(after: number, limit: number): Promise<Buffer[]> {
     return this.tokens.slice(after, after + limit);
   }
+  override async findToken(generation: number): Promise<Buffer | undefined> {
+    return this.tokens[generation - 1];
+  }
   override async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
     if (this.tokens.length !== generation - 1) return false;
     const { kills } = this;
