@@ -9,7 +9,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
-import { type Asked, checkToken } from './domain/check-token.ts';
+import { type Asked, checkToken, type Confirmed } from './domain/check-token.ts';
 import { assertSoundKeys, type DomainSecrets } from './domain/domain-secrets.ts';
 import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followMadeToken, followTokens } from './domain/follow-tokens.ts';
@@ -63,7 +63,7 @@ export class Hsm {
   #chain: HeldChain;
   #prepared: PreparedToken;
   /** See `Checker`; another one for each newest token. */
-  #confirmed = new Map<string, Buffer>();
+  #confirmed = new Map<string, Confirmed>();
 
   /**
    * Throws `DomainError` if the sealed identity does not open, belongs to another HSM, or holds a token that conflicts

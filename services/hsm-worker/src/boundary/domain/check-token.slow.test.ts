@@ -40,10 +40,10 @@ describe('a member that is asked about a token', () => {
     const [maker, witness] = domain.hsms as [Hsm, Hsm];
     const token = domain.prepare(rotation);
     const { installed } = witness;
-    witness.check(token);
-    expect(witness.installed).toBe(installed);
     const rubbish = await sealedForNobody(token, (body) => domain.identities.get(maker.memberId)!.sign(body));
     expect(refusalOf(() => witness.check(rubbish))).toBe('cannot-open');
+    witness.check(token);
+    expect(witness.installed).toBe(installed);
     expect(refusalOf(() => domain.newHsm('hsm-9').check(token))).toBe('skipped');
     witness.install([token]);
     maker.install([token]);
@@ -87,6 +87,30 @@ describe('a member that is asked about a token', () => {
     expect(stepsOf(witness, another)).toBe(3);
     for (const hsm of [maker, witness]) hsm.install([token]);
     expect(refusalOf(() => answerOf(witness, another))).toBe('forked');
+  });
+
+  test('confirms one token of a generation of each member, whatever it is shown before or meanwhile', () => {
+    const domain = new TestDomain({ members: 3 });
+    const [maker, witness, third] = domain.hsms as [Hsm, Hsm, Hsm];
+    const hostile = domain.newHsm('hsm-1', maker.sealedIdentity());
+    hostile.install(domain.tokens);
+    const token = domain.prepare(rotation);
+    const another = domain.prepare(rotation, domain.people, hostile);
+    const said = `hsm-1 has made another token 2, which was confirmed here`;
+    const meanwhile = witness.checking(another);
+    meanwhile.next();
+    const check = witness.check(token);
+    for (const ask of [() => witness.check(another), () => atOnce(meanwhile)]) expect(ask).toThrow(said);
+    expect(witness.check(token)).toEqual(check);
+    // Nor in the other order, and the tokens of others are others.
+    third.check(another);
+    expect(() => third.check(token)).toThrow(said);
+    const other = domain.prepare(rotation, domain.people, witness);
+    third.check(other);
+    // What follows is a new matter.
+    for (const hsm of [maker, witness, third]) hsm.install([token]);
+    domain.tokens.push(token);
+    third.check(domain.prepare(rotation));
   });
 
   test('confirms no token beside one that it installed while it checked that', () => {
@@ -168,7 +192,6 @@ describe('a member that is asked about a token', () => {
     const owned = domain.identities.get('hsm-1')!;
     const [maker, witness] = domain.hsms as [Hsm, Hsm];
     const token = domain.prepare(rotation);
-    witness.check(token);
     for (const victims of [['hsm-4'], ['hsm-1', 'hsm-3']]) {
       const hostile = sealedNotFor(victims, token, owned);
       expect(() => witness.check(hostile)).toThrow(`the token is sealed for ${victims.join(', ')} otherwise`);
@@ -192,6 +215,7 @@ describe('a member that is asked about a token', () => {
       });
       expect(refusalOf(() => witness.check(hostile))).toBe('forged');
     }
+    witness.check(token);
   });
 
   test('neither confirms nor installs a domain key under an id that its maker chose, such as that of a dropped one', () => {

@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, CLOCK_TOLERANCE_MS } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
-import { isMember, MAX_MEMBERS, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { isMember, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import { isOffChain, placeOf, signCheck, signHeld } from '@keyfleet/shared/domain/token-check';
@@ -34,10 +34,15 @@ export interface Checker {
   readonly rotationPauseMs: number;
   readonly follow: (token: DomainToken) => VerifiedDomain;
   /**
-   * By the token's hash, what it signed of tokens that follow the newest: each check makes every wrapped key again.
-   * Another map once another token is installed.
+   * What it signed of tokens that follow the newest, by the signing key of the maker. Another map once another token is
+   * installed.
    */
-  readonly confirmed: () => Map<string, Buffer>;
+  readonly confirmed: () => Map<string, Confirmed>;
+}
+
+export interface Confirmed {
+  readonly tokenHash: Uint8Array;
+  readonly check: Buffer;
 }
 
 /** See `Hsm.check`. A step for each member of the token. */
@@ -61,19 +66,36 @@ export function* checkToken(token: Uint8Array, asked: Asked, checker: Checker): 
   if (checker.isMember && installed === undefined) throw new DomainError('no-domain', 'this HSM has no domain keys');
   const verified = follow(parsed);
   assertNotFromFuture(verified, clock.now());
-  const id = parsed.hash.toString('hex');
-  const known = confirmed.get(id);
-  if (known !== undefined) return Buffer.from(known);
+  const maker = makerOf(parsed);
+  const known = confirmed.get(maker);
+  if (known !== undefined) return againOf(known, parsed);
   assertMayFollow(parsed, checker);
   const received = yield* openForAll(parsed, identity);
   assertSoundKeys(parsed.state, received, installed?.secrets);
   if (checker.confirmed() !== confirmed) {
     throw new DomainError('stale', 'another token was installed while this one was checked');
   }
+  // Another one of that maker may have come between the steps.
+  const first = confirmed.get(maker);
+  if (first !== undefined) return againOf(first, parsed);
   const signed = signCheck(check, sign);
-  // Each member makes one token that follows the newest.
-  if (confirmed.size < MAX_MEMBERS) confirmed.set(id, signed);
+  confirmed.set(maker, { tokenHash: parsed.hash, check: signed });
   return signed;
+}
+
+/** An HSM that was made anew under the same name has another key, and remembers no token. */
+function makerOf({ state, signerId }: DomainToken): string {
+  const { signingKey } = state.members.find(({ memberId }) => memberId === signerId)!;
+  return Buffer.from(signingKey).toString('hex');
+}
+
+/**
+ * A check makes every wrapped key again, so the same token is opened once. And each member makes one token that follows
+ * the newest, and keeps it before anybody sees it: whoever brings two of them works against the domain.
+ */
+function againOf({ tokenHash, check }: Confirmed, { state, signerId, hash }: DomainToken): Buffer {
+  if (hash.equals(tokenHash)) return Buffer.from(check);
+  throw new DomainError('forked', `${signerId} has made another token ${state.generation}, which was confirmed here`);
 }
 
 /** What a member asks of a change that it carries out itself: a hostile maker does not ask. */
