@@ -6,9 +6,13 @@ import {
   type KMSClient,
   KMSServiceException,
 } from '@aws-sdk/client-kms';
+import { Client, credentials } from '@grpc/grpc-js';
+import { unary } from '@keyfleet/proto/unary';
+import { healthService } from '@keyfleet/shared/grpc/health';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { rmSync } from 'node:fs';
 import { describeWorker } from '../../tools/readiness.ts';
 
 // Every promise about what may fail, kept by breaking it. The tests share a cluster and each leaves it whole.
@@ -133,12 +137,33 @@ test('without the domain-manager nothing changes for callers', async () => {
   await cluster.restart('domain-manager');
 });
 
-test('a hsm-worker that restarts while the domain-manager is away serves when that is back', async () => {
+test('hsm-workers that restart while the domain-manager is away serve with the token that they kept', async () => {
   await cluster.kill('domain-manager', 'hsm-worker-1', 'hsm-worker-2');
   await cluster.restart('hsm-worker-1', 'hsm-worker-2');
-  await cluster.restart('domain-manager');
   await recovered(encrypt);
+  expect([await healthOf('hsm-worker-1'), await healthOf('hsm-worker-2')]).toEqual(['SERVING', 'SERVING']);
+  await cluster.restart('domain-manager');
 });
+
+test('one that has no token either is not ready, so that nobody stops the next one, and serves when it is shown that', async () => {
+  await cluster.kill('domain-manager', 'hsm-worker-1');
+  rmSync(cluster.home.in('hsm-worker-1', 'held-tokens'), { recursive: true });
+  await cluster.restart('hsm-worker-1');
+  expect([await healthOf('hsm-worker-1'), await healthOf('hsm-worker-2')]).toEqual(['NOT_SERVING', 'SERVING']);
+  await cluster.restart('domain-manager');
+  await expect.poll(() => healthOf('hsm-worker-1'), { timeout: 20_000 }).toBe('SERVING');
+  await cluster.kill('hsm-worker-2');
+  await recovered(encrypt);
+  await cluster.restart('hsm-worker-2');
+});
+
+/** What a probe of an orchestrator hears. */
+async function healthOf(name: string): Promise<unknown> {
+  const port = cluster.ports.workers[cluster.home.workerNames.indexOf(name)] ?? 0;
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const asked = unary(client, healthService['Check'] as never, { service: 'keyfleet.hsm.v1.Hsm' }, 5_000);
+  return asked.then((answer) => (answer as { status: unknown }).status).finally(() => client.close());
+}
 
 test('without Redis callers get an error in time; what was acknowledged is there when it is back', async () => {
   const ciphertext = await encrypt();

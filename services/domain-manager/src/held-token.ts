@@ -46,7 +46,7 @@ export class HeldToken {
   }
 }
 
-/** A member that has just started asks for its newest token again, and says no hash until it has that. */
+/** A member that restarted and has not kept its newest token asks for it, and says no hash until it has that. */
 function saysThatItHolds(next: number, { generation, tokenHash }: HsmDescription): boolean {
   return generation >= next || (generation === next - 1 && tokenHash.length === 0);
 }

@@ -155,8 +155,8 @@ export interface BringDeps extends DistributionDeps {
 }
 
 /**
- * `witnessOf` for a token that somebody brings. A member that has just restarted has no keys to compare until it gets
- * the newest token again.
+ * `witnessOf` for a token that somebody brings. A member that restarted, and has not kept its newest token, has no keys
+ * to compare until it gets that again.
  */
 export async function witnessOfBrought(
   token: DomainToken,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtempDisposable, readFile, rmdir } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable, readFile, rm, rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -7,10 +7,11 @@ import { asOfNow } from '@keyfleet/frontend/hsm/known-domain';
 import { Negotiation } from '@keyfleet/frontend/hsm/negotiation';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { signCall } from '@keyfleet/shared/domain/domain-call';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { parseToken, tokenHash } from '@keyfleet/shared/domain/token';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { protocols } from '@keyfleet/shared/hsm/protocol';
 import { type Change, rotation, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Hsm } from './boundary/hsm.ts';
 import { SessionRefusedError, Sessions } from './boundary/session.ts';
 import { DomainCalls } from './domain-calls.ts';
@@ -38,6 +39,14 @@ async function newMember() {
     heldTokens: async () => (await HeldTokens.open(join(folder.path, 'held-tokens'))).all(),
     /** The HSM that a crash would leave. */
     restarted: async (): Promise<Hsm> => domain.newHsm('hsm-1', await file()),
+    /** The same with its disk, as the worker starts it. */
+    async restart(checkpoint?: TrustAnchor['checkpoint']): Promise<DurableHsm> {
+      const again = domain.newHsm('hsm-1', await file(), undefined, checkpoint);
+      const kept = await HeldTokens.open(join(folder.path, 'held-tokens'));
+      return new DurableHsm({ hsm: again, identityFile, heldTokens: kept, publishIdentity: async () => {}, events });
+    },
+    heldFolder: join(folder.path, 'held-tokens'),
+    loseHeldTokens: () => rm(join(folder.path, 'held-tokens'), { recursive: true }),
     breakDisk: () => mkdir(`${identityFile}.new`),
     mendDisk: () => rmdir(`${identityFile}.new`),
     [Symbol.asyncDispose]: () => folder.remove(),
@@ -230,4 +239,68 @@ test('a member whose disk refuses the new identity has not left, and leaves when
   const { signingKey } = member.describe();
   expect(signingKey).not.toEqual(before.signingKey);
   expect((await world.restarted()).describe()).toMatchObject({ domain: '', generation: 0, signingKey });
+});
+
+describe('a member that restarts', () => {
+  test('serves with the newest token that it kept, which nobody else has to show it', async () => {
+    await using world = await newMember();
+    const { domain, member } = world;
+    domain.rotate();
+    await member.install(domain.tokens);
+    const restarted = await world.restart();
+    expect([restarted.serves, restarted.describe().generation]).toEqual([false, 1]);
+    await restarted.installHeld();
+    expect([restarted.serves, restarted.describe()]).toEqual([true, { ...member.describe(), activeGeneration: 2 }]);
+    expect((await world.restarted()).state?.generation).toBe(2);
+    domain.rotate();
+    expect((await restarted.install(domain.tokens.slice(-1))).generation).toBe(3);
+  });
+
+  test('does not serve without it, with another one, or before the checkpoint, until it is shown what it needs', async () => {
+    await using world = await newMember();
+    const { domain } = world;
+    const own = domain.tokens.at(-1)!;
+    const twin = parseToken(new TestDomain().tokens.at(-1)!);
+    const heldTokens = await HeldTokens.open(world.heldFolder);
+    await heldTokens.keep([twin]);
+    const misled = await world.restart();
+    await expect(misled.installHeld()).rejects.toThrow('is not the installed token 1');
+    await world.loseHeldTokens();
+    const robbed = await world.restart();
+    await robbed.installHeld();
+    expect([misled.serves, robbed.serves]).toEqual([false, false]);
+    for (const one of [misled, robbed]) expect((await one.install([own])) && one.serves).toBe(true);
+
+    const next = domain.rotate();
+    const early = await world.restart({ generation: 2, hash: tokenHash(next) });
+    await early.installHeld();
+    expect([early.serves, early.describe().generation]).toEqual([false, 0]);
+    await early.install(domain.tokens);
+    expect(early.serves).toBe(true);
+  });
+
+  test('does not serve while its disk refuses what it installed', async () => {
+    await using world = await newMember();
+    const { domain, member } = world;
+    const restarted = await world.restart();
+    await world.breakDisk();
+    await expect(restarted.installHeld()).rejects.toThrow('EISDIR');
+    domain.rotate();
+    await expect(member.install(domain.tokens)).rejects.toThrow('EISDIR');
+    expect([restarted.serves, member.serves]).toEqual([false, false]);
+    await world.mendDisk();
+    await member.install(domain.tokens);
+    expect(member.serves).toBe(true);
+  });
+
+  test('and was removed before does not serve', async () => {
+    await using world = await newMember();
+    const { domain, member } = world;
+    expect(member.serves).toBe(true);
+    domain.step({ name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } }, domain.people, domain.hsms[1]);
+    await member.install(domain.tokens);
+    const restarted = await world.restart();
+    await restarted.installHeld();
+    expect([member.serves, restarted.serves, restarted.describe().domain]).toEqual([false, false, 'test']);
+  });
 });

@@ -42,6 +42,12 @@ export class DurableHsm {
     return { ...remembered, activeGeneration: Math.min(activeGeneration, remembered.generation) };
   }
 
+  /** Whether it opens sessions with its keys: it is a member, and its newest token is on the disk. */
+  get serves(): boolean {
+    const { installed } = this.#options.hsm;
+    return installed !== undefined && installed.state.generation <= this.#remembered.generation;
+  }
+
   /** A `SignedMessage` that may say what is installed: rejects unless that is on disk. */
   async signWhenDurable(message: Uint8Array): Promise<Uint8Array> {
     const { hsm } = this.#options;
@@ -108,6 +114,18 @@ export class DurableHsm {
    */
   install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
     return this.#inTurn(() => this.#install(tokens));
+  }
+
+  /**
+   * After a restart: installs its newest token again, which it has kept, and in which its keys are. It needs nobody for
+   * that, and has then what it would have if it had run on. Throws `DomainError`, or if the disk fails.
+   */
+  installHeld(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { hsm, heldTokens } = this.#options;
+      const newest = hsm.state && (await heldTokens.find(hsm.state.generation));
+      if (newest !== undefined) await this.#install([newest]);
+    });
   }
 
   #inTurn<T>(change: () => Promise<T>): Promise<T> {

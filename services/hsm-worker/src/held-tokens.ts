@@ -6,8 +6,8 @@ import { HELD_TOKENS } from './boundary/domain/held-chain.ts';
 
 /**
  * The newest tokens that a member has installed, a file for each generation. Whoever has a scheduler's host, or stands
- * between, may bring it some that are stored nowhere: the domain goes on only from these, and without their bytes no
- * member has keys after a restart. They need no protection: whoever gets one verifies it.
+ * between, may bring it some that are stored nowhere: the domain goes on only from these. A member that restarts has
+ * its keys from the newest. They need no protection: whoever gets one verifies it.
  */
 export class HeldTokens {
   readonly #directory: string;

@@ -46,6 +46,7 @@ async function run(config: WorkerConfig, { log, stopped }: ServiceContext): Prom
 
   const identityFile = identityFileOf(config);
   const durableHsm = new DurableHsm({ hsm, identityFile, heldTokens, publishIdentity: publish, events });
+  await durableHsm.installHeld().catch((error: unknown) => events.tokenRefused('held-tokens', error));
   const signWhenDurable = (message: Uint8Array) => durableHsm.signWhenDurable(message);
   const { sessions, rsaKeyPairs } = startSessions(config, {
     hsm,

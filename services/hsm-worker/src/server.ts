@@ -41,7 +41,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<A
     service: Hsm.service,
     handlers: { ...handlersOf(options, (call) => streams.add(call, () => server.prove(call.metadata))) },
     limits: limits(),
-    isServing: () => hsm.describe().domain !== '',
+    isServing: () => hsm.serves,
     drainMs,
   });
   return {

@@ -5,7 +5,7 @@ export interface HsmDescription extends Member {
   /** Empty until the HSM first becomes a member. */
   readonly domain: string;
   /**
-   * The HSM needs the tokens after this generation. A restarted member asks for its newest token again, because that
+   * The HSM needs the tokens after this generation. A restarted member needs its newest token again, because that
    * holds the keys.
    */
   readonly generation: number;
