@@ -83,6 +83,23 @@ describe('domain tokens that members were brought and that were stored nowhere',
     expect(installed).toEqual([count + 1, count + 1]);
   });
 
+  test('are not where the store has none, which may be any store, until somebody puts the first there', async () => {
+    const replica = await foundedReplica();
+    for (let i = 0; i < 3; i++) {
+      world.clock.advance(DAY + 61_000);
+      await replica.round.run();
+    }
+    const all = await world.store.loadTokens(0, 9);
+    expect(all).toHaveLength(4);
+    world.store = new MemoryStore(world.clock);
+    const { round } = newReplica();
+    await round.run();
+    expect(await world.store.loadTokens(0, 9)).toEqual([]);
+    await world.store.appendToken(1, all[0]!);
+    await round.run();
+    expect(await world.store.loadTokens(0, 9)).toEqual(all);
+  });
+
   test('are not where a member proves that it holds another', async () => {
     const replica = await grownReplica();
     const [maker, witness, other] = world.workers;
