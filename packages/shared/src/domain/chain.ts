@@ -83,7 +83,10 @@ export function followMade(
 }
 
 /** Throws `DomainError('forked')` for a different token of the checkpoint's generation. */
-export function assertComesBy(checkpoint: Checkpoint | undefined, { state, hash }: VerifiedDomain): void {
+export function assertComesBy(
+  checkpoint: Checkpoint | undefined,
+  { state, hash }: { readonly state: Pick<DomainState, 'generation'>; readonly hash: Uint8Array },
+): void {
   if (state.generation !== checkpoint?.generation || Buffer.compare(hash, checkpoint.hash) === 0) return;
   throw new DomainError('forked', `token ${state.generation} is not the one that was known before`);
 }

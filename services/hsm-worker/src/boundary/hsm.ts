@@ -1,5 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
-import { assertComesBy, assertNotFromFuture, reaches } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, reaches } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
@@ -86,11 +86,11 @@ export class Hsm {
     if (installed !== undefined && installed.state.domain !== anchor.domain) {
       throw new DomainError('other-domain', `this identity belongs to domain ${installed.state.domain}`);
     }
-    // `followTokens` does not look again at what was installed before the checkpoint was set.
-    if (installed !== undefined) assertComesBy(anchor.checkpoint, installed);
     this.#identity = identity;
     this.#verified = installed;
     this.#chain = new HeldChain(installed, heldTokens);
+    // `followTokens` does not look again at what was installed before the checkpoint was set.
+    this.#chain.assertComesBy(anchor.checkpoint);
     this.#wasMember = installed !== undefined;
     this.#prepared = new PreparedToken(clock, prepared);
   }

@@ -7,9 +7,10 @@ import {
   testSealKey,
   withOtherKeys,
 } from '@keyfleet/test-support/domain';
+import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { parseToken, TokenEnvelope, tokenHash } from '@keyfleet/shared/domain/token';
-import type { Hsm } from './hsm.ts';
+import { Hsm } from './hsm.ts';
 
 describe('membership', () => {
   test('an admitted HSM opens everything that was sealed before it came', () => {
@@ -82,6 +83,27 @@ describe('membership', () => {
       domain.newHsm('hsm-1', domain.hsms[0]!.sealedIdentity(), undefined, { generation: 2, hash });
     expect(refusalOf(() => restart(Buffer.alloc(32)))).toBe('forked');
     expect(refusalOf(() => restart(tokenHash(token)).install([token]))).toBe('accepted');
+  });
+
+  test('an HSM that has gone on from another one since does not start either, as far as it has kept its tokens', () => {
+    const domain = new TestDomain();
+    for (let i = 0; i < 3; i++) domain.rotate();
+    const restart = (generation: number, hash: Buffer, heldTokens: readonly Buffer[] = domain.tokens) =>
+      new Hsm({
+        memberId: 'hsm-1',
+        anchor: { ...domain.anchor, checkpoint: { generation, hash } },
+        sealKey: testSealKey,
+        clock: domain.clock,
+        random: randomBytes,
+        sealedIdentity: domain.hsms[0]!.sealedIdentity(),
+        heldTokens,
+      });
+    for (const generation of [1, 2, 3, 4]) {
+      expect(refusalOf(() => restart(generation, Buffer.alloc(32)))).toBe('forked');
+      expect(refusalOf(() => restart(generation, tokenHash(domain.tokens[generation - 1]!)))).toBe('accepted');
+    }
+    // What it has forgotten it cannot compare.
+    expect(refusalOf(() => restart(2, Buffer.alloc(32), domain.tokens.slice(2)))).toBe('accepted');
   });
 
   test('an HSM serves no chain that ends before the checkpoint of its trust anchor, or goes another way', () => {

@@ -1,6 +1,8 @@
+import { assertComesBy } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { Operator, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 
 /**
  * How many of its newest tokens an HSM can vouch for, and its shell keeps. Machines alone make one in an hour: a day
@@ -32,6 +34,13 @@ export class HeldChain {
       this.#hold(token);
       expected = token.previousHash;
     }
+  }
+
+  /** Throws `DomainError('forked')` for another token of the checkpoint's generation. */
+  assertComesBy(checkpoint: Checkpoint | undefined): void {
+    const { generation = 0 } = checkpoint ?? {};
+    const held = this.#held.get(generation);
+    if (held !== undefined) assertComesBy(checkpoint, { state: { generation }, hash: held.hash });
   }
 
   holds({ state, hash }: DomainToken): boolean {
