@@ -1,12 +1,17 @@
+import { Client, credentials } from '@grpc/grpc-js';
+import { unary } from '@keyfleet/proto/unary';
 import { systemClock } from '@keyfleet/shared/clock';
+import { healthService } from '@keyfleet/shared/grpc/health';
 import { giveIdentity } from '@keyfleet/shared/redis/store-identity';
 import { tokensAt } from '@keyfleet/shared/stored/names';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { TestDomain, withOtherKeys } from '@keyfleet/test-support/domain';
-import { eventually } from '@keyfleet/test-support/fleet';
+import { eventually, newFleet, type ServiceProcess } from '@keyfleet/test-support/fleet';
+import { connectTestRedis } from '@keyfleet/test-support/redis-client';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { TokenWatch } from '../../services/domain-manager/src/token-watch.ts';
 
 describe('a domain token that somebody replaced in Redis', () => {
@@ -99,3 +104,39 @@ describe('a domain token that somebody replaced in Redis', () => {
     expect(watch.hadAll).toBe(true);
   }, 20_000);
 });
+
+test('domain-managers mend the list while one of them runs, and one that starts alone is not ready until people do', async () => {
+  await using fleet = await newFleet({ managers: 2, rotateEvery: '4s' });
+  await fleet.startAll();
+  await fleet.found();
+  await using store = await connectTestRedis(fleet.redis.port);
+  const name = tokensAt('test');
+  await eventually('there are three tokens', async () => (await store.llen(name)) >= 3);
+  const token = (await store.lindexBuffer(name, 1))!;
+  const [first, second] = fleet.managers as [ServiceProcess, ServiceProcess];
+
+  await second.end('SIGKILL');
+  await store.lset(name, 1, 'junk');
+  await eventually('it is back', async () => (await store.lindexBuffer(name, 1))!.equals(token));
+  expect(readFileSync(fleet.path('domain-manager-1.log'), 'utf8')).toContain(
+    'something else stood in the place of a domain token in Redis; this replica has put the token back',
+  );
+
+  await first.end('SIGKILL');
+  await store.lset(name, 1, 'junk');
+  second.start();
+  const health = new Client(fleet.manager(1), credentials.createInsecure());
+  onTestFinished(() => health.close());
+  await eventually('it is there', async () => (await statusOf(health, '')) === 'SERVING');
+  expect(await statusOf(health, 'keyfleet.domain.v1.DomainManager')).toBe('NOT_SERVING');
+  await store.lset(name, 1, token);
+  await eventually(
+    'it is ready',
+    async () => (await statusOf(health, 'keyfleet.domain.v1.DomainManager')) === 'SERVING',
+  );
+});
+
+async function statusOf(client: Client, service: string): Promise<string> {
+  const { status } = (await unary(client, healthService['Check'] as never, { service }, 5_000)) as { status: string };
+  return status;
+}
