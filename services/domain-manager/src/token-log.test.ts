@@ -207,6 +207,17 @@ describe('what somebody put in the place of a token', () => {
     expect(await store.loadTokens(0, 9)).toEqual(domain.tokens);
   });
 
+  test('is said if the store does not let it be put back', async () => {
+    const { store, tokens } = await knownFrom(domain);
+    await store.replaceToken(2, domain.tokens[1]!, junk);
+    Object.assign(store, { replaceToken: () => Promise.reject(new Error('NOPERM')) });
+    await tokens.compareOne();
+    for (let i = 0; i < 2; i++) {
+      await expect(tokens.compareOne()).rejects.toThrow(TokenLogError);
+      await expect(tokens.compareOne()).rejects.toThrow('domain token 2, and it could not be put back: NOPERM');
+    }
+  });
+
   test('stays if the store is not the one that had the token', async () => {
     const { store, tokens, putBack } = await knownFrom(domain);
     await store.replaceToken(2, domain.tokens[1]!, junk);

@@ -206,7 +206,12 @@ export class TokenLog {
   async #putBack(generation: number, stored: Buffer): Promise<boolean> {
     // Made and witnessed by members: of two such tokens no machine decides which one counts.
     if (this.#follows(generation, stored)) throw changedStore(generation);
-    const isDone = await this.#store.replaceToken(generation, stored, this.#tokens[generation - 1]!);
+    const isDone = await this.#store.replaceToken(generation, stored, this.#tokens[generation - 1]!).catch((cause) => {
+      throw new TokenLogError(
+        `something else stands in the place of domain token ${generation}, and it could not be put back: ${(cause as Error).message}`,
+        { cause },
+      );
+    });
     if (isDone) this.#onPutBack(generation);
     return isDone;
   }
