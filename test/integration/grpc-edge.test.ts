@@ -205,6 +205,26 @@ test('a stranger is refused by the headers; nothing of the message is waited for
   expect(edge.refusals).toMatchObject([{ operation: 'ListKeys' }]);
 });
 
+test('what HTTP/2 takes of a stranger’s calls that wait is bounded, and others are served', async () => {
+  await using edge = await startEdge();
+  const message = Buffer.alloc(65_535);
+  // 32 connections of one peer with 4 MB each.
+  const sessions = Array.from({ length: 32 }, () => {
+    const session = connect(`http://${edge.grpcAddress}`).on('error', () => {});
+    for (let i = 0; i < 60; i++)
+      session
+        .request(unsignedCall)
+        .on('error', () => {})
+        .write(message);
+    return session;
+  });
+  const ended = () => sessions.filter(({ destroyed }) => destroyed).length;
+  await expect.poll(ended).toBeGreaterThan(0);
+  expect(await call(edge, Buffer.alloc(0))).toBeNull();
+  expect(ended()).toBeLessThan(16);
+  for (const session of sessions) session.destroy();
+});
+
 test('calls that a stranger cancels are not worked on beyond the answers that it is due', async () => {
   await using edge = await startEdge();
   const session = connect(`http://${edge.grpcAddress}`).on('error', () => {});

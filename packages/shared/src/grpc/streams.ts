@@ -6,6 +6,16 @@ import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 /** Node announces every new HTTP/2 stream in this process here, before the stream's listeners see it. */
 const STREAM_STARTS = 'http2.server.stream.start';
 
+/** Calls `note` for each new stream of this process, before anything that was sent on it is kept. */
+export function watchStreams(note: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): Disposable {
+  const look = (message: unknown): void => {
+    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+    note(stream, headers);
+  };
+  subscribe(STREAM_STARTS, look);
+  return { [Symbol.dispose]: () => unsubscribe(STREAM_STARTS, look) };
+}
+
 /**
  * Calls `note` for each stream of this process that is not a call of a method that `isMethod` knows: grpc-js answers
  * those without the interceptor.
@@ -14,15 +24,12 @@ export function watchOtherStreams(
   isMethod: (path: string) => boolean,
   note: (socket: Partial<Pick<Socket, 'remoteAddress' | 'remotePort'>>) => void,
 ): Disposable {
-  const look = (message: unknown): void => {
-    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+  return watchStreams((stream, headers) => {
     const isCall = isMethod(headers[':path'] ?? '') && headers['content-type']?.startsWith('application/grpc') === true;
     if (isCall) return;
     answersIfOpen(stream);
     note(stream.session?.socket ?? {});
-  };
-  subscribe(STREAM_STARTS, look);
-  return { [Symbol.dispose]: () => unsubscribe(STREAM_STARTS, look) };
+  });
 }
 
 /**

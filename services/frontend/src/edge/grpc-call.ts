@@ -3,12 +3,13 @@ import type { OutgoingHttpHeaders } from 'node:http2';
 import { Metadata, type ServerInterceptingCallInterface, ServerInterceptingCall, status } from '@grpc/grpc-js';
 import { exceptions, KmsException } from '@keyfleet/shared/errors/exceptions';
 import { ERROR_TRAILER, grpcErrorOf } from '@keyfleet/shared/errors/grpc-errors';
+import { streamOf } from '@keyfleet/shared/grpc/streams';
 import { canonicalPath } from '@keyfleet/shared/sigv4';
 import type { Connection, Sender } from './sender.ts';
 import { httpLimits } from './http.ts';
 import { CallStream } from './grpc-stream.ts';
-import type { Waiting, WaitingHeaders } from './waiting-headers.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
+import { bytesOf, type StrangersCalls } from './strangers-calls.ts';
 import { saysTls } from './trusted-proxies.ts';
 
 /** A call whose headers have arrived, and nothing else. */
@@ -25,7 +26,7 @@ export interface ConnectedCall {
   readonly connection: Connection;
   /** Whether its connection is TLS to this port. */
   readonly isTls: boolean;
-  readonly waitingHeaders: WaitingHeaders;
+  readonly strangersCalls: StrangersCalls;
 }
 
 interface Answering extends Pick<ConnectedCall, 'call'> {
@@ -48,7 +49,7 @@ export type ServeCall = (call: OpenCall) => Promise<Buffer>;
  */
 export function serveUnary(
   path: string,
-  { call, connection, isTls, waitingHeaders }: ConnectedCall,
+  { call, connection, isTls, strangersCalls }: ConnectedCall,
   serve: ServeCall,
 ): ServerInterceptingCall {
   let isCancelled = false;
@@ -72,8 +73,7 @@ export function serveUnary(
           const forwardedFor = metadata.get('x-forwarded-for').join(',');
           const sender = connection.senderOf(forwardedFor);
           const headers = metadata.toHttp2Headers();
-          const headerBytes = bytesOf(headers);
-          if (headerBytes > httpLimits.headerBytes) {
+          if (bytesOf(headers) > httpLimits.headerBytes) {
             if (sender === connection && sender.isStrange) connection.cut();
             else
               refuse(
@@ -86,8 +86,8 @@ export function serveUnary(
             call.startRead();
             return message.promise;
           };
-          const received = { path, headers, sender, call, isTls, connection, stream, readMessage, refuse };
-          waiting = new WaitingCall({ ...received, waitingHeaders }, headerBytes);
+          const connected = { call, connection, isTls, strangersCalls };
+          waiting = { received: { ...connected, path, headers, sender, stream, readMessage, refuse } };
           serveReceived(waiting, { connection, sender }, serve);
         },
         onReceiveMessage: (bytes: Buffer) => {
@@ -97,7 +97,7 @@ export function serveUnary(
         onReceiveHalfClose: () => message.reject(new KmsException('SerializationException')),
         onCancel: () => {
           isCancelled = true;
-          waiting?.drop();
+          if (waiting !== undefined) waiting.received = undefined;
           // A stranger's turn lasts as long as if it had awaited its answer.
           if (!connection.isStrange || connection.socket.destroyed) clearTimeout(due);
           message.reject(new KmsException('SerializationException'));
@@ -113,30 +113,10 @@ interface ReceivedCall extends ConnectedCall, Answering, Pick<OpenCall, 'readMes
   readonly refuse: (refusal: Status, delay: number, answered: () => void) => void;
 }
 
-/** A call's place among those that wait. Once it is cancelled, nothing of the call is kept for it. */
-class WaitingCall implements Waiting {
-  readonly connection: Connection;
-  readonly #headers: WaitingHeaders;
-  #received: ReceivedCall | undefined;
-
-  constructor(received: ReceivedCall, headerBytes: number) {
-    const { connection, sender, waitingHeaders } = received;
-    this.connection = connection;
-    this.#received = received;
-    this.#headers = waitingHeaders;
-    if (mustWait(connection, sender)) waitingHeaders.add(this, headerBytes);
-  }
-
-  /** The call, unless it was cancelled: its turn has come. */
-  begin(): ReceivedCall | undefined {
-    this.#headers.remove(this);
-    return this.#received;
-  }
-
-  drop(): void {
-    this.#headers.remove(this);
-    this.#received = undefined;
-  }
+/** A call's place among those that wait. */
+interface WaitingCall {
+  /** Undefined: it was cancelled, and nothing of it is kept. */
+  received: ReceivedCall | undefined;
 }
 
 function serveReceived(
@@ -146,15 +126,16 @@ function serveReceived(
 ): void {
   const { turns } = sender.peer;
   inStrangersTurn(connection, sender, (leaveTurn) => {
-    const received = waiting.begin();
+    const { received } = waiting;
     if (received === undefined || connection.socket.destroyed) {
       sender.leave();
       return leaveTurn();
     }
-    const { path, headers, readMessage, refuse } = received;
+    const { call, path, headers, readMessage, refuse, strangersCalls } = received;
     let isGenuine = false;
     const onGenuine = (): void => {
       isGenuine = true;
+      strangersCalls.remove(streamOf(call));
       leaveTurn();
     };
     const request = requestOf(path, headers, { ...received, onGenuine });
@@ -204,15 +185,6 @@ function inStrangersTurn(connection: Connection, sender: Sender, work: (leave: (
 /** A trusted proxy's connection carries others' calls. */
 function mustWait(connection: Connection, sender: Sender): boolean {
   return sender === connection && connection.isStrange;
-}
-
-/** Node takes 64 KiB of headers for each call, and has no setting for less that grpc-js passes on. */
-export function bytesOf(headers: OutgoingHttpHeaders): number {
-  let bytes = 0;
-  for (const [name, values] of Object.entries(headers)) {
-    for (const value of [values].flat()) bytes += name.length + String(value).length;
-  }
-  return bytes;
 }
 
 /**

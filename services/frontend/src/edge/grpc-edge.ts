@@ -24,7 +24,7 @@ import { httpLimits, isReady, type Readiness } from './http.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { assertFewFields, shapeOf } from './message-fields.ts';
 import { assertHashed, explained } from './message-hash.ts';
-import { WaitingHeaders } from './waiting-headers.ts';
+import { StrangersCalls } from './strangers-calls.ts';
 
 export interface GrpcEdgeOptions extends KmsEdgeDeps {
   readonly address: Pick<Address, 'host' | 'port'>;
@@ -84,7 +84,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   ]);
   const unknown = limitUnknownCalls(connections, (path) => routes.has(path) || open.has(path));
   const isTls = options.certificates !== undefined;
-  const waitingHeaders = new WaitingHeaders();
+  const strangersCalls = new StrangersCalls(connections);
   const server = new Server({
     ...limits,
     // grpc-js adds or takes a tenth, by chance.
@@ -94,8 +94,8 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
         const route = routes.get(path);
         const connection = connections.of(call.getConnectionInfo());
         if (connection === undefined) return refused(call);
-        if (route === undefined) return servePublic(path, { call, connection, waitingHeaders });
-        return serveUnary(path, { call, connection, isTls, waitingHeaders }, route);
+        if (route === undefined) return servePublic(path, { call, connection });
+        return serveUnary(path, { call, connection, isTls, strangersCalls }, route);
       },
     ],
   });
@@ -121,6 +121,7 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
       connections.close();
       await drain(server, options.drainMs);
       unknown[Symbol.dispose]();
+      strangersCalls[Symbol.dispose]();
     },
   };
 }

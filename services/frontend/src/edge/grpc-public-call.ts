@@ -3,8 +3,9 @@ import { ServerInterceptingCall } from '@grpc/grpc-js';
 import { streamOf, watchOtherStreams } from '@keyfleet/shared/grpc/streams';
 import type { Connections } from './connections.ts';
 import type { Connection, Sender } from './sender.ts';
-import { bytesOf, type ConnectedCall } from './grpc-call.ts';
+import type { ConnectedCall } from './grpc-call.ts';
 import { dropUnread } from './grpc-stream.ts';
+import { bytesOf } from './strangers-calls.ts';
 
 /**
  * What one call may send, and as much of headers: a probe names a service, and a client that reflects asks a few short
@@ -24,7 +25,7 @@ const MAX_WATCHES = 4;
  */
 export function servePublic(
   path: string,
-  { call, connection, waitingHeaders }: Omit<ConnectedCall, 'isTls'>,
+  { call, connection }: Pick<ConnectedCall, 'call' | 'connection'>,
 ): ServerInterceptingCall {
   const stream = streamOf(call);
   const refuse = (): void => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -44,18 +45,12 @@ export function servePublic(
       next({
         onReceiveMetadata: (metadata, receive) => {
           sender = connection.senderOf(metadata.get('x-forwarded-for').join(','));
-          const headerBytes = bytesOf(metadata.toHttp2Headers());
-          if (headerBytes > MAX_BYTES) {
+          if (bytesOf(metadata.toHttp2Headers()) > MAX_BYTES) {
             if (connection.isStrange) connection.cut();
             sender.leave();
             return refuse();
           }
-          const waiting = { connection };
-          const arrived = (): void => waitingHeaders.remove(waiting);
-          if (!sender.isProxied) waitingHeaders.add(waiting, headerBytes);
-          stream.once('close', arrived);
           inTurn(connection, sender, (leave) => {
-            arrived();
             const begin = (): void => {
               leave();
               sender.leave();
