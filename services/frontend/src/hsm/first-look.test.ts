@@ -84,6 +84,19 @@ test('one that hangs, or shows a token now and then, keeps nobody from starting'
   }
 });
 
+test('one that cannot be reached at first is waited for as one that is silent', async () => {
+  const [early, failing] = [showing('early', domain.tokens.slice(0, 2)), showing('failing', domain.tokens)];
+  const { fetch } = failing;
+  let isReached = false;
+  failing.fetch = (after) => (isReached ? fetch(after) : Promise.reject(new Error('refused')));
+  await using started = look([early, failing]);
+  await delay(700);
+  expect(started.view.state).toBeUndefined();
+  isReached = true;
+  await until(() => started.view.state !== undefined);
+  expect(started.view.state!.generation).toBe(4);
+});
+
 test('one that fails half-way has not shown its end', async () => {
   const failing = showing('failing', domain.tokens, { fails: 2 });
   await using started = look([failing]);

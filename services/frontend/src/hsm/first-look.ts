@@ -3,7 +3,7 @@ import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { Checkpoint } from '@keyfleet/shared/domain/trust-anchor';
 import { checkpointOf, type ShownChain } from './shown-chain.ts';
 
-/** A source that shows nothing for this long is not waited for, once another has shown all that it has. */
+/** A source that shows nothing for this long, or fails, is not waited for, once another has shown all that it has. */
 const SILENT_MS = 3_000;
 /** Nor is one that shows its chain a token at a time. */
 const AT_MOST_MS = 30_000;

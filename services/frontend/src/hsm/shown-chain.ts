@@ -60,15 +60,10 @@ export class ShownChain implements TokenSource {
   }
 
   readonly fetch = async (after: number): Promise<readonly Uint8Array[]> => {
-    try {
-      const page = await this.#fetch(after);
-      this.isReading = page.length > 0;
-      this.hasEnded ||= !this.isReading;
-      return page;
-    } catch (error) {
-      this.isReading = false;
-      throw error;
-    }
+    const page = await this.#fetch(after);
+    this.isReading = page.length > 0;
+    this.hasEnded ||= !this.isReading;
+    return page;
   };
 
   get newest(): VerifiedDomain | undefined {
