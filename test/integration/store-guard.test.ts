@@ -315,10 +315,13 @@ describe('a cluster whose Redis is emptied while it runs', () => {
     using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
     const tokens = tokensAt(cluster.home.facts.domain);
     const [newest] = await redis.lrangeBuffer(tokens, -1, -1);
+    // It would put the token back.
+    await cluster.kill('domain-manager');
     await redis.lset(tokens, -1, Buffer.alloc(newest!.length));
     await eventually('the frontend says so', async () => (await readyz()).body.includes('it lacks domain token 1'));
     await expect(kms.send(new CreateKeyCommand({}))).rejects.toMatchObject({ name: 'KMSInternalException' });
     await redis.lset(tokens, -1, newest!);
+    await cluster.restart('domain-manager');
     await eventually('the frontend is ready', async () => (await readyz()).status === 200);
     await kms.send(new CreateKeyCommand({}));
   });
