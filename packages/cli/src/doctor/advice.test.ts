@@ -27,3 +27,13 @@ test('who is not in reach, and not marked as offline, is named: changes wait for
   expect(advised([], [])).toEqual([]);
   expect(advised(['hsm-2', 'hsm-3'], ['hsm-2'])).toEqual([expect.stringMatching(/^hsm-3: not in reach/)]);
 });
+
+test.each(['ModifyMembers', 'ModifyOperators', 'ModifyRules'])('one person who alone may do %s is named', (name) => {
+  const { anchor, state } = founded();
+  const rules = state.rules.map((rule) =>
+    rule.command === name ? { ...rule, alternatives: [[{ role: 'operator' as const, minimum: 1 }]] } : rule,
+  );
+  const advised = adviceFor({ ...state, rules }, {} as never, anchor).filter((line) => line.includes('one person'));
+  expect(advised).toEqual([expect.stringContaining(`can change the members (${name})`)]);
+  expect(adviceFor(state, {} as never, anchor).join()).not.toContain('one person');
+});

@@ -2,6 +2,8 @@ import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain
 import { type DomainState, hasRoomToRotate, newestAfterRemoval, type RuledChange } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
+/** Whoever may do the second or third lets himself do the first. */
+const membership = ['ModifyMembers', 'ModifyOperators', 'ModifyRules'] as const;
 const domainKeyCommands = ['RetireDomainKeys', 'ReinstateDomainKeys', 'DropDomainKeys'] as const;
 const DAY_MS = 24 * 3_600_000;
 
@@ -29,10 +31,14 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
 function onPeople(state: DomainState): Advice {
   const people = state.operators.filter(({ role }) => role === 'operator').length;
   const needed = peopleNeeded(state, 'ModifyMembers');
+  const alone = membership.filter((command) => peopleNeeded(state, command) === 1);
   return [
-    [needed === 1, 'one person alone can change the members: require two. Run: keyfleet domain propose rules'],
     [
-      needed > 1 && peopleNeeded(state, 'RetireDomainKeys') === 1,
+      alone.length > 0,
+      `one person alone can change the members (${alone.join(', ')}): require two. Run: keyfleet domain propose rules`,
+    ],
+    [
+      alone.length === 0 && peopleNeeded(state, 'RetireDomainKeys') === 1,
       'one person alone may retire domain keys, also those that everything is sealed under: ask for as many as for the members, ' +
         'or for the scheduler, with keyfleet domain propose rules',
     ],
