@@ -1,6 +1,6 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { reportField } from '@keyfleet/shared/reseal-queue';
-import { leaseAt, proposalAt, proposalsAt, resealProgressAt } from '@keyfleet/shared/stored/names';
+import { leaseAt, proposalAt, proposalsAt, resealProgressAt, sightingAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -136,6 +136,17 @@ describe('the domain store in Redis', () => {
     await redis.client.set(name, 'x');
     await expectToBeginAnew(store);
     expect(dropped).toEqual([name]);
+  });
+
+  test('a sighting that no domain-manager can have written is none, and is replaced', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    await redis.client.hset(sightingAt(domain, 3), { x: 'x' });
+    await redis.client.set(sightingAt(domain, 4), Buffer.alloc(1024 * 1024));
+    for (const generation of [3, 4]) {
+      expect(await store.findSighting(generation)).toBeUndefined();
+      await store.putSighting(generation, Buffer.from('seen'));
+      expect(await store.findSighting(generation)).toEqual(Buffer.from('seen'));
+    }
   });
 
   test("a shard's report that cannot be read is none, and the others count", async () => {

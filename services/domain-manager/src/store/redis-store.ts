@@ -1,7 +1,13 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
-import { isOfOtherType, readElements, readShortFields, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
+import {
+  isOfOtherType,
+  readElements,
+  readShortFields,
+  readString,
+  unlessDamaged,
+} from '@keyfleet/shared/redis/stored-values';
 import { randomUUID } from 'node:crypto';
 import { PROGRESS_BYTES, reportField, RESEAL_SHARDS, shardReportOf } from '@keyfleet/shared/reseal-queue';
 import {
@@ -278,7 +284,9 @@ export class RedisStore implements DomainStore {
   }
 
   async findSighting(generation: number): Promise<Buffer | undefined> {
-    return (await this.#redis.getBuffer(sightingAt(this.#domain, generation))) ?? undefined;
+    return readString(this.#redis, sightingAt(this.#domain, generation)).catch((error: unknown) =>
+      unlessDamaged(error),
+    );
   }
 
   async putSighting(generation: number, sighting: Uint8Array): Promise<void> {
