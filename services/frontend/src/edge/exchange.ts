@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Connections } from './connections.ts';
 import type { Connection, Sender } from './sender.ts';
 import type { HttpAnswer } from './http-message.ts';
+import { stopParsing } from './parsers.ts';
 import { saysTls } from './trusted-proxies.ts';
 
 /**
@@ -97,7 +97,7 @@ export class Exchange {
     if (turns.waiting <= (this.#connection.isStrange ? STRANGERS_WAITING : MAX_WAITING)) {
       return this.#connection.holdBack();
     }
-    stopParsing(this.request);
+    stopParsing(socket);
     this.#connection.cut();
   }
 
@@ -133,8 +133,7 @@ export class Exchange {
    */
   #isSending(): boolean {
     const { complete, headers } = this.request;
-    if (complete) return false;
-    return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > SMALL_BODY;
+    return !complete && Number(headers['content-length']) > SMALL_BODY;
   }
 
   /**
@@ -227,15 +226,6 @@ export class Exchange {
     this.#connection.turns.leave();
     this.#connection.readOn();
   }
-}
-
-/**
- * node:http parses on through what it has read of a connection that is destroyed: 2,500 requests, 50 ms. Nothing else
- * stops it; -1 is none of the answers that llhttp knows, and so an error.
- */
-function stopParsing({ socket }: IncomingMessage): void {
-  const { parser } = socket as Socket & { readonly parser?: { onIncoming: () => number } | null };
-  if (parser) parser.onIncoming = () => -1;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Server, ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Address } from '@keyfleet/shared/config';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { stopAtUnstatedLengths } from './parsers.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 
 /** Limits per client of a port for HTTP. Times in milliseconds, sizes in bytes. */
@@ -33,7 +34,7 @@ export function admitStrangers(server: Server, limits: PortLimits, proxies: Trus
   server.timeout = limits.requestTimeoutMs + limits.idleTimeoutMs;
   const connections = new Connections(limits, proxies);
   const [listener] = server.listeners('connection') as ((socket: Socket) => void)[];
-  const serve = listener!.bind(server);
+  const serve = stopAtUnstatedLengths(server, listener!.bind(server));
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => connections.admit(socket, serve));
   // node:http would refuse other expectations than 100-continue itself, as often as anybody likes.

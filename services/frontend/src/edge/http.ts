@@ -19,6 +19,7 @@ import {
   readTarget,
   unknownOperation,
 } from './http-message.ts';
+import { isOfUnstatedLength } from './parsers.ts';
 import type { EdgeRequest } from '../request/attempt.ts';
 import type { TrustedProxies } from './trusted-proxies.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
@@ -146,15 +147,11 @@ function receive(exchange: Exchange, reception: Reception): void {
 
 type Head = Pick<HttpRequest, 'query' | 'headers'>;
 
-/** Without a body there is nothing to wait for, whatever the method. */
-function lengthOf({ headers }: Head): number {
-  return headers.has('transfer-encoding') ? Number.NaN : Number(headers.get('content-length') ?? 0);
-}
-
 /** Reads little from anyone, and more only from callers that name an access key that exists. */
 function receiveBody(exchange: Exchange, head: Head, reception: Reception): void {
   const { limits, uploads } = reception;
-  const length = lengthOf(head);
+  // Without a body there is nothing to wait for, whatever the method.
+  const length = Number(head.headers.get('content-length') ?? 0);
   if (length > limits.bodyBytes) return exchange.send(refusals.tooLarge);
   const read = (): void => {
     const release = uploads.receive(exchange.request, exchange.response, {
@@ -230,6 +227,7 @@ export const starting = refusal(503, 'ServiceUnavailableException', 'The service
 /** Errors below the API, named as in AWS's "Common error types". */
 const refusals = {
   tooLarge: refusal(413, 'RequestEntityTooLargeException', 'The request entity is too large.'),
+  lengthRequired: refusal(411, 'MissingContentLengthException', 'The request must state the length of its body.'),
   tooManyHeaders: refusal(431, 'RequestEntityTooLargeException', 'The request headers are too large.'),
   busy: refusal(503, 'ServiceUnavailableException', 'The request has failed due to a temporary failure of the server.'),
   timeout: refusal(408, 'RequestTimeoutException', 'The request took too long to arrive.'),
@@ -242,7 +240,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
     socket.destroy();
     return;
   }
-  const { status, body } = brokenBy(error.code);
+  const { status, body } = brokenBy(error.code, socket);
   const lines = [
     `HTTP/1.1 ${status} `,
     `x-amzn-RequestId: ${randomUUID()}`,
@@ -255,7 +253,8 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   socket.destroySoon();
 }
 
-function brokenBy(code: string | undefined): HttpAnswer {
+function brokenBy(code: string | undefined, socket: Socket): HttpAnswer {
   if (code === 'HPE_HEADER_OVERFLOW') return refusals.tooManyHeaders;
-  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? refusals.timeout : refusals.malformed;
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return refusals.timeout;
+  return isOfUnstatedLength(socket) ? refusals.lengthRequired : refusals.malformed;
 }

@@ -37,7 +37,7 @@ test('small chunks are copied together, and overwritten at once: as objects they
   const uploads = new Uploads({ bodyBytes: 1 << 20, bufferedBytes: 1 << 24 });
   const request = new EventEmitter();
   uploads.receive(request as IncomingMessage, new EventEmitter() as ServerResponse, {
-    length: NaN,
+    length: 1 << 20,
     done: () => expect.fail('it has not ended'),
     refuse: (reason) => expect.fail(reason),
   });

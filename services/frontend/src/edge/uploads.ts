@@ -10,7 +10,7 @@ export interface UploadLimits {
 
 /** A body that is about to arrive, and the callbacks for its outcome: complete, or refused. */
 export interface Expected {
-  /** Bytes, from the headers; NaN if they do not say. */
+  /** Bytes, from the headers. */
   readonly length: number;
   readonly done: (body: Buffer) => void;
   readonly refuse: (reason: 'tooLarge' | 'busy') => void;

@@ -151,6 +151,15 @@ test('where a certificate is asked for, who resumes a session has shown one too'
   }
 });
 
+test('a request that does not state the length of its body ends its connection', async () => {
+  await using listener = await start();
+  const stranger = await open(listener.port);
+  stranger.write(`${REQUEST}Genuine: yes\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n`);
+  expect(await answerOn(stranger)).toBe('HTTP/1.1 400 Bad Request');
+  await once(stranger, 'close');
+  expect(working).toEqual([]);
+});
+
 test('a request that takes too long to arrive ends its connection soon', async () => {
   await using listener = await start({ headersTimeoutMs: 1_000, requestTimeoutMs: 1_000 });
   const stranger = await open(listener.port);

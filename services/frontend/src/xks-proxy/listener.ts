@@ -102,7 +102,7 @@ function receive(exchange: Exchange, reception: Reception): void {
   }
   const fail = (): void => send(exchange, refusal('InternalException'));
   reception.uploads.receive(request, response, {
-    length: Number(request.headers['content-length']),
+    length: Number(request.headers['content-length'] ?? 0),
     done: (body) => void respond(exchange, reception.places, { path, resource, body }).catch(fail),
     refuse: (reason) => send(exchange, refusal(reason === 'busy' ? 'ThrottlingException' : 'ValidationException')),
   });
