@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Connections } from './connections.ts';
 import { Exchange } from './exchange.ts';
 import { httpLimits } from './http.ts';
+import type { Connection } from './sender.ts';
 import { TrustedProxies } from './trusted-proxies.ts';
 
 beforeEach(() => {
@@ -63,6 +64,38 @@ test.each([
   expect([socket.destroyed, parsed()]).toEqual([isEnded, read]);
   // A hundred answers and a few are paid back at once; a hundred for each request would take longer than anything.
   expect(owedMs()).toBeLessThan(1_000);
+});
+
+/** A request that has begun, of which `serve` is called with the exchange, and its body that arrives byte by byte. */
+async function begun(serve: (exchange: Exchange, connection: Connection) => void) {
+  let exchange: Exchange | undefined;
+  const { client, connection } = clientOf((it) => serve((exchange = it), connection()));
+  client.write('POST / HTTP/1.1\r\nHost: edge\r\nContent-Length: 30\r\n\r\n');
+  for (const byte of 'a'.repeat(30)) {
+    client.write(byte);
+    await setImmediate();
+  }
+  return { request: exchange!.request, peer: connection().peer };
+}
+
+test('nothing is read of a body that waits for room, and all of it afterwards', async () => {
+  let body: Promise<Buffer[]> | undefined;
+  const { request, peer } = await begun((exchange, connection) => {
+    const { strangerUploads } = connection.peer;
+    for (let i = 0; i < httpLimits.strangerUploads; i++) strangerUploads.enter(() => undefined);
+    exchange.beginBody(() => (body = exchange.request.toArray()));
+  });
+  expect([body, request.readableLength]).toEqual([undefined, 0]);
+  peer.strangerUploads.leave();
+  expect(Buffer.concat(await body!).toString()).toBe('a'.repeat(30));
+});
+
+test('nothing is kept of the small body of a request whose answer has to wait', async () => {
+  const { request } = await begun((exchange, connection) => {
+    connection.delay(1_000);
+    exchange.send({ ...answer, status: 404 });
+  });
+  expect([request.complete, request.readableLength]).toEqual([true, 0]);
 });
 
 test('an answer whose client is gone is overwritten', async () => {

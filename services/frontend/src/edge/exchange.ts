@@ -87,7 +87,7 @@ export class Exchange {
     turns.enter(() => {
       if (this.response.closed || socket.destroyed) return this.#end();
       this.response.once('close', () => this.#end());
-      peer.turns.enter(() => {
+      this.#connection.enter(peer.turns, () => {
         this.#isInFlight = true;
         if (this.response.closed) this.#leavePeer();
         else serve();
@@ -108,7 +108,7 @@ export class Exchange {
   beginBody(read: () => void): void {
     const { isStrange, peer } = this.#sender;
     if (!isStrange) return read();
-    peer.strangerUploads.enter(() => {
+    this.#connection.enter(peer.strangerUploads, () => {
       this.#isUploading = true;
       if (this.response.closed) this.#leavePeer();
       else read();
@@ -188,6 +188,8 @@ export class Exchange {
     this.#isAnswered = true;
     this.#leavePeer();
     if (delay === 0) return write();
+    // Throws away what still comes of a small body.
+    this.request.resume();
     const due = setTimeout(write, delay);
     this.response.once('close', () => clearTimeout(due));
   }

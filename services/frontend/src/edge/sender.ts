@@ -142,6 +142,7 @@ export class Connection extends SenderOfPeer {
   readonly turns = new Turns(1);
   /** The connection is a trusted proxy's: the senders of its requests are behind it. */
   readonly isProxy: boolean;
+  #awaitsRoom = false;
   #isWatched = false;
 
   constructor(socket: Socket, peer: Peer, table: SenderTable) {
@@ -177,15 +178,33 @@ export class Connection extends SenderOfPeer {
    * bring many.
    */
   holdBack(): void {
-    const { socket, turns } = this;
+    const { socket } = this;
     socket.pause();
     if (this.#isWatched) return;
     this.#isWatched = true;
-    socket.on('resume', () => turns.waiting > 0 && socket.pause());
+    socket.on('resume', () => this.#isHeldBack && socket.pause());
+  }
+
+  get #isHeldBack(): boolean {
+    return this.#awaitsRoom || this.turns.waiting > 0;
   }
 
   readOn(): void {
-    if (this.turns.waiting === 0 && this.socket.isPaused()) this.socket.resume();
+    if (!this.#isHeldBack && this.socket.isPaused()) this.socket.resume();
+  }
+
+  /**
+   * Calls `start` in one of the peer's turns, and reads nothing until then: node:http would keep what arrives of the
+   * body, as an object for each segment.
+   */
+  enter(turns: Turns, start: () => void): void {
+    this.#awaitsRoom = true;
+    turns.enter(() => {
+      this.#awaitsRoom = false;
+      this.readOn();
+      start();
+    });
+    if (this.#awaitsRoom) this.holdBack();
   }
 
   /** Ends a connection that sent more requests at once than may wait, and charges a stranger for it. */
