@@ -222,6 +222,25 @@ test('answers that are not read count as what calls hold: of one peer there are 
   for (const session of sessions) session.destroy();
 }, 30_000);
 
+test('a message in many pieces counts with what each of them takes', async () => {
+  await using port = await startPort();
+  const ended: number[] = [];
+  const sessions = Array.from({ length: 2 }, () =>
+    connect(`http://${port.address}`, { localAddress: '127.0.0.8' } as never).on('error', () => undefined),
+  );
+  const headers = { ':method': 'POST', ':path': Propose.path, 'content-type': 'application/grpc', te: 'trailers' };
+  const calls = sessions.flatMap((session) =>
+    Array.from({ length: 6 }, () => session.request(headers).on('error', () => undefined)),
+  );
+  for (const call of calls) call.on('close', () => ended.push(call.rstCode));
+  const startedAt = performance.now();
+  for (let sent = 0; sent < 1_000 && ended.length === 0 && performance.now() - startedAt < 4_000; sent++)
+    await Promise.all(calls.map((call) => new Promise((written) => call.write(Buffer.of(0), written))));
+  expect(ended[0]).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  expect(performance.now() - startedAt).toBeLessThan(4_000);
+  for (const session of sessions) session.destroy();
+}, 30_000);
+
 test('calls whose answers may be large count as these from the start: of one peer the oldest of five gives way', async () => {
   const { promise: held, resolve: answerAll } = Promise.withResolvers<void>();
   await using port = await startPort({ held });

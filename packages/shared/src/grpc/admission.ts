@@ -4,7 +4,7 @@ import { monotonicClock } from '../clock.ts';
 import { PeerLimit, type Rate } from '../request-limit.ts';
 import type { Connection, Connections } from './connections.ts';
 import { FairRoom, type Room } from './fair-room.ts';
-import { streamOf, watchOtherStreams } from './streams.ts';
+import { ownOf, PIECE_BYTES, streamOf, watchOtherStreams } from './streams.ts';
 
 /** What a stranger may send to one method. */
 export interface MethodLimit {
@@ -130,8 +130,10 @@ export class Admission implements Disposable {
       received += chunk.length;
       const isTooMuch = received > limit.maxBytes + FRAME_BYTES || this.#bytes.owe(connection.peer, chunk.length) > 0;
       if (isCompressed || isTooMuch) return refuse(call);
-      this.#room.add(connection.peer, call, chunk.length);
+      this.#room.add(connection.peer, call, chunk.length + PIECE_BYTES);
     };
+    const push = stream.push.bind(stream);
+    stream.push = (piece: Buffer | null) => push(piece && ownOf(piece));
     // Applies to answered calls too: grpc-js keeps what the caller still sends until the caller ends the call.
     const late = setTimeout(() => refuse(call), ARRIVAL_MS);
     let isOver = false;
@@ -143,6 +145,7 @@ export class Admission implements Disposable {
       isOver = true;
       clearTimeout(late);
       stream.removeListener('data', count);
+      stream.push = push;
       this.#room.remove(connection.peer, call);
     };
     // Runs before grpc-js, which keeps what it receives.

@@ -17,6 +17,7 @@ import type { TlsFiles } from '../tls/tls-files.ts';
 import { Admission, type MethodLimit } from './admission.ts';
 import { Connections } from './connections.ts';
 import { addHealth, healthService } from './health.ts';
+import { inject } from './streams.ts';
 
 export interface GrpcServerOptions<Service extends ServiceDefinition> {
   readonly address: Pick<Address, 'host' | 'port'>;
@@ -95,8 +96,8 @@ async function openPort({ address, tls, limits, names, add, drainMs, probes }: P
   add?.(server);
   const health = addHealth(server, names);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const inject = (socket: Socket): void => injector.injectConnection(socket);
-  const serve = tls === undefined ? inject : acceptTls(new ServerCertificates([tls], { mutual: true }), inject);
+  const read = (socket: Socket): void => inject(injector, socket);
+  const serve = tls === undefined ? read : acceptTls(new ServerCertificates([tls], { mutual: true }), read);
   const listener = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
     connections.add(socket, () => serve(socket));

@@ -1,10 +1,22 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
+import type { ConnectionInjector, ServerInterceptingCallInterface } from '@grpc/grpc-js';
 
 /** Node announces every new HTTP/2 stream in this process here, before the stream's listeners see it. */
 const STREAM_STARTS = 'http2.server.stream.start';
+
+/** Memory for a piece of a message, besides its bytes. */
+export const PIECE_BYTES = 512;
+
+/** A piece is part of what was read from the socket at once, up to 64 KiB, and would keep all of it. */
+export function ownOf(piece: Buffer): Buffer {
+  if (piece.length * 2 > piece.buffer.byteLength) return piece;
+  const own = Buffer.allocUnsafeSlow(piece.length);
+  piece.copy(own);
+  piece.fill(0);
+  return own;
+}
 
 /** Calls `note` for each new stream of this process, before anything that was sent on it is kept. */
 export function watchStreams(note: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): Disposable {
@@ -41,6 +53,18 @@ function answersIfOpen(stream: ServerHttp2Stream): void {
   stream.respond = (...answer) => {
     if (!stream.destroyed && !stream.closed) respond(...answer);
   };
+}
+
+/**
+ * Has grpc-js serve a connection that may have waited. What its socket has read meanwhile, Node hands to the session
+ * piece by piece; if one of them ends the session, the next is an exception that nobody catches, and ends the process.
+ */
+export function inject({ injectConnection }: Pick<ConnectionInjector, 'injectConnection'>, socket: Socket): void {
+  if (socket.destroyed) return;
+  const pieces: Buffer[] = [];
+  for (let piece: Buffer | null; (piece = socket.read() as Buffer | null) !== null;) pieces.push(piece);
+  if (pieces.length > 0) socket.unshift(Buffer.concat(pieces));
+  injectConnection(socket);
 }
 
 /** grpc-js offers no way to get at it: test/integration/service-port.test.ts fails if it moves. */

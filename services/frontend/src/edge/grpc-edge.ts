@@ -15,7 +15,7 @@ import type { Address } from '@keyfleet/shared/config';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { acceptTls, type ServerCertificates } from '@keyfleet/shared/tls/accept-tls';
 import { addHealth, healthService } from '@keyfleet/shared/grpc/health';
-import { streamOf } from '@keyfleet/shared/grpc/streams';
+import { inject, streamOf } from '@keyfleet/shared/grpc/streams';
 import type { KmsEdgeDeps } from './aws-json-edge.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { type ServeCall, serveUnary } from './grpc-call.ts';
@@ -105,8 +105,8 @@ export async function startGrpcEdge(options: GrpcEdgeOptions): Promise<GrpcEdge>
   const health = addHealth(server, { '': isServing, [serviceName]: isServing });
   if (options.reflection) await addReflection(server);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const inject = (socket: Socket): void => injector.injectConnection(socket);
-  const serve = options.certificates ? acceptTls(options.certificates, inject) : inject;
+  const read = (socket: Socket): void => inject(injector, socket);
+  const serve = options.certificates ? acceptTls(options.certificates, read) : read;
   const listener = createServer({ noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy());
     connections.admit(socket, serve);

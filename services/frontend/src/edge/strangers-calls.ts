@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { FairRoom } from '@keyfleet/shared/grpc/fair-room';
-import { watchStreams } from '@keyfleet/shared/grpc/streams';
+import { ownOf, PIECE_BYTES, watchStreams } from '@keyfleet/shared/grpc/streams';
 import type { Connections } from './connections.ts';
 import type { Connection } from './sender.ts';
 
@@ -14,8 +14,6 @@ const ROOM = { perPeer: 117_440_512, inAll: 201_326_592 };
 const CALL_BYTES = 12_288;
 /** Memory for a byte of headers. */
 const HEADER_FACTOR = 4;
-/** Memory for a piece of a message, besides its bytes. */
-const PIECE_BYTES = 512;
 
 interface StrangersCall {
   readonly connection: Connection;
@@ -71,15 +69,6 @@ export class StrangersCalls implements Disposable {
     this.#calls.delete(stream);
     this.#room.remove(call.connection.peer.network, call);
   }
-}
-
-/** A piece is part of what was read from the socket at once, up to 64 KiB, and would keep all of it. */
-function ownOf(piece: Buffer): Buffer {
-  if (piece.length * 2 > piece.buffer.byteLength) return piece;
-  const own = Buffer.allocUnsafeSlow(piece.length);
-  piece.copy(own);
-  piece.fill(0);
-  return own;
 }
 
 /** Node takes 64 KiB of headers for each call, and has no setting for less that grpc-js passes on. */
