@@ -229,17 +229,14 @@ describe('a domain-manager that turned against its domain', () => {
     await goesOn();
   });
 
-  test('gets no restarted worker back to an older token: it waits, and says why', async () => {
+  test('gets no restarted worker back to an older token: it has its own again', async () => {
     await rotate();
     await first.kill();
-    const before = first.stderr.length;
     show(...chain.slice(0, -1));
     await first.start();
     // A worker asks for tokens from its own generation on: the attacker also pushes the older ones.
     await expect(first.install(chain.slice(0, -1))).rejects.toThrow('rolled-back');
-    expect(await first.describe()).toMatchObject({ generation: chain.length - 1 });
-    expect((await first.describe()).active_generation ?? 0).toBe(0);
-    expect(first.stderr.slice(before)).toContain('rolled-back');
+    expect(await first.describe()).toMatchObject({ generation: chain.length, active_generation: chain.length });
     await goesOn();
   });
 

@@ -67,7 +67,7 @@ describe('the domain store in Redis', () => {
     world.store = Object.assign(store, { report: async () => {} });
     const replica = await foundedReplica();
     const index = proposalsAt(domain);
-    const ids = async () => (await redis.client.zrange(index, '0', '-1')).toSorted();
+    const ids = () => redis.client.zrange(index, '0', '-1');
     const [founding] = await ids();
     const fill = async () => {
       await redis.client.zadd(index, ...Array.from({ length: 64 }, (_, i) => ['inf', `junk-${i}`]).flat());
@@ -78,13 +78,13 @@ describe('the domain store in Redis', () => {
     const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } } as const satisfies Change;
     const asked = command(replica, removal);
     const { proposalId } = await replica.proposals.propose(signed(asked, [alice]));
-    expect(await ids()).toEqual([founding, proposalId].toSorted());
+    expect(new Set(await ids())).toEqual(new Set([founding, proposalId]));
     await fill();
     await redis.client.zrem(index, proposalId);
     const [signature] = parseProposal(signed(asked, [bob])).signatures;
     const { signatures } = await replica.proposals.approve(proposalId, signature!);
     expect(signatures.map(({ operatorId }) => operatorId).toSorted()).toEqual(['alice', 'bob']);
-    expect(await ids()).toEqual([founding, proposalId].toSorted());
+    expect(new Set(await ids())).toEqual(new Set([founding, proposalId]));
     expect(await redis.client.exists(...['junk-0', 'junk-1'].map((id) => proposalAt(domain, id)))).toBe(0);
   });
 

@@ -18,9 +18,8 @@ beforeEach(resetWorld);
 
 /** What was `store` is `other` from now on. */
 function goOnAs(store: object, other: MemoryStore): void {
-  const { loadTokens, findToken, restoreToken, replaceToken } = MemoryStore.prototype;
-  for (const method of [loadTokens, findToken, restoreToken, replaceToken])
-    Object.assign(store, { [method.name]: method.bind(other as never) });
+  for (const name of ['loadTokens', 'findToken', 'restoreToken', 'replaceToken'] as const)
+    Object.assign(store, { [name]: (...asked: never[]) => Reflect.apply(other[name], other, asked) });
 }
 
 /** The domain's tokens, and a replica that has read them. */

@@ -83,7 +83,7 @@ test('nothing is read of a body that waits for room, and all of it afterwards', 
   const { request, peer } = await begun((exchange, connection) => {
     const { strangerUploads } = connection.peer;
     for (let i = 0; i < httpLimits.strangerUploads; i++) strangerUploads.enter(() => undefined);
-    exchange.beginBody(() => (body = exchange.request.toArray()));
+    exchange.beginBody(() => void (body = exchange.request.toArray()));
   });
   expect([body, request.readableLength]).toEqual([undefined, 0]);
   peer.strangerUploads.leave();

@@ -86,7 +86,7 @@ test('one that hangs, or shows a token now and then, keeps nobody from starting'
 
 test('one that cannot be reached at first is waited for as one that is silent', async () => {
   const [early, failing] = [showing('early', domain.tokens.slice(0, 2)), showing('failing', domain.tokens)];
-  const { fetch } = failing;
+  const fetch = failing.fetch.bind(failing);
   let isReached = false;
   failing.fetch = (after) => (isReached ? fetch(after) : Promise.reject(new Error('refused')));
   await using started = look([early, failing]);
@@ -164,7 +164,7 @@ describe('where two chains parted long ago', () => {
     const { long, managers } = parted();
     let isShown = false;
     for (const manager of managers) {
-      const { fetch } = manager;
+      const fetch = manager.fetch.bind(manager);
       let asked = 0;
       manager.fetch = async (after) => (after > 0 || isShown || asked++ === 0 ? fetch(after) : []);
     }
@@ -180,7 +180,7 @@ describe('where two chains parted long ago', () => {
     const { long, managers } = parted();
     const another = new TestDomain({ members: 3 }).tokens;
     for (const manager of managers) {
-      const { fetch } = manager;
+      const fetch = manager.fetch.bind(manager);
       let asked = 0;
       manager.fetch = async (after) => (after > 0 || asked++ === 0 ? fetch(after) : another);
     }
