@@ -1,5 +1,5 @@
-import { connectRedis, mastersOf, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
-import { scanNames } from '@keyfleet/shared/redis/nodes';
+import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
+import { assertSameHolders, holdersOf, nodesInOrder, scanNames } from '@keyfleet/shared/redis/nodes';
 import { parseRedisUrl } from '@keyfleet/shared/redis/url';
 import { redisElsewhere } from '@keyfleet/shared/tls/plaintext';
 import { ALL_NAMES } from '@keyfleet/shared/stored/names';
@@ -68,13 +68,18 @@ export function sentinelsOf(args: RedisArgs): { readonly masterName: string; rea
   return { masterName: target.masterName, nodes: nodesOf(addresses, args) };
 }
 
-/** All of Keyfleet's names, on every node of a Redis Cluster. One that exists throughout appears at least once. */
+/**
+ * All of Keyfleet's names, on every node of a Redis Cluster. One that exists throughout appears at least once. Throws
+ * NamesMissedError, in place of a first page or after the last, if that cannot be said.
+ */
 export async function* pagesOfAllNames(redis: RedisClient): AsyncGenerator<readonly string[]> {
-  for (const node of mastersOf(redis)) {
+  const holders = await holdersOf(redis);
+  for (const node of nodesInOrder(redis)) {
     for (let cursor: string | undefined; cursor !== '0';) {
       const [next, names]: [string, string[]] = await scanNames(node, cursor ?? '0', ALL_NAMES);
       yield names;
       cursor = next;
     }
   }
+  await assertSameHolders(redis, holders);
 }

@@ -4,6 +4,7 @@ import type { MadeRecordKey, RecordKeyRange } from '@keyfleet/frontend/store/rec
 import type { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { NamesMissedError } from '@keyfleet/shared/redis/nodes';
 import { CliError } from './cli-error.ts';
 import { keptIn } from './left-out.ts';
 import type { Progress } from './progress.ts';
@@ -37,11 +38,12 @@ export interface RotationOptions {
 
 /**
  * Makes a new record key, verifies every record and rewrites it under that key; then drops the older keys, unless a
- * record was refused: without its key no mistake could be made good. Believed are records under the key that was the
- * newest. Which one that was, and which older keys are still in use, is only Redis's word, and whoever writes it can
- * put a dropped key back, or one that was made in advance: the operator says which is the newest, when it was made, and
- * that a run was cut off. Frontends write under the new key meanwhile: Redis refuses a record under an older one,
- * however late it comes. Throws ConflictError if somebody else rotates at the same time.
+ * record was refused, or a second pass finds one that is not under it: without its key no mistake could be made good.
+ * Believed are records under the key that was the newest. Which one that was, and which older keys are still in use, is
+ * only Redis's word, and whoever writes it can put a dropped key back, or one that was made in advance: the operator
+ * says which is the newest, when it was made, and that a run was cut off. Frontends write under the new key meanwhile:
+ * Redis refuses a record under an older one, however late it comes. Throws ConflictError if somebody else rotates at
+ * the same time, and CliError if records may have been missed.
  */
 export async function rotateRecordKey(
   redis: RedisClient,
@@ -55,9 +57,37 @@ export async function rotateRecordKey(
   await delay(SETTLED_MS);
   await secrets.fenceRecordKeys(newest);
   const from = interrupted === undefined ? found : Math.min(interrupted - 1, found);
-  const { rewritten, refused, unlisted } = await rewriteAll(redis, { records, from, newest }, progress);
-  if (refused.length === 0) await secrets.dropOlderRecordKeys({ oldest, newest });
-  return { newest, madeIn, rewritten, refused, unlisted };
+  try {
+    const { rewritten, refused, unlisted } = await rewriteAll(redis, { records, from, newest }, progress);
+    if (refused.length === 0) {
+      await assertAllUnder(newest, redis, records, progress);
+      await secrets.dropOlderRecordKeys({ oldest, newest });
+    }
+    return { newest, madeIn, rewritten, refused, unlisted };
+  } catch (cause) {
+    if (!(cause instanceof NamesMissedError)) throw cause;
+    const options = `--newest ${newest} --made-in ${madeIn} --interrupted ${interrupted ?? newest}`;
+    throw new CliError(`${cause.message}, with ${options}. No older record key was dropped.`, { cause });
+  }
+}
+
+/** Throws NamesMissedError if a record is not under that key, or cannot be read. */
+async function assertAllUnder(
+  newest: number,
+  redis: RedisClient,
+  { calls }: Records,
+  progress: Progress,
+): Promise<void> {
+  let [seen, others] = [0, 0];
+  for await (const { records, damaged } of pagesOfRecords(redis, calls)) {
+    others += damaged.length + records.filter(({ stored }) => splitMac(stored)?.keyNumber !== newest).length;
+    seen += records.length;
+    progress.tell(() => `${seen} records looked at once more`);
+  }
+  if (others > 0)
+    throw new NamesMissedError(
+      `a second look found records that are not under record key ${newest} (${others}): begin anew`,
+    );
 }
 
 /** Throws CliError unless the newest record key is the one that the operator knows. */

@@ -1,5 +1,6 @@
 import { ConfigError } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
+import { NamesMissedError } from '@keyfleet/shared/redis/nodes';
 import { type CommandDef, renderUsage, runCommand } from 'citty';
 import { stripVTControlCharacters } from 'node:util';
 import { CliError } from './cli-error.ts';
@@ -23,12 +24,15 @@ export async function runCli(root: CommandDef, rawArgs: readonly string[], termi
   }
 }
 
+/** Errors whose message is for the person at the terminal. */
+const forPeople = [CliError, DomainError, ConfigError, NamesMissedError] as const;
+
 function explain(error: unknown, terminal: Terminal): 1 | 2 {
   if (error instanceof NotWellError) return 1;
   const { message } = error as Error;
   // citty does not export the class of its error for an unknown verb or a missing option.
   const wronglyCalled = (error as Error).name === 'CLIError';
-  if (error instanceof CliError || error instanceof DomainError || error instanceof ConfigError || wronglyCalled) {
+  if (wronglyCalled || forPeople.some((kind) => error instanceof kind)) {
     // What a service says stays a part of the error: no line of it looks like one of ours.
     const lines = stripVTControlCharacters(message).replaceAll('\n', '\n  ');
     terminal.note(`keyfleet: ${lines}${wronglyCalled ? '. See --help' : ''}`);

@@ -14,7 +14,7 @@ export const Head = z.discriminatedUnion('version', [
     keyfleet: z.literal('backup'),
     version: z.literal(2),
     begunAt: z.iso.datetime(),
-    /** The Redis processes that it is read from, in this order. */
+    /** The Redis processes that it is read from, in this order, as `holdersOf` names them. */
     runIds: z.array(z.string()),
   }),
 ]);

@@ -1,6 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { nodesInOrder, runIdsOf, scanNames } from '@keyfleet/shared/redis/nodes';
-import { CliError } from '../cli-error.ts';
+import { nodesInOrder, scanNames } from '@keyfleet/shared/redis/nodes';
 import type { Position } from './format.ts';
 import { isOfStage, scanPatternOf, STAGES } from './stages.ts';
 
@@ -10,13 +9,6 @@ export interface NamePage {
   readonly names: readonly string[];
   /** Where the next page begins; undefined after the last. */
   readonly next?: Position;
-}
-
-/** Throws CliError if Redis was restarted or another node took over since the iteration began: names may be missed. */
-export async function assertSameRun(redis: RedisClient, runIds: readonly string[]): Promise<void> {
-  const now = await runIdsOf(redis);
-  if (now.join() === runIds.join()) return;
-  throw new CliError('Redis was restarted, or another node took over, since this backup began: start a new one.');
 }
 
 /**

@@ -1,6 +1,6 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { runIdsOf } from '@keyfleet/shared/redis/nodes';
+import { assertSameHolders, holdersOf } from '@keyfleet/shared/redis/nodes';
 import { RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { CliError } from '../cli-error.ts';
 import type { Progress } from '../progress.ts';
 import type { Sift } from './authentic.ts';
 import type { Piece, Position } from './format.ts';
-import { assertSameRun, pagesOfNames } from './names.ts';
+import { pagesOfNames } from './names.ts';
 import { keptIn } from '../left-out.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
 import { type LeaveOut, readPieces } from './redis-pieces.ts';
@@ -52,7 +52,7 @@ export async function takeBackup(redis: RedisClient, { path, resume, progress, s
       if (next !== undefined && ++pages % CHECKPOINT_PAGES === 0) await file.checkpoint(next);
       progress.tell(() => `${file.values} values written`);
     }
-    await assertSameRun(redis, runIds);
+    await assertSameHolders(redis, runIds);
     await file.finish();
   }
   const cutOff: string[] = [];
@@ -71,7 +71,7 @@ async function begin(redis: RedisClient, path: string): Promise<Begun> {
   if (existsSync(path)) {
     throw new CliError(`${path} is from an interrupted backup: continue it with --resume, or remove it.`);
   }
-  const runIds = await runIdsOf(redis);
+  const runIds = await holdersOf(redis);
   const begunAt = new Date().toISOString();
   return { writer: await BackupWriter.begin(path, { keyfleet: 'backup', version: 2, begunAt, runIds }), runIds };
 }
@@ -84,7 +84,7 @@ async function goOn(redis: RedisClient, path: string): Promise<Begun> {
     );
   }
   const { head, position } = unfinished;
-  await assertSameRun(redis, head.runIds);
+  await assertSameHolders(redis, head.runIds);
   return { writer: await BackupWriter.goOn(path, unfinished), runIds: head.runIds, position };
 }
 

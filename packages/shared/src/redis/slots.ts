@@ -1,4 +1,4 @@
-const SLOTS = 16_384;
+export const SLOTS = 16_384;
 
 /** CRC-16/XMODEM of each byte, as Redis Cluster distributes names ("Redis cluster specification", key distribution). */
 const table = Uint16Array.from({ length: 256 }, (_, byte) => {

@@ -1,5 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { nodesInOrder, runIdsOf, scanNames } from '@keyfleet/shared/redis/nodes';
+import { assertSameHolders, holdersOf, NamesMissedError, nodesInOrder, scanNames } from '@keyfleet/shared/redis/nodes';
 import { readShortFields } from '@keyfleet/shared/redis/stored-values';
 import {
   PROGRESS_BYTES,
@@ -53,7 +53,7 @@ export class OvertakenError extends Error {
 /** A few seconds of work; after each part, others see that this shard is alive. */
 const PART_NAMES = 5_000;
 
-/** A Redis Cluster has at most a thousand masters, and a run id 40 characters. */
+/** A Redis Cluster has at most a thousand masters, and what names one 40 characters. */
 const FRONT_BYTES = 64 * 1024;
 
 /**
@@ -79,6 +79,9 @@ const Front = z.object({
   cursor: z.string().regex(/^\d{1,20}$/),
 });
 type Front = z.output<typeof Front>;
+
+/** All parts are taken. */
+const END: Front = { runIds: [], node: 0, cursor: '0' };
 
 /** Undefined for anything else: whoever can write to Redis may have put it there. */
 function frontOf(stored: string): Front | undefined {
@@ -172,16 +175,17 @@ class RedisShardParts implements ShardParts {
    * begins.
    */
   async #step(stored: string): Promise<{ names?: readonly string[]; front: string; lost?: number }> {
-    const runIds = await runIdsOf(this.#client);
-    const front = frontOf(stored) ?? { runIds, node: 0, cursor: '0' };
-    const nodes = front.runIds.length;
-    if (front.node >= nodes) return { front: stored };
-    const part = await this.#scan(front);
-    // A cursor means nothing to another process, and there is no telling what it would miss. So this pass ends here and
-    // proves nothing.
-    const isSame = [runIds, await runIdsOf(this.#client)].every((ids) => ids.join() === front.runIds.join());
-    if (!isSame) return { front: JSON.stringify({ ...front, node: nodes }), lost: 1 };
-    return { names: part.names, front: JSON.stringify(part.front) };
+    try {
+      const front = frontOf(stored) ?? { runIds: await holdersOf(this.#client), node: 0, cursor: '0' };
+      if (front.node >= front.runIds.length) return { front: stored };
+      const part = await this.#scan(front);
+      await assertSameHolders(this.#client, front.runIds);
+      return { names: part.names, front: JSON.stringify(part.front) };
+    } catch (error) {
+      if (!(error instanceof NamesMissedError)) throw error;
+      // There is no telling what the rest would miss. So this pass ends here and proves nothing.
+      return { front: JSON.stringify(END), lost: 1 };
+    }
   }
 
   async #scan(front: Front): Promise<{ names: readonly string[]; front: Front }> {
