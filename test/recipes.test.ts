@@ -6,6 +6,7 @@ import { CreateKey, DescribeKey, DisableKey, ScheduleKeyDeletion } from '@keyfle
 import { PutKeyPolicy } from '@keyfleet/shared/api/policies';
 import { readGivenIdentityPolicy } from '@keyfleet/frontend/policy/given-policy';
 import type { RoleRecord } from '@keyfleet/frontend/identities/iam-records';
+import type { ChargedIam } from '@keyfleet/frontend/identities/iam-store';
 import { MemoryIamStore } from '@keyfleet/frontend/identities/memory-iam-store';
 import type { Admitted, IamDeps } from '@keyfleet/frontend/identities/query-operation';
 import { assumeRoleWithWebIdentity } from '@keyfleet/frontend/identities/sts/web-identity';
@@ -162,8 +163,10 @@ async function assumeFromCi(role: RoleRecord, claims: { readonly sub: string; re
   const iam = new MemoryIamStore();
   await iam.insert(role, 1);
   const issuer = 'https://token.actions.githubusercontent.com';
+  const charged: ChargedIam = (_, use) => use(iam);
   const deps = {
     iam,
+    charged,
     clock: { now: () => Date.UTC(2026, 0, 1) },
     partition: 'aws',
     rates: { charge: () => undefined },
