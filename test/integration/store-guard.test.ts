@@ -242,6 +242,17 @@ describe('a store', () => {
     expect(service.said).toEqual([expect.stringMatching(/up to generation 1, and generation 2 was verified/)]);
   });
 
+  test('that has something else in the place of the domain tokens is refused, and nobody speaks of an older state', async () => {
+    await using service = await open();
+    await service.guard.assertOurs(service.client);
+    await service.client.del(tokensAt(domain));
+    await service.client.set(tokensAt(domain), 'x');
+    await service.refused();
+    expect(service.said).toEqual([expect.stringContaining('Redis: something else stands in the place of the domain')]);
+    await service.client.del(storeAt(domain));
+    await vi.waitFor(() => expect(service.guard.problem).toContain('it carries no identity, and did before'), 20_000);
+  });
+
   test('with a record that is older than what was acknowledged is at fault for that key alone', async () => {
     await using service = await open();
     const [key, other] = [newKey(), newKey()];
@@ -322,6 +333,34 @@ describe('a cluster whose Redis is emptied while it runs', () => {
     await expect(kms.send(new CreateKeyCommand({}))).rejects.toMatchObject({ name: 'KMSInternalException' });
     await redis.lset(tokens, -1, newest!);
     await cluster.restart('domain-manager');
+    await eventually('the frontend is ready', async () => (await readyz()).status === 200);
+    await kms.send(new CreateKeyCommand({}));
+  });
+
+  test('says that no list of domain tokens is there, and a domain-manager that runs has it there again', async () => {
+    using redis = Object.assign(redisOf(cluster), { [Symbol.dispose]: () => redis.disconnect() });
+    const { redis: redisOptions, signer } = cliOptionsOf(cluster);
+    const tokens = tokensAt(cluster.home.facts.domain);
+    const all = await redis.lrangeBuffer(tokens, 0, -1);
+    const replace = async () => redis.multi().del(tokens).set(tokens, 'x').exec();
+    await replace();
+    await eventually('it is there again', async () => (await redis.type(tokens)) === 'list');
+    expect(await redis.lrangeBuffer(tokens, 0, -1)).toEqual(all);
+    await eventually('the frontend is ready', async () => (await readyz()).status === 200);
+    await kms.send(new CreateKeyCommand({}));
+
+    await cluster.kill('domain-manager');
+    await replace();
+    const said = 'something else stands in the place of the domain tokens';
+    await eventually('the frontend says so', async () => (await readyz()).body.includes(said));
+    await expect(kms.send(new CreateKeyCommand({}))).rejects.toMatchObject({ name: 'KMSInternalException' });
+    const anchor = ['--trust-anchor', cluster.home.trustAnchorFile];
+    const accepted = await runKeyfleet('store', 'accept', ...signer, ...anchor, ...redisOptions);
+    expect(accepted).toMatchObject({ exitCode: 1, notes: expect.stringContaining(`${said} (${tokens})`) });
+    await cluster.restart('domain-manager').catch(() => {});
+    await eventually('the doctor says so', async () => (await doctor()).out.includes(`${said} (${tokens})`));
+    await redis.del(tokens);
+    await redis.rpush(tokens, ...all);
     await eventually('the frontend is ready', async () => (await readyz()).status === 200);
     await kms.send(new CreateKeyCommand({}));
   });

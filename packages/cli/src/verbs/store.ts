@@ -40,6 +40,11 @@ export const accept = verb({
     const { domain } = anchor;
     await using redis = await openRedis(args);
     const seen = await readStoreIdentity(redis, domain);
+    if (seen.hasNoList) {
+      throw new CliError(
+        `something else stands in the place of the domain tokens (${tokensAt(domain)}): nothing is to be accepted. See docs/recovery.md, "A domain token that is none".`,
+      );
+    }
     if (seen.generation === 0) {
       throw new CliError(`this Redis holds nothing of the domain '${domain}': restore a backup first.`);
     }

@@ -183,12 +183,13 @@ export function troubleWith(
   const lacksTokens = seen.generation < generation;
   const tokens = `it holds domain tokens up to generation ${seen.generation}, and generation ${generation} was verified`;
   if (seen.id === '' && (known !== undefined || lacksTokens)) {
-    return seen.generation === 0 ? 'it was emptied' : 'it carries no identity, and did before';
+    return seen.generation === 0 && !seen.hasNoList ? 'it was emptied' : 'it carries no identity, and did before';
   }
   if (known !== undefined && seen.id !== known.id) return `it is another store (${seen.id}) than before (${known.id})`;
   if (known !== undefined && seen.mark < known.mark) {
     return `it went back to an older state: acknowledged writes are lost (mark ${seen.mark}, was ${known.mark})`;
   }
+  if (lacksTokens && seen.hasNoList) return 'something else stands in the place of the domain tokens';
   if (lacksTokens) return `it went back to an older state: ${tokens}`;
   return lost === undefined ? undefined : `it lacks domain token ${lost}, and has something else in its place`;
 }

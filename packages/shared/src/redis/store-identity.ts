@@ -17,6 +17,8 @@ export interface StoreIdentity extends AcceptanceSignature {
   readonly mark: number;
   /** The number of domain tokens in it. */
   readonly generation: number;
+  /** Something else stands in the place of their list. */
+  readonly hasNoList: boolean;
 }
 
 const FIELDS = ['id', 'follows', 'mark', 'acceptedAt', 'acceptedBy', 'signature'] as const;
@@ -25,9 +27,9 @@ const MAX_BYTES = 1024;
 
 /** Every frontend and domain-manager reads it each second, and anyone who reaches Redis may have written it. */
 export async function readStoreIdentity(client: RedisClient, domain: string): Promise<StoreIdentity> {
-  const [found, generation] = await Promise.all([
+  const [found, length] = await Promise.all([
     readShortFields(client, storeAt(domain), { maxBytes: MAX_BYTES, fields: FIELDS }),
-    client.llen(tokensAt(domain)).catch(noneIfNoList),
+    client.llen(tokensAt(domain)).catch(undefinedIfNoList),
   ]);
   const textOf = (field: (typeof FIELDS)[number]): string => found.get(field) ?? '';
   return {
@@ -35,7 +37,8 @@ export async function readStoreIdentity(client: RedisClient, domain: string): Pr
     follows: idsOf(textOf('follows')),
     mark: countOf(textOf('mark')),
     acceptedAt: countOf(textOf('acceptedAt')),
-    generation,
+    generation: length ?? 0,
+    hasNoList: length === undefined,
     acceptedBy: textOf('acceptedBy'),
     signature: textOf('signature'),
   };
@@ -110,9 +113,8 @@ function countOf(text: string): number {
 }
 
 /** What is no list holds no token: a look that failed would find nothing wrong. */
-function noneIfNoList(error: unknown): number {
-  if (isOfOtherType(error)) return 0;
-  throw error;
+function undefinedIfNoList(error: unknown): undefined {
+  if (!isOfOtherType(error)) throw error;
 }
 
 function idsOf(text: string): readonly string[] {
