@@ -1,6 +1,13 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { reportField } from '@keyfleet/shared/reseal-queue';
-import { leaseAt, proposalAt, proposalsAt, resealProgressAt, sightingAt } from '@keyfleet/shared/stored/names';
+import {
+  leaseAt,
+  proposalAt,
+  proposalsAt,
+  resealProgressAt,
+  sightingAt,
+  tokensAt,
+} from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -29,6 +36,38 @@ describe('the domain store in Redis', () => {
     const [shown] = await store.listProposals();
     await redis.client.set(proposalAt(domain, other.proposalId), 'x');
     expect(await store.listProposals()).toEqual([shown]);
+  });
+
+  test('what stands in the place of the list of proposals holds nothing up, and gives way to the next', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const proposal = newProposal('ab');
+    await store.putProposal(proposal, 8);
+    await redis.client.del(proposalsAt(domain));
+    await redis.client.set(proposalsAt(domain), 'x');
+    expect(await store.listProposalIds()).toEqual([]);
+    expect(await store.listProposals()).toEqual([]);
+    expect(await store.putProposal(proposal, 8)).toBe(true);
+    expect(await store.listProposals()).toEqual([proposal]);
+    await redis.client.del(proposalsAt(domain));
+    await redis.client.set(proposalsAt(domain), 'x');
+    await store.dropProposal(proposal.proposalId);
+    expect(await store.findProposal(proposal.proposalId)).toBeUndefined();
+  });
+
+  test('what stands in the place of the list of tokens is no empty one, and gives way to the first that is restored', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const [one, two] = ['one', 'two'].map((token) => Buffer.from(token));
+    await store.appendToken(1, one!);
+    await redis.client.del(tokensAt(domain));
+    await redis.client.set(tokensAt(domain), 'x');
+    await expect(store.loadTokens(0, 9)).rejects.toThrow(`${tokensAt(domain)} is not of the type`);
+    expect(await store.findToken(1)).toBeUndefined();
+    for (const generation of [1, 2]) expect(await store.appendToken(generation, one!)).toBe(false);
+    expect(await store.restoreToken(2, two!)).toBe(false);
+    expect(await redis.client.get(tokensAt(domain))).toBe('x');
+    expect(await store.restoreToken(1, one!)).toBe(true);
+    expect(await store.restoreToken(2, two!)).toBe(true);
+    expect(await store.loadTokens(0, 9)).toEqual([one, two]);
   });
 
   test('a proposal whose place among the others is gone has it again when it is proposed or signed', async () => {

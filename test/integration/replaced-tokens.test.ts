@@ -3,7 +3,7 @@ import { unary } from '@keyfleet/proto/unary';
 import { systemClock } from '@keyfleet/shared/clock';
 import { healthService } from '@keyfleet/shared/grpc/health';
 import { giveIdentity } from '@keyfleet/shared/redis/store-identity';
-import { tokensAt } from '@keyfleet/shared/stored/names';
+import { storeAt, tokensAt } from '@keyfleet/shared/stored/names';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { TestDomain, withOtherKeys } from '@keyfleet/test-support/domain';
@@ -30,11 +30,13 @@ describe('a domain token that somebody replaced in Redis', () => {
   function start(storeId = '') {
     const store = new RedisStore(redis.writes, systemClock, { domain: 'test', storeId: () => storeId });
     const putBack: number[] = [];
+    const restored: number[] = [];
     const said: string[] = [];
     const onPutBack = (generation: number): void => void putBack.push(generation);
-    const tokens = new TokenLog({ store, anchor, clock, monotonicClock: clock, onPutBack });
+    const onRestored = (...range: [from: number, to: number]): void => void restored.push(...range);
+    const tokens = new TokenLog({ store, anchor, clock, monotonicClock: clock, onPutBack, onRestored });
     const events = { tokensUnreadable: (error: unknown) => void said.push((error as Error).message) };
-    return { tokens, putBack, said, watch: new TokenWatch({ tokens, events }) };
+    return { tokens, putBack, restored, said, watch: new TokenWatch({ tokens, events }) };
   }
 
   const stored = () => redis.client.lrangeBuffer(name, 0, -1);
@@ -62,6 +64,60 @@ describe('a domain token that somebody replaced in Redis', () => {
     },
     20_000,
   );
+
+  test.each(['a string', 'a sorted set'])(
+    'is put back where %s stands in the place of all',
+    async (type) => {
+      const running = start();
+      await using watch = running.watch;
+      await watch.started();
+      await redis.client.del(name);
+      await (type === 'a string' ? redis.client.set(name, 'x') : redis.client.zadd(name, 0, 'x'));
+      await eventually('they are back', async () => (await redis.client.type(name)) === 'list', 15_000);
+      await running.tokens.refresh();
+      expect(await stored()).toEqual(domain.tokens);
+      expect(running).toMatchObject({ restored: [1, 4], putBack: [], said: [] });
+      expect(watch.problem).toBeUndefined();
+    },
+    20_000,
+  );
+
+  test('is not put back in the place of all in another store, and a domain-manager that runs names what stands there', async () => {
+    const running = start('another');
+    await using watch = running.watch;
+    await watch.started();
+    await redis.client.del(name);
+    await redis.client.set(name, 'x');
+    await eventually('it notices', () => watch.problem !== undefined, 15_000);
+    expect(watch.problem).toMatch(
+      /place of the domain tokens \(kf:domain:\{test\}:tokens\), and this is not the store/,
+    );
+    expect(await redis.client.get(name)).toBe('x');
+    await redis.client.del(name, storeAt('test'));
+    await redis.client.set(name, 'x');
+    await redis.client.set(storeAt('test'), 'x');
+    await expect(running.tokens.refresh()).rejects.toThrow('and this is not the store that had them');
+    expect(running).toMatchObject({ restored: [], putBack: [] });
+    expect(running.tokens.generation).toBe(4);
+  }, 20_000);
+
+  test('has a domain-manager that starts where no list stands not serve, nor take the domain for a new one', async () => {
+    await redis.client.del(name);
+    await redis.client.set(name, 'x');
+    const started = start();
+    await using watch = started.watch;
+    await watch.started();
+    expect(watch.hadAll).toBe(false);
+    expect(watch.problem).toContain('and this replica has none to put back: docs/recovery.md');
+    const store = new RedisStore(redis.writes, systemClock, { domain: 'test', storeId: () => '' });
+    expect(await store.appendToken(1, domain.tokens[0]!)).toBe(false);
+    expect(await redis.client.get(name)).toBe('x');
+    await redis.client.del(name);
+    await redis.client.rpush(name, ...domain.tokens);
+    await eventually('it notices', () => watch.hadAll, 15_000);
+    expect(started.tokens.generation).toBe(4);
+    expect(watch.problem).toBeUndefined();
+  }, 20_000);
 
   test('is not put back into another store', async () => {
     const running = start('another');

@@ -1,3 +1,4 @@
+import { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
 import {
@@ -215,6 +216,19 @@ describe('what somebody put in the place of a token', () => {
       await expect(tokens.compareOne()).rejects.toThrow(TokenLogError);
       await expect(tokens.compareOne()).rejects.toThrow('domain token 2, and it could not be put back: NOPERM');
     }
+  });
+
+  test('is said of them all, too', async () => {
+    const { store, tokens, open } = await knownFrom(domain);
+    Object.assign(store, {
+      loadTokens: () => Promise.reject(new DamagedValueError('no list')),
+      findToken: async () => undefined,
+      restoreToken: () => Promise.reject(new Error('NOPERM')),
+    });
+    await expect(tokens.refresh()).rejects.toThrow(TokenLogError);
+    await expect(tokens.refresh()).rejects.toThrow('place of the domain tokens (kf:domain:{');
+    await expect(tokens.refresh()).rejects.toThrow('and they could not be put back: NOPERM');
+    await expect(open().refresh()).rejects.toThrow('and this replica has none to put back');
   });
 
   test('stays if the store is not the one that had the token', async () => {

@@ -5,7 +5,9 @@ import { proposalId } from '@keyfleet/shared/domain/proposal';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken, tokenHash, withWitness } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { SingleFlight } from '@keyfleet/shared/single-flight';
+import { tokensAt } from '@keyfleet/shared/stored/names';
 import type { TokenStore } from './store/store.ts';
 
 /** The newest token, verified from the trust anchor. */
@@ -149,7 +151,11 @@ export class TokenLog {
       this.#take((before?.state.generation ?? 0) + 1, found);
     };
     for (let at = from, newest = before; ; at += LOAD_COUNT) {
-      const page = await this.#store.loadTokens(at, LOAD_COUNT);
+      const page = await this.#load(at, LOAD_COUNT);
+      if (page === undefined) {
+        await take();
+        return this.#restoreList();
+      }
       const hasKnown = at === from && before !== undefined;
       if (hasKnown && (page[0] === undefined || !this.#isKnown(before.state.generation, page[0])))
         return this.#restoreStore();
@@ -167,6 +173,11 @@ export class TokenLog {
       if (page.length < LOAD_COUNT) break;
     }
     await take();
+  }
+
+  /** Undefined if something else stands in the place of all tokens. */
+  #load(after: number, limit: number): Promise<Buffer[] | undefined> {
+    return this.#store.loadTokens(after, limit).catch((error: unknown) => unlessDamaged(error));
   }
 
   /** What is read while it is appended comes twice. */
@@ -200,6 +211,23 @@ export class TokenLog {
       if (!(await this.#store.restoreToken(generation + 1 + index, token))) return;
     }
     if (lost.length > 0) this.#onRestored(generation + 1, generation + lost.length);
+  }
+
+  /** Something else stands in the place of all tokens. Throws TokenLogError if it still does afterwards. */
+  async #restoreList(): Promise<void> {
+    if (this.generation === 0) throw this.#noList('this replica has none to put back');
+    await this.#restoreStore().catch((cause) => {
+      throw this.#noList(`they could not be put back: ${(cause as Error).message}`, cause);
+    });
+    if ((await this.#load(0, 1)) !== undefined) return;
+    throw this.#noList('this is not the store that had them, as far as this replica knows');
+  }
+
+  #noList(why: string, cause?: unknown): TokenLogError {
+    return new TokenLogError(
+      `something else stands in the place of the domain tokens (${tokensAt(this.#anchor.domain)}), and ${why}: docs/recovery.md, "A domain token that is none"`,
+      { cause },
+    );
   }
 
   /** False if this is not the store that had it, or something else stands there by now. */

@@ -3,6 +3,7 @@ import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect'
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import {
   isOfOtherType,
+  ofOtherType,
   readElements,
   readShortFields,
   readString,
@@ -33,16 +34,23 @@ import type { DomainStore, ResealProgress, Signature, StoredProposal } from './s
  * generation; the first token founds the store.
  */
 const APPEND_TOKEN = `
-if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
+local type = redis.call('TYPE', KEYS[1]).ok
+if (type ~= 'list' and type ~= 'none') or redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 redis.call('HSETNX', KEYS[2], 'id', ARGV[3])
 return 1`;
 
-/** KEYS: tokens, store. ARGV: generation, token, the identity that the store must have, or '' for any. */
+/**
+ * KEYS: tokens, store. ARGV: generation, token, the identity that the store must have, or '' for any. What stands there
+ * and is no list has no token, and gives way to the first.
+ */
 const RESTORE_TOKEN = `
+if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return 0 end
 local id = redis.call('HGET', KEYS[2], 'id')
 if not id or (ARGV[3] ~= '' and id ~= ARGV[3]) then return 0 end
-if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
+local isList = redis.call('TYPE', KEYS[1]).ok == 'list'
+if (isList and redis.call('LLEN', KEYS[1]) or 0) ~= tonumber(ARGV[1]) - 1 then return 0 end
+if not isList then redis.call('UNLINK', KEYS[1]) end
 redis.call('RPUSH', KEYS[1], ARGV[2])
 return 1`;
 
@@ -58,7 +66,7 @@ return 1`;
 /**
  * KEYS: index, proposal. ARGV: id, command, expiresAt, limit, then pairs of operator id and signature. Redis' clock
  * decides what has expired, as it does for the proposals themselves. One that somebody else took from the index has its
- * place again, and what he put under its id is replaced.
+ * place again, and what he put under its id, or in the index's place, is replaced.
  */
 const PUT_PROPOSAL = `
 local function isThere()
@@ -67,6 +75,7 @@ local function isThere()
   local command, expiresAt = unpack(redis.call('HMGET', KEYS[2], 'command', 'expiresAt'))
   return command == ARGV[2] and string.find(expiresAt or '', '^%d+$')
 end
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('UNLINK', KEYS[1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1] .. '000')
 local isListed = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not isListed and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
@@ -84,7 +93,7 @@ return 1`;
 
 /** KEYS: index, proposal. ARGV: id. */
 const DROP_PROPOSAL = `
-redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('TYPE', KEYS[1]).ok == 'zset' then redis.call('ZREM', KEYS[1], ARGV[1]) end
 redis.call('UNLINK', KEYS[2])`;
 
 /** KEYS: proposal. ARGV: field, value. */
@@ -165,7 +174,10 @@ export class RedisStore implements DomainStore {
   }
 
   loadTokens(after: number, limit: number): Promise<Buffer[]> {
-    return this.#redis.lrangeBuffer(tokensAt(this.#domain), after, after + limit - 1);
+    const name = tokensAt(this.#domain);
+    return this.#redis.lrangeBuffer(name, after, after + limit - 1).catch((error: unknown) => {
+      throw isOfOtherType(error) ? ofOtherType(name) : error;
+    });
   }
 
   async findToken(generation: number): Promise<Buffer | undefined> {
@@ -173,7 +185,8 @@ export class RedisStore implements DomainStore {
     const found = await readElements(this.#redis, name, generation - 1, generation - 1).catch((error: unknown) =>
       unlessDamaged(error),
     );
-    return found === undefined ? Buffer.alloc(0) : found[0];
+    if (found !== undefined) return found[0];
+    return (await this.#redis.type(name)) === 'list' ? Buffer.alloc(0) : undefined;
   }
 
   async appendToken(generation: number, token: Uint8Array): Promise<boolean> {
@@ -215,9 +228,9 @@ export class RedisStore implements DomainStore {
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {
-    const fields = await this.#redis.hgetallBuffer(proposalAt(this.#domain, proposalId)).catch(emptyIfNoHash);
-    const command = fields['command'];
-    if (command === undefined) return undefined;
+    const fields = await this.#redis.hgetallBuffer(proposalAt(this.#domain, proposalId)).catch(noneIfOfOtherType);
+    const command = fields?.['command'];
+    if (fields === undefined || command === undefined) return undefined;
     const signatures: Signature[] = Object.entries(fields)
       .filter(([name]) => name.startsWith(SIGNATURE))
       .map(([name, signature]) => ({ operatorId: name.slice(SIGNATURE.length), signature }));
@@ -232,8 +245,9 @@ export class RedisStore implements DomainStore {
     };
   }
 
-  listProposalIds(): Promise<string[]> {
-    return this.#redis.zrangebyscore(proposalsAt(this.#domain), '-inf', '+inf');
+  async listProposalIds(): Promise<string[]> {
+    const ids = this.#redis.zrangebyscore(proposalsAt(this.#domain), '-inf', '+inf');
+    return (await ids.catch(noneIfOfOtherType)) ?? [];
   }
 
   async listProposals(): Promise<StoredProposal[]> {
@@ -314,8 +328,7 @@ export class RedisStore implements DomainStore {
   }
 }
 
-/** What is no hash was put there by somebody else, and is no proposal. */
-function emptyIfNoHash(error: unknown): Record<string, Buffer> {
-  if (isOfOtherType(error)) return {};
-  throw error;
+/** No service of ours put it there. */
+function noneIfOfOtherType(error: unknown): undefined {
+  if (!isOfOtherType(error)) throw error;
 }

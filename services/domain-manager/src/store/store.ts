@@ -5,9 +5,12 @@ import type { ShardReport } from '@keyfleet/shared/reseal-queue';
  * somebody put something else in its place.
  */
 export interface TokenStore {
-  /** Tokens after generation `after`, oldest first, at most `limit`. */
+  /**
+   * Tokens after generation `after`, oldest first, at most `limit`. Throws DamagedValueError if something else stands
+   * in the place of them all.
+   */
   loadTokens(after: number, limit: number): Promise<Buffer[]>;
-  /** What stands in a token's place; empty if it is longer than any token, undefined if there is nothing. */
+  /** What stands in a token's place; empty if it is longer than any token, undefined if there is none. */
   findToken(generation: number): Promise<Buffer | undefined>;
   /**
    * Resolves once everything that was loaded is durable, whoever wrote it: a token that a failover may lose must not be
@@ -20,7 +23,7 @@ export interface TokenStore {
   appendToken(generation: number, token: Uint8Array): Promise<boolean>;
   /**
    * The same for a token that was stored before. False also if the store is not the one that had it: emptied, or
-   * another one.
+   * another one. The first one takes the place of whatever else stands in that of the tokens.
    */
   restoreToken(generation: number, token: Uint8Array): Promise<boolean>;
   /** The same in the place of `found`, which `findToken` found there. False also if it stands there no more. */
