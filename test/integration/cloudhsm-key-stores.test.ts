@@ -13,6 +13,7 @@ import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { openClusterKeys } from '@keyfleet/test-support/cluster-records';
 import { awsEnvironmentOf, runRecipe, shellBlocksOf } from '@keyfleet/test-support/recipe';
+import { startOtherAccount } from '@keyfleet/test-support/sdk-other-account';
 import { SoftHsm } from '@keyfleet/test-support/soft-hsm';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 
@@ -20,7 +21,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 const resources = new AsyncDisposableStack();
 const pin = 'password-of-kmsuser';
 const CloudHsmClusterId = 'cluster-abcdefghijk';
-const account = '111122223333';
+const account = '444455556666';
 let cluster: TestCluster;
 let kms: KMS;
 let token: SoftHsm;
@@ -182,6 +183,14 @@ describe('a CloudHSM key store', () => {
     const moved = await kms.reEncrypt({ CiphertextBlob: made.CiphertextBlob, DestinationKeyId: plain });
     const back = await kms.reEncrypt({ CiphertextBlob: moved.CiphertextBlob, DestinationKeyId: keyId });
     expect((await kms.decrypt({ CiphertextBlob: back.CiphertextBlob })).Plaintext).toEqual(made.Plaintext);
+  });
+
+  test('stays in service whatever other accounts ask of its cluster', async () => {
+    const { credentials } = await startOtherAccount(cluster, resources);
+    const theirs = new KMS({ endpoint: cluster.endpoint, credentials, region: 'us-east-1', maxAttempts: 1 });
+    resources.adopt(theirs, (it) => it.destroy());
+    expect(await refusal(theirs.createCustomKeyStore(store()))).toBe('CloudHsmClusterNotFoundException');
+    await kms.encrypt({ KeyId: keyId, Plaintext });
   });
 
   test('makes random bytes, which are other ones each time', async () => {

@@ -2,6 +2,7 @@ import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
 import type { Scope } from '@keyfleet/shared/stored/names';
+import { nameOfCluster } from '../hsm/cluster-holders.ts';
 import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { type ClusterAccess, principalOfStore } from '../key-stores/key-store.ts';
 import { Breakers } from '../xks/breaker.ts';
@@ -103,11 +104,11 @@ export class Clusters {
 
   async #use<N extends ClusterCommand>(
     name: N,
-    { accountId, region, cluster }: ClusterOf,
+    { accountId: account, region, cluster }: ClusterOf,
     input: InputOf<N>,
     deadline: number,
   ): Promise<OutputOf<N>> {
-    const breaker = this.#breakers.of(`${accountId}/${region}/${cluster.clusterId}`);
+    const breaker = this.#breakers.of(nameOfCluster({ account, region, clusterId: cluster.clusterId }));
     const { refusal } = breaker;
     if (refusal !== undefined) throw new ClusterError(refusal === 'busy' ? 'cluster-sessions' : 'cluster-away');
     return breaker.run(() => this.#execute(name, input, deadline), isAway);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ClusterHolders } from './cluster-holders.ts';
+import { ClusterHolders, nameOfCluster } from './cluster-holders.ts';
 
 test('a member that said it lacks a cluster is not asked for it again, and still for others', () => {
   const holders = new ClusterHolders();
@@ -8,6 +8,14 @@ test('a member that said it lacks a cluster is not asked for it again, and still
   holders.lacks('cluster-a', 'member-2');
   expect(holders.notBy('cluster-a', undefined)).toEqual(new Set(['member-1', 'member-2']));
   expect(holders.notBy('cluster-b', undefined)).toBeUndefined();
+});
+
+test('what members say of a name to another account or Region is nothing to the one that has the cluster', () => {
+  const [account, region, clusterId] = ['111122223333', 'us-east-1', 'cluster-a'];
+  const holders = new ClusterHolders();
+  holders.lacks(nameOfCluster({ account: '444455556666', region, clusterId }), 'member-1');
+  holders.lacks(nameOfCluster({ account, region: 'eu-west-1', clusterId }), 'member-1');
+  expect(holders.notBy(nameOfCluster({ account, region, clusterId }), undefined)).toBeUndefined();
 });
 
 test('a worker that must be left out for another reason is left out as well', () => {

@@ -37,8 +37,8 @@ export class CommandRun {
   notBefore = 0;
   /** The refusal that made us ask another worker. */
   elsewhere: HsmRefusedError | undefined;
-  /** The cluster it is for, if any. */
-  clusterId: string | undefined;
+  /** The cluster it is for, if any: `nameOfCluster`. */
+  cluster: string | undefined;
   /** How many channels ended without answering it. */
   losses = 0;
   #resolve!: (answer: Answer) => void;

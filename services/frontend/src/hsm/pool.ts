@@ -7,7 +7,7 @@ import { MAX_INPUT_BYTES, type ReplyEntry } from '@keyfleet/shared/hsm/frame';
 import { type Protocols, protocols as ownProtocols } from '@keyfleet/shared/hsm/protocol';
 import { operationMeter } from '@keyfleet/shared/telemetry/meters';
 import { inSpan } from '@keyfleet/shared/telemetry/tracing';
-import { ClusterHolders } from './cluster-holders.ts';
+import { ClusterHolders, type ClusterNames, nameOfCluster } from './cluster-holders.ts';
 import type { Channel } from './channel.ts';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 import type { KnownDomain } from './known-domain.ts';
@@ -30,7 +30,7 @@ export interface WorkerPoolOptions {
 }
 
 /** A command before it is sent. */
-type Asked = Pick<CommandRun, 'command' | 'input' | 'deadline' | 'notBy' | 'clusterId'>;
+type Asked = Pick<CommandRun, 'command' | 'input' | 'deadline' | 'notBy' | 'cluster'>;
 
 const SWEEP_MS = 25;
 /** This many commands keep a worker busy for longer than a separate frame costs either side. */
@@ -105,9 +105,9 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
       const startedAt = performance.now();
       try {
         const command: Command = commands[name];
-        const { clusterId } = input as { readonly clusterId?: string };
-        const without = clusterId === undefined ? notBy : this.#clusters.notBy(clusterId, notBy);
-        const run = { command, input: command.input.encode(input), deadline, notBy: without, clusterId };
+        const cluster = 'clusterId' in input ? nameOfCluster(input as ClusterNames) : undefined;
+        const without = cluster === undefined ? notBy : this.#clusters.notBy(cluster, notBy);
+        const run = { command, input: command.input.encode(input), deadline, notBy: without, cluster };
         const answer = await this.#run(run);
         const output = outputOf(name, answer);
         this.#meter.record(name, 'ok', startedAt);
@@ -149,15 +149,15 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     for (const run of this.#waiting) this.#fail(run, new HsmUnavailableError('timed-out'));
   }
 
-  #run({ command, input, deadline, notBy, clusterId }: Asked): Promise<Answer> {
+  #run({ command, input, deadline, notBy, cluster }: Asked): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(new HsmUnavailableError('overloaded'));
     if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmUnavailableError('too-large'));
     if (this.#closed || deadline <= this.#options.clock.now()) {
       return Promise.reject(new HsmUnavailableError('timed-out'));
     }
     const run = new CommandRun(command, input, deadline, notBy);
-    run.clusterId = clusterId;
-    if (clusterId !== undefined && notBy !== undefined) run.elsewhere = new HsmRefusedError('no-cluster');
+    run.cluster = cluster;
+    if (cluster !== undefined && notBy !== undefined) run.elsewhere = new HsmRefusedError('no-cluster');
     this.#inFlight++;
     this.#dispatch(run);
     return run.answer;
@@ -253,7 +253,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   #askElsewhere({ memberId }: Channel, run: CommandRun, refusal: Refusal): void {
     run.notBy = new Set([...(run.notBy ?? []), memberId]);
     if (refusal !== 'no-cluster' || run.elsewhere === undefined) run.elsewhere = new HsmRefusedError(refusal, memberId);
-    if (refusal === 'no-cluster' && run.clusterId !== undefined) this.#clusters.lacks(run.clusterId, memberId);
+    if (refusal === 'no-cluster' && run.cluster !== undefined) this.#clusters.lacks(run.cluster, memberId);
     this.#dispatch(run);
   }
 
