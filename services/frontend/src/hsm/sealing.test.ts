@@ -272,7 +272,9 @@ test('imported material is unwrapped by another member as well: a maker that sea
   ]);
 });
 
-describe.each(['expired-import-token', 'invalid-import-token'] as const)('a witness that says %s', (refusal) => {
+const ofInput = ['expired-import-token', 'invalid-import-token', 'incorrect-material'] as const;
+
+describe.each(ofInput)('a witness that says %s', (refusal) => {
   const refusing: Lie = (name) => {
     if (name === 'ImportBackingKey') throw new HsmRefusedError(refusal);
     return {};

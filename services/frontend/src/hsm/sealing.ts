@@ -167,15 +167,17 @@ interface Verdict {
   /** The member that was asked. */
   readonly witness: string;
   readonly agrees: boolean;
-  /** What it denies is the caller's import token. */
+  /** What it denies is what the caller brought. */
   readonly isOfInput?: boolean;
 }
 
 /**
- * A witness says this of the command's input, by its own clock and domain keys, and nothing of the token that was made:
- * a caller can have it say so of an honest maker, by using an import token in its last millisecond.
+ * A witness says this of the command's input, by its own clock, domain keys and release, and nothing of the token that
+ * was made: a caller can have it say so of an honest maker, by using an import token in its last millisecond, or with
+ * material that members of another release take. A maker gains nothing by that: what no witness made as well is not
+ * stored.
  */
-const ofInput: ReadonlySet<Refusal> = new Set(['expired-import-token', 'invalid-import-token']);
+const ofInput: ReadonlySet<Refusal> = new Set(['expired-import-token', 'invalid-import-token', 'incorrect-material']);
 
 /** Asks any member that may be a witness. */
 type Ask = <N extends CommandName>(command: N, input: InputOf<N>) => Promise<MemberAnswer<N>>;

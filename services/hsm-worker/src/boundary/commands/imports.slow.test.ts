@@ -9,6 +9,7 @@ import {
 import { execFileSync } from 'node:child_process';
 import {
   constants,
+  createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
@@ -271,6 +272,61 @@ describe('a key pair', () => {
     const bytes = Buffer.from(jwk[part]!, 'base64url');
     material[material.indexOf(bytes) + bytes.length - 1]! ^= 2;
     await expect(importPair('RSA_2048', material)).rejects.toEqual(refused('incorrect-material'));
+  });
+
+  const valueOf = (part: string | undefined) => BigInt(`0x${Buffer.from(part!, 'base64url').toString('hex')}`);
+
+  /** The key with other exponents, which `change` computes from those that are right. */
+  async function withExponents(
+    isEligible: (p: bigint, q: bigint) => boolean,
+    change: (right: { readonly d: bigint; readonly dp: bigint; readonly p: bigint; readonly q: bigint }) => object,
+  ): Promise<Buffer> {
+    for (;;) {
+      const jwk = (await newRsaKeyPair(2048)).privateKey.export({ format: 'jwk' });
+      const [p, q, d, dp] = [jwk.p, jwk.q, jwk.d, jwk.dp].map(valueOf) as [bigint, bigint, bigint, bigint];
+      if (!isEligible(p, q)) continue;
+      const changed = Object.entries(change({ d, dp, p, q })).map(([name, value]) => {
+        const hex = (value as bigint).toString(16);
+        return [name, Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString('base64url')];
+      });
+      return pkcs8(createPrivateKey({ format: 'jwk', key: { ...jwk, ...Object.fromEntries(changed) } }));
+    }
+  }
+  const gcd = (a: bigint, b: bigint): bigint => (b === 0n ? a : gcd(b, a % b));
+  const lambda = (p: bigint, q: bigint) => ((p - 1n) * (q - 1n)) / gcd(p - 1n, q - 1n);
+  /** An exponent that is wrong by half of lambda(n) is then wrong modulo one of the primes only. */
+  const isOdd = (p: bigint, q: bigint) => p % 4n === 1n && q % 4n === 3n;
+  const isAny = () => true;
+
+  test('of RSA with exponents that are right for half of all messages is refused, always', async () => {
+    const wrongD = await withExponents(isOdd, ({ d, p, q }) => ({ d: (d + lambda(p, q) / 2n) % lambda(p, q) }));
+    const wrongBoth = await withExponents(isOdd, ({ d, dp, p, q }) => ({
+      d: (d + lambda(p, q) / 2n) % lambda(p, q),
+      dp: (dp + (p - 1n) / 2n) % (p - 1n),
+    }));
+    for (let i = 0; i < 12; i++) {
+      for (const material of [wrongD, wrongBoth]) {
+        await expect(importPair('RSA_2048', material)).rejects.toEqual(refused('incorrect-material'));
+      }
+    }
+  });
+
+  test('of RSA may have the exponent of lambda(n) or of phi(n), and none that is longer', async () => {
+    const phi = (p: bigint, q: bigint) => (p - 1n) * (q - 1n);
+    const inverse = (p: bigint, q: bigint, d: bigint) =>
+      Array.from({ length: 64 }, (_, i) => (d % lambda(p, q)) + BigInt(i) * lambda(p, q)).find(
+        (it) => (it * 65_537n) % phi(p, q) === 1n,
+      )!;
+    const ofLambda = await withExponents(isAny, ({ d, p, q }) => ({ d: d % lambda(p, q) }));
+    const ofPhi = await withExponents(
+      (p, q) => gcd(p - 1n, q - 1n) < 64n,
+      ({ d, p, q }) => ({ d: inverse(p, q, d) }),
+    );
+    for (const material of [ofLambda, ofPhi]) {
+      expect((await importPair('RSA_2048', material)).publicKey).toBeDefined();
+    }
+    const longer = await withExponents(isAny, ({ dp, p }) => ({ dp: dp + p - 1n }));
+    await expect(importPair('RSA_2048', longer)).rejects.toEqual(refused('incorrect-material'));
   });
 
   test.each([

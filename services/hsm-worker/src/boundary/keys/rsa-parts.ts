@@ -1,49 +1,57 @@
-import { checkPrime, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { checkPrime, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import { decryptOaep, encryptOaep } from '../crypto/rsa-oaep.ts';
+import { isProduct, ONE } from './secret-products.ts';
 
 /** The integers of a two-prime RSAPrivateKey in order (RFC 8017 appendix A.1.2). */
 const names = ['version', 'n', 'e', 'd', 'p', 'q', 'dP', 'dQ', 'qInv'] as const;
 type Parts = Readonly<Record<(typeof names)[number], Buffer>>;
 
 const isPrime = promisify<Buffer, boolean>(checkPrime);
-const message = Buffer.from('keyfleet RSA key check');
 
 /**
- * Whether the parts of an RSA private key belong together: there are two primes of half the modulus each, and both ways
- * to decrypt, by `d` and by the primes, undo the public exponent. OpenSSL reads any integers, and Node does not expose
- * OpenSSL's own check. OpenSSL does all the work on the thread pool; no part of the key becomes a string or a BigInt,
- * which nothing can overwrite.
+ * Whether the parts of an RSA private key are those of one key with two primes of half the modulus each (RFC 8017
+ * section 3.2; `d` may be the inverse of `e` modulo lambda(n) or phi(n)). OpenSSL reads any integers, and Node does not
+ * expose its own check. To try the key is not enough: an exponent that is wrong by half of p - 1 is right for half of
+ * all messages. Between the primes, which OpenSSL checks on the thread pool, the event loop goes on.
  */
 export async function arePartsOfOneKey(key: KeyObject): Promise<boolean> {
   const der = key.export({ format: 'der', type: 'pkcs1' });
   try {
     const parts = partsOf(der);
-    if (parts === undefined || !isHalf(parts.p, parts.n) || !isHalf(parts.q, parts.n)) return false;
-    const encrypted = encryptOaep(createPublicKey(key), 'SHA-256', message);
-    for (const part of [parts.dP, parts.d]) if (!(await decryptsWithout(part, der, encrypted))) return false;
-    return (await isPrime(parts.p)) && (await isPrime(parts.q));
+    if (parts === undefined || !areInRange(parts)) return false;
+    const { n, p, q, dP, dQ, qInv } = parts;
+    if (!isProduct(p, q, aboveAllOf(n), n) || !(await isPrime(p))) return false;
+    if (!areExponents(p, dP, parts) || !(await isPrime(q))) return false;
+    return areExponents(q, dQ, parts) && isProduct(q, qInv, p);
   } finally {
     der.fill(0);
   }
 }
 
-/**
- * OpenSSL decrypts by the primes, checks the result with the public exponent, and falls back to `d` if it is wrong. So
- * if it still decrypts with `dP` changed, `d` is right; with `d` changed, all the others are. `part` is a part of
- * `der`, and is restored afterwards.
- */
-async function decryptsWithout(part: Buffer, der: Buffer, encrypted: Buffer): Promise<boolean> {
-  const last = part.length - 1;
-  part[last]! ^= 1;
+/** Longer ones work as well, if slowly, and would make two keys of one. */
+function areInRange({ n, d, p, q, dP, dQ, qInv }: Parts): boolean {
+  return isHalf(p, n) && isHalf(q, n) && isLess(d, n) && isLess(dP, p) && isLess(dQ, q) && isLess(qInv, p);
+}
+
+/** A power of two that is greater than each product of two integers of half the length, in place of no modulus. */
+function aboveAllOf(modulus: Buffer): Buffer {
+  return Buffer.concat([ONE, Buffer.alloc(modulus.length)]);
+}
+
+/** Whether both private exponents undo `e` modulo this prime: `d`, and the one that is for this prime alone. */
+function areExponents(prime: Buffer, ofPrime: Buffer, { d, e }: Parts): boolean {
+  const order = Buffer.from(prime);
+  order[order.length - 1]! &= 0xfe;
   try {
-    const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs1' });
-    return message.equals(await decryptOaep(key, 'SHA-256', encrypted));
-  } catch {
-    return false;
+    return isProduct(ofPrime, e, order) && isProduct(d, e, order);
   } finally {
-    part[last]! ^= 1;
+    order.fill(0);
   }
+}
+
+/** DER has no leading zeros, except one before a first bit that is set. */
+function isLess(a: Buffer, b: Buffer): boolean {
+  return a.length < b.length || (a.length === b.length && Buffer.compare(a, b) < 0);
 }
 
 function isHalf(prime: Buffer, modulus: Buffer): boolean {
