@@ -6,8 +6,10 @@ import {
   proposalsAt,
   resealProgressAt,
   sightingAt,
+  storeAt,
   tokensAt,
 } from '@keyfleet/shared/stored/names';
+import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
@@ -125,6 +127,20 @@ describe('the domain store in Redis', () => {
     expect(signatures.map(({ operatorId }) => operatorId).toSorted()).toEqual(['alice', 'bob']);
     expect(new Set(await ids())).toEqual(new Set([founding, proposalId]));
     expect(await redis.client.exists(...['junk-0', 'junk-1'].map((id) => proposalAt(domain, id)))).toBe(0);
+  });
+
+  test('what is no identity of a store is replaced when the domain is founded, and allows no token to be put back', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const [one, two] = ['one', 'two'].map((token) => Buffer.from(token));
+    for (const other of [Buffer.from([0xff, 0xfe]), 'x', 'F'.repeat(36)]) {
+      await redis.client.hset(storeAt(domain), 'id', other);
+      expect(await store.restoreToken(1, one!)).toBe(false);
+    }
+    expect(await store.appendToken(1, one!)).toBe(true);
+    expect((await readStoreIdentity(redis.client, domain)).id).not.toBe('');
+    expect(await store.restoreToken(2, two!)).toBe(true);
+    await redis.client.hset(storeAt(domain), 'id', Buffer.from([0xff, 0xfe]));
+    expect(await store.replaceToken(2, two!, one!)).toBe(false);
   });
 
   test('a domain-manager whose clock is ahead drops no proposal of the others', async () => {

@@ -32,7 +32,7 @@ import {
 import { dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -195,8 +195,10 @@ describe.each(Object.entries(planted))('%s', (_, plant) => {
 });
 
 test('names, types and fields that are none of ours end no backup and no restore', async () => {
+  const storeId = randomUUID();
   await client.rpush('kf:domain:{test}:tokens', 'token');
-  await client.hset('kf:domain:{test}:store', { id: 'x', mark: '999999999999000' });
+  await client.hset('kf:domain:{test}:store', { id: storeId, mark: '999999999999000' });
+  await client.hset('kf:domain:{other}:store', 'id', Buffer.from([0xff, 0xfe]));
   await client.set('kf:secret:{record-key-2}', 'x');
   const many = Object.fromEntries(Array.from({ length: 1200 }, (_, i) => [`f${i}`, 'x']));
   await client.hset(`kf:${'n'.repeat(300)}`, many);
@@ -207,7 +209,7 @@ test('names, types and fields that are none of ours end no backup and no restore
   await client.hset('kf:aliases:{1/r}', '__proto__', 'x');
   const { taken, restored } = await moved();
   expect(taken.leftOut.map((what) => what.split(' ')[0]!).toSorted()).toEqual(
-    ['kf:a"b', `kf:${'n'.repeat(297)}`, 'kf:other', 'kf:stream'].toSorted(),
+    ['kf:a"b', 'kf:domain:{other}:store', `kf:${'n'.repeat(297)}`, 'kf:other', 'kf:stream'].toSorted(),
   );
   expect(taken.cutOff).toEqual(['kf:domain:{test}:tokens (from element 0 on: it is no domain token)']);
   expect(restored.leftOut.toSorted()).toEqual([
@@ -217,7 +219,7 @@ test('names, types and fields that are none of ours end no backup and no restore
   ]);
   expect(await client.keys('*')).toEqual(['kf:domain:{test}:store']);
   const { restoredAt, ...store } = await client.hgetall('kf:domain:{test}:store');
-  expect(store).toEqual({ id: 'x' });
+  expect(store).toEqual({ id: storeId });
   expect(Number(restoredAt)).toBeGreaterThan(Date.now() - 60_000);
 });
 

@@ -15,7 +15,7 @@ import { connectTestRedis, writesOf } from '@keyfleet/test-support/redis-client'
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
 import { encodedPublicKey } from '@keyfleet/shared/domain/signature';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -36,7 +36,7 @@ describe('a store', () => {
     await giveIdentity(redis.client, domain);
   });
 
-  async function open(generation = 1) {
+  async function open(generation = 1, givesIdentity = false) {
     const [client, writer] = [await connectTestRedis(redis.port), await connectTestRedis(redis.port)];
     const said: string[] = [];
     const writes = writesOf(writer);
@@ -48,6 +48,7 @@ describe('a store', () => {
       generation: () => generation,
       operators: () => [{ operatorId: 'anna', role: 'operator', signingKey: encodedPublicKey(anna.privateKey) }],
       keepsWrites: true,
+      givesIdentity,
       onRefused: ({ message }) => said.push(message),
       onAccepted: () => {
         said.push('accepted');
@@ -159,6 +160,49 @@ describe('a store', () => {
     await vi.waitUntil(async () => (await readStoreIdentity(service.client, domain)).mark > 0, 20_000);
   });
 
+  describe.each([
+    ['no UTF-8', Buffer.from([0xff, 0xfe])],
+    ['no id', 'x'.repeat(36)],
+  ])('that has something else in the place of its identity: %s', (_, other) => {
+    test('is refused, and goes on once operators name the one before', async () => {
+      await using service = await open();
+      await service.store.insertKey(newKey());
+      const { id: before } = await readStoreIdentity(service.client, domain);
+      await service.client.hset(storeAt(domain), 'id', other);
+      await service.refused();
+      const problem = `Redis: something else stands in the place of the identity that it had before (${before}).`;
+      expect(service.said).toEqual([expect.stringContaining(problem)]);
+      expect(await readStoreIdentity(service.client, domain)).toMatchObject({ id: '', hasOtherId: true });
+      await accept(service.client, before);
+      await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 20_000 });
+      expect(service.said.at(-1)).toBe('accepted');
+    });
+
+    test('has one again from a service that begins and gives it, and others that begin are refused until then', async () => {
+      await redis.client.hset(storeAt(domain), 'id', other);
+      await using started = await open();
+      await started.refused();
+      await using giving = await open(1, true);
+      await giving.store.insertKey(newKey());
+      const { id, hasOtherId } = await readStoreIdentity(redis.client, domain);
+      expect({ known: giving.guard.id, hasOtherId }).toEqual({ known: id, hasOtherId: false });
+      await expect.poll(() => started.guard.problem, { timeout: 20_000 }).toBeUndefined();
+      await vi.waitUntil(async () => (await readStoreIdentity(redis.client, domain)).mark > 0, 20_000);
+      await redis.client.hset(storeAt(domain), 'mark', 0);
+      await giving.refused();
+      expect(giving.said).toEqual([expect.stringContaining('it went back to an older state')]);
+    });
+  });
+
+  test('goes on once it is accepted, although somebody left no stores in the place of those that it follows', async () => {
+    await using service = await open();
+    await service.store.insertKey(newKey());
+    await service.client.hset(storeAt(domain), { follows: 'x'.repeat(1000) });
+    await accept(service.client);
+    await expect.poll(() => service.said, { timeout: 20_000 }).toContain('accepted');
+    await service.store.insertKey(newKey());
+  });
+
   test('whose identity is of another type is refused, and goes on once operators name the one before', async () => {
     await using service = await open();
     await service.store.insertKey(newKey());
@@ -198,9 +242,10 @@ describe('a store', () => {
     await using service = await open();
     await service.store.insertKey(newKey());
     const { id } = await readStoreIdentity(service.client, domain);
-    await service.client.hset(storeAt(domain), { id: 'other', follows: id });
+    const other = randomUUID();
+    await service.client.hset(storeAt(domain), { id: other, follows: id });
     await service.refused();
-    expect(service.said).toEqual([expect.stringContaining('it is another store (other) than before')]);
+    expect(service.said).toEqual([expect.stringContaining(`it is another store (${other}) than before`)]);
   });
 
   test('that was accepted before the service began with the one before is another store: the acceptance is an old one', async () => {
@@ -250,7 +295,7 @@ describe('a store', () => {
     await service.refused();
     expect(service.said).toEqual([expect.stringContaining('Redis: something else stands in the place of the domain')]);
     await service.client.del(storeAt(domain));
-    await vi.waitFor(() => expect(service.guard.problem).toContain('it carries no identity, and did before'), 20_000);
+    await vi.waitFor(() => expect(service.guard.problem).toContain('it carries no identity, and did before ('), 20_000);
   });
 
   test('with a record that is older than what was acknowledged is at fault for that key alone', async () => {

@@ -8,7 +8,8 @@ import {
   SHOWN_NAME,
   unlessDamaged,
 } from '@keyfleet/shared/redis/stored-values';
-import { storedValueOf } from '@keyfleet/shared/stored/names';
+import { isStoreId } from '@keyfleet/shared/redis/store-id';
+import { isOfKind, storedValueOf } from '@keyfleet/shared/stored/names';
 import { HASH_PIECE, LIST_PIECE, type Piece } from './format.ts';
 
 /** Called with what is not in a backup, and why. */
@@ -52,7 +53,9 @@ async function* hashPieces(redis: RedisClient, name: string, leaveOut: LeaveOut)
   for (let [cursor, from]: [string | undefined, number] = ['0', 0]; cursor !== undefined;) {
     const page = await pageOfFields(redis, name, { cursor, count: HASH_PIECE });
     for (const what of page.damaged) leaveOut(what);
-    const fields = page.fields.map(([field, value]) => [field, base64(value)] as const);
+    const sound = page.fields.filter(([field, value]) => !isOtherId(name, field, value));
+    if (sound.length < page.fields.length) leaveOut(`${name} id (no identity of a store)`);
+    const fields = sound.map(([field, value]) => [field, base64(value)] as const);
     if (fields.length > 0) yield { name, type: 'hash', ...fromOf(from), value: Object.fromEntries(fields) };
     from += fields.length;
     cursor = page.cursor === '0' ? undefined : page.cursor;
@@ -65,6 +68,11 @@ async function* listPieces(redis: RedisClient, name: string): AsyncGenerator<Pie
     if (items.length > 0) yield { name, type: 'list', ...fromOf(from), value: items.map(base64) };
     if (items.length < LIST_PIECE) return;
   }
+}
+
+/** In the place of a store's identity. */
+function isOtherId(name: string, field: string, value: Buffer): boolean {
+  return field === 'id' && isOfKind(name, 'store') && !isStoreId(value.toString());
 }
 
 function fromOf(from: number): { from?: number } {

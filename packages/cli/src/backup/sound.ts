@@ -4,6 +4,7 @@ import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { needsWitness } from '@keyfleet/shared/domain/witness';
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { isFleetSecretOf } from '@keyfleet/shared/hsm/fleet-secret';
+import { isStoreId } from '@keyfleet/shared/redis/store-id';
 import { dueDateOf, dueEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { keyOfGrants, ListedGrant } from '@keyfleet/shared/stored/grants';
 import { iamFieldOf, type IamKind, iamLinksOf } from '@keyfleet/shared/stored/iam';
@@ -16,7 +17,8 @@ import { readPieces } from './reader.ts';
 const Usage = z.object({ usedAt: z.int() });
 const SomeRecord = z.record(z.string(), z.unknown());
 
-const STORE_FIELDS = new Set(['id', 'follows', 'acceptedAt', 'acceptedBy', 'signature']);
+/** Beside the identity. */
+const STORE_FIELDS = new Set(['follows', 'acceptedAt', 'acceptedBy', 'signature']);
 
 /** Undefined for anything else. */
 export function parseRecord<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
@@ -229,10 +231,14 @@ function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<s
     case 'store':
       // These count anew: what somebody set would outlive him. And earlier releases kept a check beside the token.
       if (field === 'mark' || field === 'restoredAt' || field === 'check') return {};
-      return STORE_FIELDS.has(field) ? itself : undefined;
+      return isStoreField(field, text) ? itself : undefined;
     default:
       return undefined;
   }
+}
+
+function isStoreField(field: string, text: string): boolean {
+  return field === 'id' ? isStoreId(text) : STORE_FIELDS.has(field);
 }
 
 /** Of what stands beside a record without a MAC, a number or a date of somebody's choice would outlive him. */

@@ -1,5 +1,6 @@
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { isStoreId } from '@keyfleet/shared/redis/store-id';
 import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
 import { storeAt, tokensAt } from '@keyfleet/shared/stored/names';
 import { authenticateRecords } from '../authenticate-records.ts';
@@ -13,8 +14,6 @@ import { loadTrustAnchor } from '../public-files.ts';
 import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
 import { rotateRecordKey as rotate } from '../rotate-record-key.ts';
-
-const isStoreId = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 export const accept = verb({
   description: 'Accept this Redis in place of the previous one: a restored backup, or a store whose losses you accept.',
@@ -31,8 +30,8 @@ export const accept = verb({
   },
   async run(args, terminal) {
     const inPlaceOf = args['in-place-of'];
-    if (inPlaceOf !== undefined && !isStoreId.test(inPlaceOf)) {
-      throw new CliError(`--in-place-of: '${inPlaceOf}' is no store's id. Services say it: "than before (...)".`, {
+    if (inPlaceOf !== undefined && !isStoreId(inPlaceOf)) {
+      throw new CliError(`--in-place-of: '${inPlaceOf}' is no store's id. Services say it: "before (...)".`, {
         exitCode: 2,
       });
     }

@@ -47,8 +47,8 @@ export interface StoreGuardOptions {
   /** Whether an acknowledged write must be there forever. If not, an older state is no problem. */
   readonly keepsWrites: boolean;
   /**
-   * Whether to give an identity to a store from before stores had one. Only one kind of service does, and only before
-   * it knows the store.
+   * Whether to give an identity to a store from before stores had one, or with something else in its place. Only one
+   * kind of service does, and only before it knows the store.
    */
   readonly givesIdentity?: boolean;
   /** Called once for each problem found. */
@@ -182,10 +182,15 @@ export function troubleWith(
 ): string | undefined {
   const lacksTokens = seen.generation < generation;
   const tokens = `it holds domain tokens up to generation ${seen.generation}, and generation ${generation} was verified`;
-  if (seen.id === '' && (known !== undefined || lacksTokens)) {
-    return seen.generation === 0 && !seen.hasNoList ? 'it was emptied' : 'it carries no identity, and did before';
+  const before = known === undefined ? 'before' : `before (${known.id})`;
+  if (seen.hasOtherId && (known !== undefined || seen.generation > 0)) {
+    return `something else stands in the place of the identity that it had ${before}`;
   }
-  if (known !== undefined && seen.id !== known.id) return `it is another store (${seen.id}) than before (${known.id})`;
+  if (seen.id === '' && (known !== undefined || lacksTokens)) {
+    const isEmpty = seen.generation === 0 && !seen.hasNoList;
+    return isEmpty ? 'it was emptied' : `it carries no identity, and did ${before}`;
+  }
+  if (known !== undefined && seen.id !== known.id) return `it is another store (${seen.id}) than ${before}`;
   if (known !== undefined && seen.mark < known.mark) {
     return `it went back to an older state: acknowledged writes are lost (mark ${seen.mark}, was ${known.mark})`;
   }

@@ -4,11 +4,14 @@ import { storeAt, tokensAt } from '../stored/names.ts';
 import type { RedisClient, RedisCommands } from './connect.ts';
 import { isOfOtherType, readShortFields } from './stored-values.ts';
 import { type AcceptanceSignature, MAX_FOLLOWED, signAcceptance } from './store-acceptance.ts';
+import { isStoreId, STORE_ID_SCRIPT } from './store-id.ts';
 
 /** A store's own statements. They lie beside the domain's tokens: what is true of one is true of the other. */
 export interface StoreIdentity extends AcceptanceSignature {
   /** Random, made when the domain was founded or operators accepted the store; `''` in a store without one. */
   readonly id: string;
+  /** Something else that is short stands in its place. */
+  readonly hasOtherId: boolean;
   /** The stores that this one succeeds, by the operators' decision, which an operator signed. */
   readonly follows: readonly string[];
   /** When that was; 0 if nobody did. */
@@ -32,8 +35,10 @@ export async function readStoreIdentity(client: RedisClient, domain: string): Pr
     client.llen(tokensAt(domain)).catch(undefinedIfNoList),
   ]);
   const textOf = (field: (typeof FIELDS)[number]): string => found.get(field) ?? '';
+  const id = isStoreId(textOf('id')) ? textOf('id') : '';
   return {
-    id: textOf('id'),
+    id,
+    hasOtherId: id === '' && found.has('id'),
     follows: idsOf(textOf('follows')),
     mark: countOf(textOf('mark')),
     acceptedAt: countOf(textOf('acceptedAt')),
@@ -48,11 +53,9 @@ export async function readStoreIdentity(client: RedisClient, domain: string): Pr
  * KEYS: store. ARGV: id, the ids that it follows, the id that it must have, when, the operator, the signature. 0:
  * somebody else changed it. The mark counts anew, since there may be anything in its place.
  */
-const ACCEPT = `
+const ACCEPT = `${STORE_ID_SCRIPT}
+if storeId(KEYS[1]) ~= ARGV[3] then return 0 end
 if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('UNLINK', KEYS[1]) end
-local id = redis.call('HGET', KEYS[1], 'id') or ''
-if #id > ${MAX_BYTES} then id = '' end
-if id ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], 'id', ARGV[1], 'follows', ARGV[2], 'mark', '0')
 redis.call('HSET', KEYS[1], 'acceptedAt', ARGV[4], 'acceptedBy', ARGV[5], 'signature', ARGV[6])
 return 1`;
@@ -64,8 +67,8 @@ const MAX_MARK = '999999999999999';
  * KEYS: store. ARGV: the id that it must have. The greatest mark stays: one that somebody set to just below it would
  * otherwise be no count at a moment of his choice, and below all that services know. What is no count begins anew.
  */
-const RAISE_MARK = `
-if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
+const RAISE_MARK = `${STORE_ID_SCRIPT}
+if storeId(KEYS[1]) ~= ARGV[1] then return 0 end
 local mark = redis.call('HGET', KEYS[1], 'mark') or '0'
 if mark == '${MAX_MARK}' then return ${MAX_MARK} end
 if #mark > ${MAX_MARK.length} or not (mark == '0' or string.find(mark, '^[1-9]%d*$')) then redis.call('HSET', KEYS[1], 'mark', '0') end
@@ -97,9 +100,13 @@ export function acceptStore(
   return client.eval(ACCEPT, 1, storeAt(domain), id, follows.join(','), present.id, ...signed);
 }
 
-/** For a store from before stores had one. */
+/** KEYS: store. ARGV: id. */
+const GIVE_IDENTITY = `${STORE_ID_SCRIPT}
+giveStoreId(KEYS[1], ARGV[1])`;
+
+/** For a store from before stores had one, or with something else in its place. */
 export function giveIdentity(client: RedisCommands, domain: string): unknown {
-  return client.hsetnx(storeAt(domain), 'id', randomUUID());
+  return client.eval(GIVE_IDENTITY, 1, storeAt(domain), randomUUID());
 }
 
 /** Returns the new mark, or 0 if it is another store. */
@@ -118,5 +125,5 @@ function undefinedIfNoList(error: unknown): undefined {
 }
 
 function idsOf(text: string): readonly string[] {
-  return text === '' ? [] : text.split(',');
+  return text.split(',').filter(isStoreId);
 }

@@ -19,49 +19,15 @@ import {
   resealProgressAt,
   sightingAt,
   storeAt,
-  storedValues,
   tokensAt,
 } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
 import { progressOf } from './reseal-progress.ts';
 import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
+import { APPEND_TOKEN, REPLACE_TOKEN, RESTORE_TOKEN } from './token-scripts.ts';
 
 // Scripts, because Redis runs each one atomically: of two replicas that write at once, one comes first and the other
 // loses.
-
-/**
- * KEYS: tokens, store. ARGV: generation, token, a new identity. The list's length is the newest
- * generation; the first token founds the store.
- */
-const APPEND_TOKEN = `
-local type = redis.call('TYPE', KEYS[1]).ok
-if (type ~= 'list' and type ~= 'none') or redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) - 1 then return 0 end
-redis.call('RPUSH', KEYS[1], ARGV[2])
-redis.call('HSETNX', KEYS[2], 'id', ARGV[3])
-return 1`;
-
-/**
- * KEYS: tokens, store. ARGV: generation, token, the identity that the store must have, or '' for any. What stands there
- * and is no list has no token, and gives way to the first.
- */
-const RESTORE_TOKEN = `
-if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return 0 end
-local id = redis.call('HGET', KEYS[2], 'id')
-if not id or (ARGV[3] ~= '' and id ~= ARGV[3]) then return 0 end
-local isList = redis.call('TYPE', KEYS[1]).ok == 'list'
-if (isList and redis.call('LLEN', KEYS[1]) or 0) ~= tonumber(ARGV[1]) - 1 then return 0 end
-if not isList then redis.call('UNLINK', KEYS[1]) end
-redis.call('RPUSH', KEYS[1], ARGV[2])
-return 1`;
-
-/** KEYS and the first three of ARGV as there, then what is to stand there now: '' for what is longer than any token. */
-const REPLACE_TOKEN = `
-local id = redis.call('HGET', KEYS[2], 'id')
-if not id or (ARGV[3] ~= '' and id ~= ARGV[3]) then return 0 end
-local found = redis.call('LINDEX', KEYS[1], ARGV[1] - 1)
-if not found or (found ~= ARGV[4] and (ARGV[4] ~= '' or #found <= ${storedValues.tokens.maxBytes})) then return 0 end
-redis.call('LSET', KEYS[1], ARGV[1] - 1, ARGV[2])
-return 1`;
 
 /**
  * KEYS: index, proposal. ARGV: id, command, expiresAt, limit, then pairs of operator id and signature. Redis' clock
