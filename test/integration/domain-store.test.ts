@@ -129,6 +129,18 @@ describe('the domain store in Redis', () => {
     expect(await redis.client.exists(...['junk-0', 'junk-1'].map((id) => proposalAt(domain, id)))).toBe(0);
   });
 
+  test('ids that are no text, which somebody left there for ever, keep nobody from proposing', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const [proposal, other, third] = ['ab', 'cd', 'ef'].map((digits) => newProposal(digits));
+    await store.putProposal(proposal!, 2);
+    const ids = Array.from({ length: 64 }, (_, i) => Buffer.concat([Buffer.from([0xff]), Buffer.alloc(63, i)]));
+    for (const id of ids) await redis.client.zadd(proposalsAt(domain), 'inf', id);
+    expect(await store.putProposal(other!, 2)).toBe(true);
+    expect(await store.listProposals()).toEqual([proposal, other]);
+    expect(await store.putProposal(third!, 2)).toBe(false);
+    expect(await store.listProposalIds()).toHaveLength(2);
+  });
+
   test('what is no identity of a store is replaced when the domain is founded, and allows no token to be put back', async () => {
     const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
     const [one, two] = ['one', 'two'].map((token) => Buffer.from(token));

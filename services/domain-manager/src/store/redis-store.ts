@@ -32,9 +32,20 @@ import { APPEND_TOKEN, REPLACE_TOKEN, RESTORE_TOKEN } from './token-scripts.ts';
 /**
  * KEYS: index, proposal. ARGV: id, command, expiresAt, limit, then pairs of operator id and signature. Redis' clock
  * decides what has expired, as it does for the proposals themselves. One that somebody else took from the index has its
- * place again, and what he put under its id, or in the index's place, is replaced.
+ * place again, and what he put under its id, or in the index's place, is replaced. What is no ASCII
+ * takes no place: whoever reads it as text cannot say which is to be removed. Of more than 5,000 the next call removes
+ * the rest.
  */
 const PUT_PROPOSAL = `
+local function dropWhatIsNoText()
+  local kept = 0
+  for _ = 1, 5000 do
+    local id = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'LIMIT', kept, 1)[1]
+    if not id then return end
+    if string.find(id, '[\\128-\\255]') then redis.call('ZREM', KEYS[1], id) else kept = kept + 1 end
+  end
+end
+local function isFull() return redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) end
 local function isThere()
   if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return false end
   if redis.call('HSTRLEN', KEYS[2], 'command') ~= #ARGV[2] or redis.call('HSTRLEN', KEYS[2], 'expiresAt') > 15 then return false end
@@ -44,7 +55,10 @@ end
 if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('UNLINK', KEYS[1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1] .. '000')
 local isListed = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if not isListed and redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
+if not isListed and isFull() then
+  dropWhatIsNoText()
+  if isFull() then return 0 end
+end
 local isKept = isThere()
 if not isKept then redis.call('UNLINK', KEYS[2]) end
 if not isListed or not isKept then
