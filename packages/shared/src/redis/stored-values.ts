@@ -60,18 +60,33 @@ export async function readEachField(
   });
 }
 
+export interface ShortFields<F extends string> {
+  readonly maxBytes: number;
+  readonly fields: readonly F[];
+}
+
 /**
- * The same in UTF-8, of hashes that are read again and again: what is longer than `maxBytes` is as if it were not
- * there, and so is a value of another type.
+ * The same of hashes that are read again and again: what is longer than `maxBytes` is as if it were not there, and so
+ * is a value of another type.
  */
+export async function readShortFieldBytes<F extends string>(
+  client: RedisClient,
+  name: string,
+  { maxBytes, fields }: ShortFields<F>,
+): Promise<ReadonlyMap<F, Buffer>> {
+  const found = await askFor(client, name, { type: 'hash', maxBytes }, 'fields', ...fields);
+  const short = Array.isArray(found) ? fields.map((field, i) => [field, found[i]] as const) : [];
+  return new Map(short.flatMap(([field, value]) => (Buffer.isBuffer(value) ? [[field, value]] : [])));
+}
+
+/** The same in UTF-8: not for a script that compares, because bytes that are none do not come back as they were. */
 export async function readShortFields<F extends string>(
   client: RedisClient,
   name: string,
-  { maxBytes, fields }: { readonly maxBytes: number; readonly fields: readonly F[] },
+  short: ShortFields<F>,
 ): Promise<ReadonlyMap<F, string>> {
-  const found = await askFor(client, name, { type: 'hash', maxBytes }, 'fields', ...fields);
-  const short = Array.isArray(found) ? fields.map((field, i) => [field, found[i]] as const) : [];
-  return new Map(short.flatMap(([field, value]) => (Buffer.isBuffer(value) ? [[field, value.toString()]] : [])));
+  const found = await readShortFieldBytes(client, name, short);
+  return new Map([...found].map(([field, value]) => [field, value.toString()]));
 }
 
 export interface EntryRange {

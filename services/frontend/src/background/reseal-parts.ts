@@ -1,6 +1,6 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { assertSameHolders, holdersOf, NamesMissedError, nodesInOrder, scanNames } from '@keyfleet/shared/redis/nodes';
-import { readShortFields } from '@keyfleet/shared/redis/stored-values';
+import { readShortFieldBytes } from '@keyfleet/shared/redis/stored-values';
 import {
   PROGRESS_BYTES,
   reportField,
@@ -35,10 +35,11 @@ export interface Parts {
 /** The parts of one shard, for one worker at a time. Once another worker takes the shard, every call here throws. */
 export interface ShardParts {
   /**
-   * Reports what was found in the previous part and takes the next one: names. Undefined after the last; then the shard
-   * is done.
+   * Reports what was found in the previous part and takes the next one: names. `missed` if another worker took that
+   * first: nothing is reported yet, and what was found is kept for the next call. Undefined after the last; then the
+   * shard is done.
    */
-  next(found: Found): Promise<readonly string[] | undefined>;
+  next(found: Found): Promise<readonly string[] | 'missed' | undefined>;
   /** Reports what was found in the previous part and leaves the rest to others. */
   leave(found: Found): Promise<void>;
 }
@@ -57,20 +58,23 @@ const PART_NAMES = 5_000;
 const FRONT_BYTES = 64 * 1024;
 
 /**
- * KEYS: progress. ARGV: pass, a shard's field, its report as read and as it should become, the field of the front, the
- * front as read and as it should become. Returns 0 if something has changed meanwhile. What is too long to be read is
- * as if it were not there, and is replaced.
+ * KEYS: progress. ARGV: pass, a shard's field, its report as read and as it should become; then, to take a part, the
+ * field of the front, the front as read and as it should become. What was read are bytes: somebody may have put there
+ * what is no text. What is too long to be read is as if it were not there, and is replaced.
  */
 const ADVANCE = `
 local function stored(field, most)
   local value = redis.call('HGET', KEYS[1], field) or ''
   return #value <= most and value or ''
 end
-if redis.call('HGET', KEYS[1], 'pass') ~= ARGV[1] then return 0 end
-if stored(ARGV[2], ${PROGRESS_BYTES}) ~= ARGV[3] then return 0 end
-if stored(ARGV[5], ${FRONT_BYTES}) ~= ARGV[6] then return 0 end
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[4], ARGV[5], ARGV[7])
-return 1`;
+if redis.call('HGET', KEYS[1], 'pass') ~= ARGV[1] then return 'overtaken' end
+if stored(ARGV[2], ${PROGRESS_BYTES}) ~= ARGV[3] then return 'overtaken' end
+if ARGV[5] then
+  if stored(ARGV[5], ${FRONT_BYTES}) ~= ARGV[6] then return 'missed' end
+  redis.call('HSET', KEYS[1], ARGV[5], ARGV[7])
+end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
+return 'done'`;
 
 /** Where the first untaken part begins; `node` is one past the last when all parts are taken. */
 const Front = z.object({
@@ -83,10 +87,12 @@ type Front = z.output<typeof Front>;
 /** All parts are taken. */
 const END: Front = { runIds: [], node: 0, cursor: '0' };
 
+const NONE = Buffer.alloc(0);
+
 /** Undefined for anything else: whoever can write to Redis may have put it there. */
-function frontOf(stored: string): Front | undefined {
+function frontOf(stored: Buffer): Front | undefined {
   try {
-    return Front.parse(JSON.parse(stored));
+    return Front.parse(JSON.parse(stored.toString()));
   } catch {
     return undefined;
   }
@@ -120,7 +126,7 @@ class RedisShardParts implements ShardParts {
   readonly #frontField: string;
   #report: ShardReport = { resealed: 0, remaining: 0, parts: 0, standing: 'between' };
   /** The report as stored. */
-  #stored = '';
+  #stored: Buffer = NONE;
 
   constructor(client: RedisClient, key: string, item: ResealItem) {
     this.#client = client;
@@ -137,7 +143,7 @@ class RedisShardParts implements ShardParts {
     // proof that nothing is left.
     if (this.#shard >= shards) return false;
     this.#stored = report;
-    const read = report === '' ? this.#report : shardReportOf(report);
+    const read = report.length === 0 ? this.#report : shardReportOf(report.toString());
     if (read !== undefined) this.#report = read;
     // A worker that took a part and did not report on it is gone, or its report was overwritten. That part was not
     // examined, so the pass proves nothing.
@@ -145,36 +151,31 @@ class RedisShardParts implements ShardParts {
     return pass === this.#pass && this.#report.standing !== 'done';
   }
 
-  async next(found: Found): Promise<readonly string[] | undefined> {
+  async next(found: Found): Promise<readonly string[] | 'missed' | undefined> {
     this.#add(found);
-    for (;;) {
-      const stored = await this.#readFront();
-      const { names, front, lost = 0 } = await this.#step(stored);
-      const standing = names === undefined ? 'done' : 'in-part';
-      const { resealed, remaining, parts } = this.#report;
-      const report = {
-        resealed,
-        remaining: remaining + lost,
-        parts: parts + (names === undefined ? 0 : 1),
-        standing,
-      } as const;
-      if (await this.#advance(report, stored, front)) return names;
-    }
+    const stored = await this.#readFront();
+    const { names, front, lost = 0 } = await this.#step(stored);
+    const standing = names === undefined ? 'done' : 'in-part';
+    const { resealed, remaining, parts } = this.#report;
+    const report = {
+      resealed,
+      remaining: remaining + lost,
+      parts: parts + (names === undefined ? 0 : 1),
+      standing,
+    } as const;
+    return (await this.#advance(report, this.#frontField, stored, front)) ? names : 'missed';
   }
 
   async leave(found: Found): Promise<void> {
     this.#add(found);
-    for (;;) {
-      const front = await this.#readFront();
-      if (await this.#advance({ ...this.#report, standing: 'between' }, front, front)) return;
-    }
+    await this.#advance({ ...this.#report, standing: 'between' });
   }
 
   /**
    * The next part and the front after it. No names if all parts are taken, or if it is no longer known where the next
    * begins.
    */
-  async #step(stored: string): Promise<{ names?: readonly string[]; front: string; lost?: number }> {
+  async #step(stored: Buffer): Promise<{ names?: readonly string[]; front: string | Buffer; lost?: number }> {
     try {
       const front = frontOf(stored) ?? { runIds: await holdersOf(this.#client), node: 0, cursor: '0' };
       if (front.node >= front.runIds.length) return { front: stored };
@@ -200,18 +201,18 @@ class RedisShardParts implements ShardParts {
     return { names: [...names], front: { ...front, cursor, node: front.node + (cursor === '0' ? 1 : 0) } };
   }
 
-  /** False if the front has moved meanwhile. Throws OvertakenError if the shard or the pass is no longer ours. */
-  async #advance(report: ShardReport, before: string, after: string): Promise<boolean> {
-    const text = JSON.stringify(report);
-    const parts = [this.#pass, this.#field, this.#stored, text, this.#frontField, before, after];
-    if ((await this.#client.eval(ADVANCE, 1, this.#key, ...parts)) === 0) {
-      const { pass, report: stored } = await this.#read();
-      if (pass !== this.#pass || stored !== this.#stored)
-        throw new OvertakenError('another frontend works on this shard');
-      return false;
-    }
+  /**
+   * `front`: its field, as it was read and as it should become. False if it has moved meanwhile. Throws OvertakenError
+   * if the shard or the pass is no longer ours.
+   */
+  async #advance(report: ShardReport, ...front: readonly (string | Buffer)[]): Promise<boolean> {
+    const next = Buffer.from(JSON.stringify(report));
+    const parts = [this.#pass, this.#field, this.#stored, next, ...front];
+    const outcome = await this.#client.eval(ADVANCE, 1, this.#key, ...parts);
+    if (outcome === 'overtaken') throw new OvertakenError('another frontend works on this shard');
+    if (outcome === 'missed') return false;
     this.#report = report;
-    this.#stored = text;
+    this.#stored = next;
     return true;
   }
 
@@ -220,15 +221,19 @@ class RedisShardParts implements ShardParts {
     this.#report = { ...this.#report, resealed: before + resealed, remaining: left + remaining };
   }
 
-  async #readFront(): Promise<string> {
+  async #readFront(): Promise<Buffer> {
     const options = { maxBytes: FRONT_BYTES, fields: [this.#frontField] };
-    return (await readShortFields(this.#client, this.#key, options)).get(this.#frontField) ?? '';
+    return (await readShortFieldBytes(this.#client, this.#key, options)).get(this.#frontField) ?? NONE;
   }
 
-  async #read(): Promise<{ pass: string; shards: number; report: string }> {
+  async #read(): Promise<{ pass: string; shards: number; report: Buffer }> {
     const options = { maxBytes: PROGRESS_BYTES, fields: ['pass', 'shards', this.#field] };
-    const found = await readShortFields(this.#client, this.#key, options);
-    const textOf = (field: string): string => found.get(field) ?? '';
-    return { pass: textOf('pass'), shards: Number(textOf('shards')), report: textOf(this.#field) };
+    const found = await readShortFieldBytes(this.#client, this.#key, options);
+    const bytesOf = (field: string): Buffer => found.get(field) ?? NONE;
+    return {
+      pass: bytesOf('pass').toString(),
+      shards: Number(bytesOf('shards').toString()),
+      report: bytesOf(this.#field),
+    };
   }
 }

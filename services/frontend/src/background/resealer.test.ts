@@ -108,3 +108,26 @@ test('a frontend that stops reports the part that it was at, and leaves the rest
   ]);
   expect([...stored.values()]).toEqual([[token(ACTIVE)], [token(OLD)]]);
 });
+
+test('who never gets a part reports what it found before, and tries again later: not for ever, nor when it is to end', async () => {
+  const { deps } = newSetup({ a: [token(OLD)] });
+  const calls: string[] = [];
+  const answers = [['a']];
+  const next = async () => (calls.push('next'), answers.shift() ?? ('missed' as const));
+  const leave = async () => void calls.push('leave');
+  const missing = { ...deps, parts: { open: async () => ({ next, leave }) } };
+  await expect(resealShard(item, missing, untilDone)).rejects.toThrow('others took each part first');
+  expect([calls.length < 1_000, calls.pop()]).toEqual([true, 'leave']);
+
+  const stop = new AbortController();
+  const alive = () => calls.length > 3 && stop.abort();
+  calls.length = 0;
+  await expect(resealShard(item, missing, { alive, stop: stop.signal })).rejects.toThrow(NotNowError);
+  expect(calls).toEqual(['next', 'next', 'next', 'next', 'leave']);
+
+  calls.length = 0;
+  const later = { domainKeys: [{ id: ACTIVE, createdGeneration: 3, createdAt: 2, status: 'active' }] };
+  const domainState = () => (calls.length > 1 ? (later as unknown as DomainState) : deps.domainState());
+  await resealShard(item, { ...missing, domainState }, untilDone);
+  expect(calls).toEqual(['next', 'next']);
+});

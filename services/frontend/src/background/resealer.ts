@@ -64,6 +64,10 @@ const BATCH = 128;
 /** Giving up on a part makes the pass prove nothing, so Redis may be away for a while first. */
 const LOAD_TRIES = 30;
 const LOAD_RETRY_MS = 1_000;
+/** In succession. The others are fifteen at most, and whoever took a part is busy with it for a while. */
+const MISSES = 100;
+
+const NOTHING: Found = { resealed: 0, remaining: 0 };
 
 export interface ResealDeps {
   readonly parts: Parts;
@@ -90,7 +94,7 @@ export class NotNowError extends Error {
  * Works on one shard of a pass until no parts are left to take. It may be interrupted anywhere and repeated any number
  * of times: a token is replaced only by the same secret under the active domain key, and only if the record is still
  * the one that was read. It calls `alive` now and then; once `stop` is aborted, it ends after its present part with
- * NotNowError.
+ * NotNowError. If others take each part first, it throws another error: the item is tried again after a pause.
  */
 export async function resealShard(
   item: ResealItem,
@@ -99,18 +103,20 @@ export async function resealShard(
 ): Promise<void> {
   if (activeKeyOf(item, deps) === undefined) return;
   const parts = await deps.parts.open(item);
-  for (let found: Found = { resealed: 0, remaining: 0 }; parts !== undefined;) {
+  let misses = 0;
+  for (let found = NOTHING; parts !== undefined;) {
     alive();
     // A later rotation has made this item pointless.
     const activeId = activeKeyOf(item, deps);
     if (activeId === undefined) return;
-    if (stop.aborted) {
+    if (stop.aborted || misses === MISSES) {
       await parts.leave(found);
-      throw new NotNowError('this frontend is stopping');
+      throw stop.aborted ? new NotNowError('this frontend is stopping') : new Error('others took each part first');
     }
     const names = await parts.next(found);
     if (names === undefined) return;
-    found = await resealPart(names, activeId, { ...deps, alive });
+    misses = names === 'missed' ? misses + 1 : 0;
+    found = names === 'missed' ? NOTHING : await resealPart(names, activeId, { ...deps, alive });
   }
 }
 
