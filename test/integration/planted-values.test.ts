@@ -399,6 +399,25 @@ test.each([900, 50])(
   },
 );
 
+test('entries that are no UTF-8 are removed: nobody reads them for ever, and the others are found', async () => {
+  const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  const list = dueAt(3);
+  for (const byte of [0x80, 0xff]) {
+    const others = Array.from({ length: 40 }, (_, i) => Buffer.concat([Buffer.from('0/'), Buffer.from([byte, i])]));
+    for (const entry of others) await client.zadd(list, 0, entry);
+  }
+  const entries = ['0/eu', '0/\u{fffd}', '0/\u{10ffff}'];
+  for (const entry of entries) await client.zadd(list, 0, entry);
+  const found: string[] = [];
+  for (let after: string | undefined = '-', pages = 0; after !== undefined && pages < 9; pages++) {
+    const { items, next } = await store.listDue(3, Date.now(), { limit: 2, after });
+    found.push(...items.map(({ entry }) => entry));
+    after = next;
+  }
+  expect(found).toEqual(entries);
+  expect(await client.zcard(list)).toBe(entries.length);
+});
+
 test.each([
   ['none', '[0/r/b', '[0/r/c', 0],
   ['a few', '[0/r/a/k1005', '(0/r/a/k101', 5],

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { StoredValue } from '../stored/names.ts';
 import type { RedisClient } from './connect.ts';
 
@@ -121,7 +122,10 @@ export function askFor(
   return (client as RedisClient & EvalReadOnly).eval_roBuffer(READ, 1, name, type, maxBytes, ...args);
 }
 
-/** The same of a sorted set, which is tidied first where it has to be. Undefined if more than that is left to do. */
+/**
+ * The same of a sorted set, which is tidied first where it has to be. Undefined if more than that is left to do.
+ * Entries that are no UTF-8 go: whoever reads on after one, or removes it, would name another.
+ */
 export async function askTidied(
   client: RedisClient,
   name: string,
@@ -130,8 +134,12 @@ export async function askTidied(
 ): Promise<Found[] | Buffer | undefined> {
   for (let tidied = 0; tidied < TIDIES; tidied++) {
     const found = await askFor(client, name, kind, ...range);
-    if (Array.isArray(found) || !['scored', 'long'].includes(found.toString())) return found;
-    await client.eval(TIDY, 1, name, kind.maxBytes, ...range);
+    const others = Array.isArray(found)
+      ? found.filter((one) => Buffer.isBuffer(one)).filter((one) => !isUtf8(one))
+      : [];
+    if (others.length > 0) await client.zrem(name, ...others);
+    else if (Array.isArray(found) || !['scored', 'long'].includes(found.toString())) return found;
+    else await client.eval(TIDY, 1, name, kind.maxBytes, ...range);
   }
   return undefined;
 }

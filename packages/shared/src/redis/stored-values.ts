@@ -96,7 +96,10 @@ export interface EntryRange {
   readonly limit: number;
 }
 
-/** Of a sorted set. All must be found, whatever somebody put among them: those that are too long are removed. */
+/**
+ * Of a sorted set. All must be found, whatever somebody put among them: those that are too long, or no UTF-8, are
+ * removed.
+ */
 export async function readEntries(
   client: RedisClient,
   name: string,
@@ -104,7 +107,7 @@ export async function readEntries(
 ): Promise<string[]> {
   const kind = kindOf(name, 'zset');
   const found = await askTidied(client, name, kind, from, to, limit);
-  if (found === undefined) throw damaged(name, 'has entries with scores, or too long ones');
+  if (found === undefined) throw damaged(name, 'has entries with scores, too long ones, or ones that are no UTF-8');
   return arrayOf(name, kind, found).map(String);
 }
 
