@@ -48,8 +48,13 @@ describe('the Redis store', () => {
     await redis.client.hset(records, 'user/forged', '{"kind":"user"}');
     const odd = await testMacs().withMac({ name: records, field: 'user/odd' }, '{"kind":"user"}');
     await redis.client.hset(records, 'user/odd', odd.text);
-    const planted = ['', 'user/ghost', 'user/alice', 'user/forged', 'user/odd', 'user/', 'x', long].map(member);
+    await redis.client.hset(records, 'user/bytes', Buffer.of(0xff));
+    const planted = ['', 'user/ghost', 'user/alice', 'user/forged', 'user/odd', 'user/bytes', 'user/', 'x', long].map(
+      member,
+    );
     for (const link of planted) await redis.client.zadd(links, 0, link);
+    for (let i = 0; i < 40; i++)
+      await redis.client.zadd(links, 0, Buffer.concat([Buffer.from(member('')), Buffer.of(0xff, i)]));
     await store.update({ before: group, record: { ...group, name: 'h' } });
     expect(await redis.client.zrange(links, '-', '+', 'BYLEX')).toEqual([]);
     const renamed = (await store.find('111122223333', 'group', 'h'))!;

@@ -4,11 +4,12 @@ import { checkDates, hashesWithDates } from '@keyfleet/cli/doctor/dates';
 import type { Progress } from '@keyfleet/cli/progress';
 import { RedisParts } from '@keyfleet/frontend/background/reseal-parts';
 import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
-import { keyListAt } from '@keyfleet/shared/stored/key-list';
+import { entryOf, keyIdOf, keyListAt } from '@keyfleet/shared/stored/key-list';
 import { pagesOfRecords } from '@keyfleet/cli/records';
 import { countTokens } from '@keyfleet/cli/sealed-census';
 import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
+import { splitOldKeyList } from '@keyfleet/frontend/store/key-lists';
 import { newAccessKey } from '@keyfleet/frontend/store/store.contract';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
@@ -24,6 +25,7 @@ import {
   dueAt,
   iamAt,
   keyAt,
+  keysAt,
   recordFenceAt,
   type StoredKind,
   storedValueOf,
@@ -435,6 +437,20 @@ test('entries with a score, which no frontend writes, hide none of the others', 
   for (const [score, entry] of [[-1, 'zzz'], [0, '0/a'], [0, '0/b'], [5, '0/c']] as const) await client.zadd(list, score, entry); // prettier-ignore
   expect(await redis.calls.entries(list, { from: '-', to: '(1', limit: 9 })).toEqual(['0/a', '0/b', '0/c']);
   expect(await client.zcount(list, 0, 0)).toBe(4);
+});
+
+test('hundreds of entries that are no UTF-8 hold up nobody, however few are asked for, and a list of the first release is split', async () => {
+  const [list, entries] = [
+    keysAt(scope),
+    ['1', '2'].map((at) => entryOf({ keyId: randomUUID(), createdAt: Number(at) })),
+  ];
+  for (const entry of [...entries, ...Array.from({ length: 300 }, (_, i) => Buffer.of(0xff, i >> 8, i))])
+    await client.zadd(list, 0, entry);
+  expect(await redis.calls.entries(list, { from: `(${entries[1]}`, to: '+', limit: 2 })).toEqual([]);
+  await client.zadd(list, 0, Buffer.of(0xff));
+  await splitOldKeyList(redis.calls, scope);
+  expect(await client.exists(list)).toBe(0);
+  for (const entry of entries) expect(await client.zcard(keyListAt(scope, keyIdOf(entry)))).toBeGreaterThan(0);
 });
 
 test('a setting of all scripts that somebody changed keeps no user from being changed or removed', async () => {

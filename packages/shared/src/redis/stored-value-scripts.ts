@@ -99,6 +99,8 @@ while seen < tonumber(ARGV[4]) and bytes < 1048576 do
 end`;
 /** Of a list that somebody filled with millions the next reader does the rest. */
 const TIDIES = 100;
+/** Of entries that are no UTF-8, however few the reader asked for. */
+const TIDIED_AT_ONCE = 1_000;
 
 export type Found = Buffer | number | null;
 
@@ -134,12 +136,17 @@ export async function askTidied(
 ): Promise<Found[] | Buffer | undefined> {
   for (let tidied = 0; tidied < TIDIES; tidied++) {
     const found = await askFor(client, name, kind, ...range);
-    const others = Array.isArray(found)
-      ? found.filter((one) => Buffer.isBuffer(one)).filter((one) => !isUtf8(one))
-      : [];
-    if (others.length > 0) await client.zrem(name, ...others);
-    else if (Array.isArray(found) || !['scored', 'long'].includes(found.toString())) return found;
+    const others = othersIn(found);
+    if (others.length > 0) {
+      const [from = '-', to = '+'] = range;
+      const more = await askFor(client, name, kind, from, to, TIDIED_AT_ONCE);
+      await client.zrem(name, ...others, ...othersIn(more));
+    } else if (Array.isArray(found) || !['scored', 'long'].includes(found.toString())) return found;
     else await client.eval(TIDY, 1, name, kind.maxBytes, ...range);
   }
   return undefined;
+}
+
+function othersIn(found: Found[] | Buffer): Buffer[] {
+  return Array.isArray(found) ? found.filter((one) => Buffer.isBuffer(one)).filter((one) => !isUtf8(one)) : [];
 }

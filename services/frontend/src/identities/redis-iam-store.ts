@@ -153,12 +153,12 @@ export class RedisIamStore implements IamStore {
     return true;
   }
 
-  /** The text under the field, or '', unless it is a record that has the link. */
-  async #unlessConfirmed(accountId: string, field: string, link: string): Promise<string | undefined> {
+  /** What stands under the field, or '', unless it is a record that has the link. As bytes: it may be no text. */
+  async #unlessConfirmed(accountId: string, field: string, link: string): Promise<Buffer | '' | undefined> {
     const [name] = iamAt(accountId);
-    const text = (await this.#redis.field(name, field).catch(unlessDamaged)) ?? '';
-    const record = text === '' ? undefined : await this.#macs.verified({ name, field }, text).catch(unlessDamaged);
-    return record !== undefined && hasLink(record, link) ? undefined : text;
+    const stored = (await this.#redis.fieldBytes(name, field).catch(unlessDamaged)) ?? '';
+    const record = await this.#macs.verified({ name, field }, stored.toString()).catch(unlessDamaged);
+    return record !== undefined && hasLink(record, link) ? undefined : stored;
   }
 
   async list<K extends IamKind>(accountId: string, kind: K, limit: number, after?: string): Promise<Page<RecordOf<K>>> {
