@@ -63,7 +63,7 @@ describe('records of grants', () => {
     expect(await grants.insert(again(), 9)).toBe('done');
   });
 
-  test('an entry of the index that has no form, or too long a one, hides no grant', async () => {
+  test('an entry of the index that has no form, or one that is too long or no text, hides no grant', async () => {
     const { keys, grants } = open();
     const key = newKey();
     await keys.insertKey(key);
@@ -71,7 +71,9 @@ describe('records of grants', () => {
     await grants.insert(grant, 9);
     const [, index] = grantsAt(key);
     const { to } = permissionsFor(grant.grantee, { operation: 'Encrypt', encryptionContext: { a: '1' } });
-    for (const form of ['', 'x'.repeat(9_000)]) await redis.client.zadd(index, 0, to + form);
+    const noText = Array.from({ length: 20 }, (_, i) => Buffer.from([0xff, 0x80 + i]));
+    for (const form of ['', 'x'.repeat(9_000), ...noText])
+      await redis.client.zadd(index, 0, Buffer.concat([Buffer.from(to), Buffer.from(form)]));
     const looked = grants.candidates(key, grant.grantee, { operation: 'Encrypt', encryptionContext: { a: '1' } });
     expect((await Array.fromAsync(looked)).flat()).toEqual([grant]);
   });

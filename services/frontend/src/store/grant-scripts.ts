@@ -50,7 +50,8 @@ return 1`,
   /**
    * KEYS: index of grants. ARGV: the begin of entries, a form or '', how many. Returns 1 if there may be more, then the
    * forms that follow that begin, in order, from the one after the form given. It looks at one entry of each. One
-   * without a form, or with too long a one, is none of ours: of the first it passes over all, the others go.
+   * without a form, or with one that is too long or no ASCII, is none of ours: of the first it passes over all, the
+   * others go, since whoever reads one as text would go on from another.
    */
   kfGrantForms: [
     1,
@@ -65,7 +66,7 @@ for _ = 1, ${AT_ONCE} do
     break
   end
   local form = string.match(entry, '^[^ ]+', #ARGV[1] + 1)
-  if #form > 8192 then redis.call('ZREM', KEYS[1], entry)
+  if #form > 8192 or string.find(form, '[\\128-\\255]') then redis.call('ZREM', KEYS[1], entry)
   else
     table.insert(forms, form)
     if #forms > tonumber(ARGV[3]) then break end
