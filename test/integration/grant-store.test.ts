@@ -59,7 +59,13 @@ describe('records of grants', () => {
     const third = again();
     expect(await grants.insert(third, 9)).toBe('done');
     await grants.remove(third);
-    await redis.client.zadd(index, 0, namedEntriesOf(ListedGrant.parse(third))! + other.grantId);
+    const begin = namedEntriesOf(ListedGrant.parse(third))!;
+    await redis.client.zadd(index, 0, begin + other.grantId);
+    const fourth = again();
+    expect(await grants.insert(fourth, 9)).toBe('done');
+    await grants.remove(fourth);
+    await redis.client.zadd(index, 0, Buffer.concat([Buffer.from(begin), Buffer.of(0xff)]));
+    await redis.client.hset(at, Buffer.of(0xff), '{}');
     expect(await grants.insert(again(), 9)).toBe('done');
   });
 

@@ -6,7 +6,8 @@ export const grantScripts = {
   /**
    * KEYS: key's record, its grants, their index. ARGV: id, JSON, quota, the prefix of an entry with the same name or
    * '', channel, message, its entries (JSON). If a grant with that name exists, returns its id: an entry without one is
-   * of somebody else, and goes. 'again': there may be more of these.
+   * of somebody else, and goes. So does one whose id is no ASCII, since nobody could remove it as text. 'again': there
+   * may be more of these.
    */
   kfInsertGrant: [
     3,
@@ -18,7 +19,7 @@ if named ~= '' then
   local entries = redis.call('ZRANGEBYLEX', KEYS[3], '[' .. named, to, 'LIMIT', 0, ${AT_ONCE})
   for _, entry in ipairs(entries) do
     local id = string.sub(entry, #named + 1)
-    if redis.call('HEXISTS', KEYS[2], id) == 1 then return id end
+    if not string.find(id, '[\\128-\\255]') and redis.call('HEXISTS', KEYS[2], id) == 1 then return id end
     redis.call('ZREM', KEYS[3], entry)
   end
   if #entries == ${AT_ONCE} then return 'again' end
