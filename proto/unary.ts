@@ -17,8 +17,8 @@ export const connectionOptions = {
 /** Of channels between our own services. */
 export const channelOptions = {
   ...connectionOptions,
-  // A page of domain tokens is 1 MiB; a single token may be larger.
-  'grpc.max_receive_message_length': 16 * 1024 * 1024,
+  // A page of domain tokens is 1 MiB; a single token may have 3.
+  'grpc.max_receive_message_length': 4 * 1024 * 1024,
 } as const;
 
 /**
