@@ -388,7 +388,7 @@ test('each trouble of the domain-manager reaches the doctor as itself', async ()
   const changed = Buffer.from(good[0]!).fill(0xff, good[0]!.length - 4);
   const damages: [string, () => Promise<unknown>, string][] = [
     ['changed', () => store.lset(tokens, 0, changed), 'token 1 does not verify'],
-    ['no list', () => store.set(tokens, 'x'), 'the store holds a value that it did not write'],
+    ['no list', () => store.set(tokens, 'x'), 'something else stands in the place of the domain tokens'],
   ];
   for (const [, damage, finding] of damages) {
     await damage();

@@ -168,6 +168,23 @@ describe('tokens in commands', () => {
     expect(await run('ResealToken', { token: resealed.token, account }, after)).toEqual(resealed);
   });
 
+  test.each(['RSA_2048', 'ECC_NIST_P256'] as const)(
+    'of a key pair, %s, it is not said that it is none because too many wait',
+    async (spec) => {
+      const context = testContext();
+      const { token } = await newKey(spec, 'SIGN_VERIFY', context);
+      const describe = () => run('DescribeBackingKey', { keyId, account, token }, context);
+      const gate = Promise.withResolvers<void>();
+      const others = Array.from({ length: 2_000 }, (_, i) =>
+        context.poolTurns.run({ account, keyId: `${i % 8}` }, undefined, () => gate.promise).catch(() => undefined),
+      );
+      await expect(describe()).rejects.toEqual(refused('overloaded'));
+      gate.resolve();
+      await Promise.all(others);
+      expect(await describe()).toMatchObject({ keySpec: spec });
+    },
+  );
+
   test('an evicted key is opened again from its token', async () => {
     const context = testContext();
     const { token, materialId } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);

@@ -3,6 +3,7 @@ import { deriveSharedSecret } from '../crypto/ecdh.ts';
 import { decapsulateWith, encapsulateUnder } from '../crypto/ml-kem.ts';
 import { decryptOaep, encryptOaep } from '../crypto/rsa-oaep.ts';
 import { signatureSchemes } from '../crypto/signature.ts';
+import { RefusedError } from '../errors.ts';
 import type { BackingKey } from '../keys/backing-keys.ts';
 import { newKeyPair } from '../keys/key-pair.ts';
 import { threadsOf } from './signatures.ts';
@@ -37,12 +38,15 @@ const checks: Readonly<Partial<Record<KeyUsage, Check>>> = {
 
 /**
  * Whether the two halves of a key pair belong together (SP 800-56A 5.6.2.1.4). A PKCS #8 may claim any public key for
- * its private one, and OpenSSL does not check: nobody could decrypt what was encrypted under a wrong one.
+ * its private one, and OpenSSL does not check: nobody could decrypt what was encrypted under a wrong one. Throws
+ * `RefusedError('overloaded')`.
  */
 export async function isPair(backingKey: BackingKey, context: Context): Promise<boolean> {
   try {
     return await checks[backingKey.keyUsage]!(backingKey, context);
-  } catch {
+  } catch (error) {
+    // It says nothing of the key that others are in the queue before it.
+    if (error instanceof RefusedError && error.refusal === 'overloaded') throw error;
     return false;
   }
 }
