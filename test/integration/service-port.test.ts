@@ -1,6 +1,7 @@
 import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import type { ExecuteCall } from '@keyfleet/hsm-worker/host-streams';
 import { DomainManager, Hsm } from '@keyfleet/proto';
+import { ofFewFields } from '@keyfleet/proto/fields';
 import { unary } from '@keyfleet/proto/unary';
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { healthService } from '@keyfleet/shared/grpc/health';
@@ -19,9 +20,10 @@ async function startPort({
   burst = 100,
   tokens = [],
   held = Promise.resolve(),
-}: { isServing?: () => boolean; burst?: number; tokens?: Buffer[]; held?: Promise<void> } = {}) {
+  maxBytes = 1024,
+}: { maxBytes?: number; isServing?: () => boolean; burst?: number; tokens?: Buffer[]; held?: Promise<void> } = {}) {
   const rate = new PeerLimit(monotonicClock, { perSecond: 1, burst });
-  const limit = { maxBytes: 1024, rate };
+  const limit = { maxBytes, rate };
   const handled: string[] = [];
   const answer = answering((error, path) => ({ code: status.ABORTED, details: `${path}: ${String(error)}` }));
   const method = (name: string) =>
@@ -35,7 +37,7 @@ async function startPort({
   const server = await startGrpcServer({
     address: { host: '127.0.0.1', port: 0 },
     tls: undefined,
-    service: DomainManager.service,
+    service: ofFewFields(DomainManager.service),
     handlers: Object.fromEntries(names.map((name) => [name, method(name)])),
     limits: {
       ...Object.fromEntries(names.map((name) => [name, limit])),
@@ -71,6 +73,22 @@ test('a request within its limit is answered, a larger one is not read to its en
     status.RESOURCE_EXHAUSTED,
   );
   expect(port.handled).toEqual(['Propose']);
+});
+
+test('a request of hundreds of fields without bytes is refused before it is decoded', async () => {
+  await using port = await startPort({ maxBytes: 100_000 });
+  const request = Buffer.alloc(4_000, Buffer.of(0x0a, 0));
+  const answered = new Promise((answer) =>
+    port.client.makeUnaryRequest(
+      Propose.path,
+      () => request,
+      () => ({}),
+      {},
+      (error) => answer(error?.code),
+    ),
+  );
+  expect(await answered).toBe(status.INTERNAL);
+  expect(port.handled).toEqual([]);
 });
 
 test('what a handler throws is answered as the service says', async () => {

@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { DomainManager } from '@keyfleet/proto';
+import { ofFewFields } from '@keyfleet/proto/fields';
 import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/v1/DomainManager';
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
@@ -62,7 +63,7 @@ export function startServer(
     address: grpc,
     tls,
     health,
-    service: DomainManager.service,
+    service: ofFewFields(DomainManager.service),
     handlers: { ...handlersOf(deps) },
     limits: limits(),
     isServing: deps.isServing,

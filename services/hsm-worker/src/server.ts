@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
+import { ofFewFields } from '@keyfleet/proto/fields';
 import type { HsmHandlers } from '@keyfleet/proto/gen/keyfleet/hsm/v1/Hsm';
 import type { HsmDescription as DescriptionMessage } from '@keyfleet/proto/gen/keyfleet/hsm/v1/HsmDescription';
 import { monotonicClock, systemClock } from '@keyfleet/shared/clock';
@@ -38,7 +39,7 @@ export async function startWorkerServer(options: WorkerServerOptions): Promise<A
     address,
     tls,
     health,
-    service: Hsm.service,
+    service: ofFewFields(Hsm.service),
     handlers: { ...handlersOf(options, (call) => streams.add(call, () => server.prove(call.metadata))) },
     limits: limits(),
     isServing: () => hsm.serves,
