@@ -293,6 +293,23 @@ describe('a member that restarts', () => {
     expect(member.serves).toBe(true);
   });
 
+  test('has the token that its disk refused at first, although it made another one in between', async () => {
+    await using world = await newMember();
+    const { domain, member } = world;
+    domain.rotate();
+    const refusing = join(world.heldFolder, '2.new');
+    await mkdir(refusing);
+    await expect(member.install(domain.tokens)).rejects.toThrow('EISDIR');
+    const proposal = domain.propose(rotation);
+    await expect(member.prepare(proposal, domain.tokens.at(-1))).rejects.toThrow('EISDIR');
+    await rmdir(refusing);
+    await member.prepare(proposal, domain.tokens.at(-1));
+    await member.install(domain.tokens);
+    const restarted = await world.restart();
+    await restarted.installHeld();
+    expect([restarted.serves, restarted.describe().generation]).toEqual([true, 2]);
+  });
+
   test('and was removed before does not serve', async () => {
     await using world = await newMember();
     const { domain, member } = world;

@@ -134,8 +134,11 @@ export class DurableHsm {
     return changed;
   }
 
+  /** What it says that it has, it has kept. */
   async #remember(): Promise<void> {
-    const { hsm } = this.#options;
+    const { hsm, heldTokens } = this.#options;
+    if (this.#unkept.length > 0) await heldTokens.keep(this.#unkept);
+    this.#unkept = [];
     await this.#write(hsm.sealedIdentity());
     this.#remembered = hsm.describe();
   }
@@ -147,14 +150,12 @@ export class DurableHsm {
   }
 
   async #install(tokens: readonly Uint8Array[]): Promise<HsmDescription> {
-    const { hsm, heldTokens, events } = this.#options;
+    const { hsm, events } = this.#options;
     const before = this.#remembered.generation;
     const installed = hsm.install(tokens);
     if (this.#unwritten || !isDeepStrictEqual(hsm.describe(), this.#remembered)) {
       this.#unwritten = true;
       this.#unkept = [...this.#unkept, ...installed];
-      await heldTokens.keep(this.#unkept);
-      this.#unkept = [];
       await this.#remember();
     }
     const description = this.describe();
