@@ -125,6 +125,9 @@ describe('Redis with a replica', () => {
   test('half of the most replicas that a service has seen at once have its writes, while fewer are there too', async () => {
     await using client = await connect(`redis://${addressOf(master)}`);
     await client.config('SET', 'min-replicas-to-write', '1');
+    const untilReplicas = (count: number) =>
+      vi.waitFor(async () => expect(await checkByInfo(client, 'strict')).toEqual({ replicas: count }), 20_000);
+    await untilReplicas(1);
     const check = newServiceCheck(client, { username: 'frontend', durability: 'strict' });
     expect(await check()).toEqual({ replicas: 1 });
     {
@@ -132,7 +135,7 @@ describe('Redis with a replica', () => {
       for (let i = 0; i < 2; i++) others.use(await startRedis(['--replicaof', '127.0.0.1', `${master.port}`]));
       await vi.waitUntil(async () => (await check()).replicas === 2, { timeout: 20_000 });
     }
-    await vi.waitUntil(async () => (await checkByInfo(client, 'strict')).replicas === 1, { timeout: 20_000 });
+    await untilReplicas(1);
     expect(await check()).toEqual({ replicas: 2 });
   });
 
