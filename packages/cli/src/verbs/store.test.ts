@@ -14,6 +14,6 @@ test.each(['', 'before', '3a1bd1d0-3b3f-4c3c-8b64-1b0c5e0e7a5', '3A1BD1D0-3B3F-4
     const options = ['--as', 'anna', '--key', 'anna.pem', '--trust-anchor', 'trust-anchor.json'];
     const args = ['store', 'accept', `--in-place-of=${id}`, ...options, '--redis', 'redis://127.0.0.1:1'];
     expect(await runCli(keyfleet(terminal), args, terminal)).toBe(2);
-    expect(notes).toEqual([`keyfleet: --in-place-of: '${id}' is no store's id. Services say it: "than before (...)".`]);
+    expect(notes).toEqual([`keyfleet: --in-place-of: '${id}' is no store's id. Services say it: "before (...)".`]);
   },
 );
