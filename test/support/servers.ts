@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,7 +65,9 @@ export type CommandLine = (port: number, dir: string) => Command | Promise<Comma
 export async function startServer(commandLine: CommandLine): Promise<TestServer> {
   await using resources = new AsyncDisposableStack();
   const port = await newPort();
-  const { path: dir } = resources.use(await mkdtempDisposable(join(tmpdir(), 'keyfleet-test-')));
+  const dir = await mkdtemp(join(tmpdir(), 'keyfleet-test-'));
+  // A process that Redis forked, to write its file anew, writes for a moment after it was killed.
+  resources.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 }));
   const { command, args } = await commandLine(port, dir);
   let running: ChildProcess | undefined;
 
