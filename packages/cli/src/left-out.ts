@@ -10,13 +10,14 @@ export function keptIn(told: string[]): (what: string) => void {
   };
 }
 
+/** The first of these, and how many more there are; `hint`: where to find those. */
+export function firstOf(told: readonly string[], hint = ''): string[] {
+  const more = told.length > MOST_NAMED ? [`${told.length - MOST_NAMED} more${hint}`] : [];
+  return [...told.slice(0, MOST_NAMED), ...more];
+}
+
 /** Lines for people; none if nothing was. */
 export function leftOutText(leftOut: readonly string[]): string[] {
   if (leftOut.length === 0) return [];
-  const more = leftOut.length > MOST_NAMED ? [`${leftOut.length - MOST_NAMED} more`] : [];
-  return [
-    `${leftOut.length} were left out, because no service wrote them so:`,
-    ...leftOut.slice(0, MOST_NAMED),
-    ...more,
-  ];
+  return [`${leftOut.length} were left out, because no service wrote them so:`, ...firstOf(leftOut)];
 }

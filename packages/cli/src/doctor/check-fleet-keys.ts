@@ -5,14 +5,13 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { isOfKind, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { openHostHsm } from '../host-pool.ts';
-import { keptIn } from '../left-out.ts';
+import { firstOf, keptIn } from '../left-out.ts';
 import { openRecords } from '../records.ts';
 import { pagesOfAllNames } from '../redis-option.ts';
 import { loadStoredDomain } from '../stored-domain.ts';
 import { hostOf, type HostOptions } from './check-material.ts';
 import type { Patient } from './checks.ts';
 
-const MOST_NAMED = 20;
 const COMMAND_TIMEOUT_MS = 10_000;
 
 /**
@@ -52,10 +51,7 @@ export async function checkFleetKeys(patient: Patient, options: HostOptions): Pr
     }
   }
   if (foreign.length === 0) return `all ${opened} open`;
-  const more = foreign.length > MOST_NAMED ? [`${foreign.length - MOST_NAMED} more`] : [];
-  throw new CliError(
-    `${[...foreign.slice(0, MOST_NAMED), ...more].join(' ')} Remove each with HDEL; frontends make another.`,
-  );
+  throw new CliError(`${firstOf(foreign).join(' ')} Remove each with HDEL; frontends make another.`);
 }
 
 async function* purposesIn(redis: RedisClient): AsyncGenerator<string> {

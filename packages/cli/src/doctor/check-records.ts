@@ -1,14 +1,12 @@
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { CliError } from '../cli-error.ts';
-import { keptIn } from '../left-out.ts';
+import { firstOf, keptIn } from '../left-out.ts';
 import { openHostHsm } from '../host-pool.ts';
 import { OlderRecords } from '../older-records.ts';
 import { openRecords, pagesOfRecords } from '../records.ts';
 import { Unlisted } from '../unlisted.ts';
 import { hostOf, type HostOptions } from './check-material.ts';
 import type { Patient } from './checks.ts';
-
-const MOST_NAMED = 20;
 
 /** Whether a frontend wrote every record where it is, and lists have it. Throws a CliError that names the others. */
 export async function checkRecords(patient: Patient, options: HostOptions): Promise<string> {
@@ -38,6 +36,5 @@ export async function checkRecords(patient: Patient, options: HostOptions): Prom
   }
   refused.unshift(...older.problems(), ...(await unlisted.problems()));
   if (refused.length === 0) return `all ${genuine} are authentic`;
-  const more = refused.length > MOST_NAMED ? [`${refused.length - MOST_NAMED} more`] : [];
-  throw new CliError([...refused.slice(0, MOST_NAMED), ...more].join('; '));
+  throw new CliError(firstOf(refused).join('; '));
 }

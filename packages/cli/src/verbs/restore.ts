@@ -5,10 +5,8 @@ import { restoreBackup } from '../backup/restore.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
-import { leftOutText } from '../left-out.ts';
+import { firstOf, leftOutText } from '../left-out.ts';
 import type { Terminal } from '../terminal.ts';
-
-const MOST_NAMED = 20;
 
 export const restore = verb({
   description: 'Restore a backup into an empty Redis, compare every value, and rebuild the indexes.',
@@ -41,8 +39,7 @@ function pendingText(pending: readonly string[], deletesFrom: string): string[] 
   if (pending.length === 0) return [];
   return [
     `${pending.length} keys are pending deletion, with these dates. Frontends delete no key before ${deletesFrom}: until then cancel what is not to be, also what was cancelled since the backup.`,
-    ...pending.slice(0, MOST_NAMED),
-    ...(pending.length > MOST_NAMED ? [`${pending.length - MOST_NAMED} more (--json names them)`] : []),
+    ...firstOf(pending, ' (--json names them)'),
   ];
 }
 

@@ -1,0 +1,49 @@
+/**
+ * KEYS: index, proposal. ARGV: id, command, expiresAt, limit, then pairs of operator id and signature. Redis' clock
+ * decides what has expired, as it does for the proposals themselves. One that somebody else took from the index has its
+ * place again, and what he put under its id, or in the index's place, is replaced. What is no ASCII takes no place:
+ * whoever reads it as text cannot say which is to be removed. Of more than 5,000 the next call removes the rest.
+ */
+export const PUT_PROPOSAL = `
+local function dropWhatIsNoText()
+  local kept = 0
+  for _ = 1, 5000 do
+    local id = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '+inf', 'LIMIT', kept, 1)[1]
+    if not id then return end
+    if string.find(id, '[\\128-\\255]') then redis.call('ZREM', KEYS[1], id) else kept = kept + 1 end
+  end
+end
+local function isFull() return redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) end
+local function isThere()
+  if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return false end
+  if redis.call('HSTRLEN', KEYS[2], 'command') ~= #ARGV[2] or redis.call('HSTRLEN', KEYS[2], 'expiresAt') > 15 then return false end
+  local command, expiresAt = unpack(redis.call('HMGET', KEYS[2], 'command', 'expiresAt'))
+  return command == ARGV[2] and string.find(expiresAt or '', '^%d+$')
+end
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('UNLINK', KEYS[1]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', redis.call('TIME')[1] .. '000')
+local isListed = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not isListed and isFull() then
+  dropWhatIsNoText()
+  if isFull() then return 0 end
+end
+local isKept = isThere()
+if not isKept then redis.call('UNLINK', KEYS[2]) end
+if not isListed or not isKept then
+  redis.call('HSET', KEYS[2], 'command', ARGV[2], 'expiresAt', ARGV[3])
+  redis.call('PEXPIREAT', KEYS[2], ARGV[3])
+  redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+end
+for i = 5, #ARGV, 2 do
+  if redis.call('HSET', KEYS[2], 'signature:' .. ARGV[i], ARGV[i + 1]) == 1 then redis.call('HDEL', KEYS[2], 'failure') end
+end
+return 1`;
+
+/** KEYS: index, proposal. ARGV: id. */
+export const DROP_PROPOSAL = `
+if redis.call('TYPE', KEYS[1]).ok == 'zset' then redis.call('ZREM', KEYS[1], ARGV[1]) end
+redis.call('UNLINK', KEYS[2])`;
+
+/** KEYS: proposal. ARGV: field, value. */
+export const SET_OUTCOME = `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end`;
