@@ -88,7 +88,7 @@ const cliAsMember = [
   'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/record-places',
   'packages/cli/src/backup/authentic.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/backup/sound.ts -> @keyfleet/frontend/store/record-key',
-  'packages/cli/src/doctor/check-fleet-keys.ts -> @keyfleet/frontend/store/fleet-keys',
+  'packages/cli/src/doctor/check-fleet-keys.ts -> @keyfleet/frontend/store/fleet',
   'packages/cli/src/doctor/check-fleet-keys.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/record-key',
   'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/store',

@@ -28,7 +28,7 @@ import { XksProxies } from '@keyfleet/frontend/xks/proxies';
 import { PublicKeys } from '@keyfleet/frontend/keys/public-keys';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
-import { Fleet } from '@keyfleet/frontend/store/fleet-keys';
+import { Fleet } from '@keyfleet/frontend/store/fleet';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
 import { LastUsages } from '@keyfleet/frontend/background/last-usages';
 import { FakeDomain } from './fake-domain.ts';

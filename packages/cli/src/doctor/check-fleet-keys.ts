@@ -1,4 +1,4 @@
-import { Fleet } from '@keyfleet/frontend/store/fleet-keys';
+import { Fleet } from '@keyfleet/frontend/store/fleet';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';

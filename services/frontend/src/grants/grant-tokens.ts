@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
-import type { Fleet, FleetKeys } from '../store/fleet-keys.ts';
+import type { Fleet } from '../store/fleet.ts';
+import type { FleetKeys } from '../store/fleet-keys.ts';
 import { GRANT_TOKEN_KEY, type GrantName, NONCE_LENGTH, readGrantToken, sealGrantToken } from './grant-token.ts';
 
 /**

@@ -2,7 +2,7 @@ import { createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
 import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { expect, test } from 'vitest';
-import { Fleet } from '../store/fleet-keys.ts';
+import { Fleet } from '../store/fleet.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { readSession, sealSession, type SessionContent, SessionTokens } from './sts-session-token.ts';
 

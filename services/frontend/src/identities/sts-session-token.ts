@@ -4,7 +4,8 @@ import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { domainKeyId } from '@keyfleet/shared/domain/state';
 import { bytes, defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
-import { type Fleet, type FleetKey, type FleetKeys, sealingKeyOf } from '../store/fleet-keys.ts';
+import type { Fleet } from '../store/fleet.ts';
+import { type FleetKey, type FleetKeys, sealingKeyOf } from '../store/fleet-keys.ts';
 
 /** This key can make credentials for anybody, so a key from before a removal opens nothing. */
 const SESSION_TOKEN_KEY = {

@@ -2,7 +2,8 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { CannotOpenError, open, seal, type SealingKey, tagLength } from '@keyfleet/shared/encoding/aead';
 import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import type { Scope } from '@keyfleet/shared/stored/names';
-import { type Fleet, type FleetKeys, sealingKeyOf } from '../store/fleet-keys.ts';
+import type { Fleet } from '../store/fleet.ts';
+import { type FleetKeys, sealingKeyOf } from '../store/fleet-keys.ts';
 
 const ID_LENGTH = 16;
 const SALT_LENGTH = 16;

@@ -7,7 +7,8 @@ import { SingleFlight } from '@keyfleet/shared/single-flight';
 import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import { type HsmCommands, HsmRefusedError, HsmUnavailableError } from '../hsm/commands.ts';
 import { FLEET_PRINCIPAL } from '../hsm/client.ts';
-import { DamagedRecordError, type FleetKeyStore } from './store.ts';
+import { isAnother, isDoubtful, isForeign } from './fleet-key-problems.ts';
+import type { DamagedRecordError, FleetKeyStore } from './store.ts';
 
 /**
  * The longest life of temporary credentials, plus the time for which a key that is no longer the newest may be used.
@@ -16,7 +17,6 @@ const LIVES_MS = 36 * 3_600_000 + CHANGEOVER_MS;
 /** While workers change over to a new domain key: how long the previous key is used before they are asked again. */
 const ASK_AGAIN_MS = 2_000;
 const ATTEMPTS = 5;
-const PUT_BACK_MS = 60_000;
 /** What putting back waits for HSMs. */
 const COMMAND_TIMEOUT_MS = 5_000;
 
@@ -262,57 +262,10 @@ export function sealingKeyOf(key: KeyObject, salt: Uint8Array, info: string): Pi
   return { key: derived.subarray(0, SEALING_KEY_LENGTH), iv: derived.subarray(SEALING_KEY_LENGTH) };
 }
 
-/** One frontend's keys for all purposes. */
-export class Fleet {
-  readonly #deps: FleetKeysDeps;
-  readonly #all: FleetKeys[] = [];
-
-  constructor(deps: FleetKeysDeps) {
-    this.#deps = deps;
-  }
-
-  keys(name: FleetKeysName): FleetKeys {
-    const keys = new FleetKeys(name, this.#deps);
-    this.#all.push(keys);
-    return keys;
-  }
-
-  /** Operators have confirmed that an older store is to be used. */
-  forget(): void {
-    for (const keys of this.#all) keys.forget();
-  }
-
-  /** Looks each minute whether the store still has the keys that this frontend uses. */
-  startPuttingBack(onProblem: (problem: unknown) => void): Disposable {
-    const timer = setInterval(() => {
-      for (const keys of this.#all) void keys.putBack().catch(onProblem);
-    }, PUT_BACK_MS).unref();
-    return { [Symbol.dispose]: () => clearInterval(timer) };
-  }
-}
-
 /** Whether no party that has left can have had anything sealed under this domain key. */
 function isSinceRemoval(state: DomainState, domainKeyId: string): boolean {
   const key = state.domainKeys.find(({ id }) => id === domainKeyId);
   return key !== undefined && key.createdGeneration >= (newestAfterRemoval(state)?.createdGeneration ?? 0);
-}
-
-function isAnother(name: string, domainKeyId: string): DamagedRecordError {
-  return new DamagedRecordError(
-    `kf:fleet-keys:{${name}} ${domainKeyId} is another key than this frontend uses: it was removed, and made again.`,
-  );
-}
-
-function isForeign(name: string, domainKeyId: string): DamagedRecordError {
-  return new DamagedRecordError(
-    `kf:fleet-keys:{${name}} ${domainKeyId} does not open, or belongs elsewhere: no frontend wrote it.`,
-  );
-}
-
-function isDoubtful(name: string, domainKeyId: string): DamagedRecordError {
-  return new DamagedRecordError(
-    `kf:fleet-keys:{${name}} ${domainKeyId} does not open at the only HSM in reach. If it opens at no other, frontends make another; where there is none, remove it with HDEL.`,
-  );
 }
 
 /** By its header, which no member opens as anything else. */

@@ -22,7 +22,7 @@ import { Acknowledged } from './acknowledged.ts';
 import { Announcements } from './announcements.ts';
 import { CachedStore } from './cached-store.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { Fleet } from './fleet-keys.ts';
+import { Fleet } from './fleet.ts';
 import { openRecordKeyFloor } from './record-key-floor.ts';
 import { FleetRecordKeys } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
