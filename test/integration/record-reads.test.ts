@@ -5,7 +5,8 @@ import { AccountVersions } from '@keyfleet/frontend/identities/account-versions'
 import { Identities } from '@keyfleet/frontend/identities/identities';
 import type { UserRecord } from '@keyfleet/frontend/identities/iam-records';
 import { chargedIam, RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
-import { awsRates, RequestRates } from '@keyfleet/frontend/quotas/request-rates';
+import { awsRates } from '@keyfleet/frontend/quotas/rates';
+import { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
 import { iamChangeOf } from '@keyfleet/frontend/store/change-feed';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
 import { systemClock } from '@keyfleet/shared/clock';

@@ -1,5 +1,6 @@
-import { awsRates, RequestRates } from '@keyfleet/frontend/quotas/request-rates';
-import { RedisAsked } from '@keyfleet/frontend/quotas/rates';
+import { awsRates } from '@keyfleet/frontend/quotas/rates';
+import { RedisAsked } from '@keyfleet/frontend/quotas/redis-asked';
+import { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
 import { ratesAt } from '@keyfleet/shared/stored/names';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';

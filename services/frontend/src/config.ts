@@ -9,7 +9,7 @@ import { AllowPlaintext, refusePlaintext } from '@keyfleet/shared/tls/plaintext'
 import { CertificateConfig } from '@keyfleet/shared/tls/tls-files';
 import { z } from 'zod';
 import { OidcIssuers } from './identities/oidc-issuers.ts';
-import { rateClasses } from './quotas/request-rates.ts';
+import { rateClasses } from './quotas/rates.ts';
 import { XksProxyConfig } from './xks-proxy/config.ts';
 
 /** frontend.json. */

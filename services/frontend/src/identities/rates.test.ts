@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RateClass } from '../quotas/request-rates.ts';
+import type { RateClass } from '../quotas/rates.ts';
 import { queryOperations } from './operations.ts';
 import { chargeQuery } from './rates.ts';
 

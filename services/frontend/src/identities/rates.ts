@@ -1,4 +1,5 @@
-import { type Charged, NO_REGION, type RateClass, type RequestRates } from '../quotas/request-rates.ts';
+import type { RateClass } from '../quotas/rates.ts';
+import { type Charged, NO_REGION, type RequestRates } from '../quotas/request-rates.ts';
 import type { IamDeps, QueryOperation } from './query-operation.ts';
 
 /** Throws ThrottlingException, in IAM's and STS's wording, if the account exceeds its rate. */

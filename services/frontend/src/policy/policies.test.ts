@@ -1,7 +1,8 @@
 import { consolePolicyOf } from '@keyfleet/test-support/policy/console';
 import { expect, test } from 'vitest';
 import { chargeCompiling } from '../identities/rates.ts';
-import { awsRates, RequestRates } from '../quotas/request-rates.ts';
+import { awsRates } from '../quotas/rates.ts';
+import { RequestRates } from '../quotas/request-rates.ts';
 import { Policies } from './policies.ts';
 
 const accountId = '111122223333';

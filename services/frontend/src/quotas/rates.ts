@@ -1,68 +1,107 @@
-import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
-import { ratesAt } from '@keyfleet/shared/stored/names';
-import { outcomeCounter } from '@keyfleet/shared/telemetry/meters';
-import type { RedisCalls } from '../store/redis-calls.ts';
-import {
-  type Asked,
-  type AskedElsewhere,
-  awsRates,
-  type Charged,
-  type RateClass,
-  type Rates,
-  RequestRates,
-  WINDOW_MS,
-} from './request-rates.ts';
+/** Ours, and the same in every profile: of what costs much more than a request does. */
+const ownRates = {
+  /**
+   * Pages of grants that decisions read beyond the usual ones. A page costs Redis and a frontend 16 or 25 look-ups, and
+   * as many records; an account may have 50,000 grants on a key.
+   */
+  GrantPages: 500,
+  /** Pieces of work of simulations beyond a usual request of IAM. One takes as long as such a request, some 0.4 ms. */
+  Simulations: 250,
+  /**
+   * 6 kB that policies take which are compiled, as they are at their first use, or again after others took their place.
+   * They take some 20 µs: an account's policies a twentieth of a core.
+   */
+  PolicyReads: 2_500,
+  /**
+   * Records that are read to know who an account's callers are and what they may, and for its requests of IAM and STS;
+   * of a long one each 8 KiB (record-reads.ts). They take a twentieth of Redis's thread, and a fifth of a frontend's.
+   * An identity of usual size has ten: an account whose identities all changed has 400 read in a second. The largest
+   * that IAM's quotas allow has 1,900, and is read twice.
+   */
+  RecordReads: 4_000,
+} as const;
+
+/**
+ * Requests per second that AWS takes from an account in a Region, using the numbers for most Regions (KMS Developer
+ * Guide, "Request quotas"). Requests of one class share its rate: cryptography by kind of key, everything else by
+ * operation.
+ */
+export const awsRates = {
+  /** AWS's number for all of STS (IAM User Guide, "IAM and AWS STS quotas"). */
+  Sts: 600,
+  /** AWS publishes no numbers for IAM; these are about what it takes. */
+  IamRead: 100,
+  IamWrite: 20,
+  ...ownRates,
+  SymmetricCryptography: 10_000,
+  RsaCryptography: 1_000,
+  EccCryptography: 1_000,
+  MlCryptography: 1_000,
+  'GenerateDataKeyPair/RSA_2048': 20,
+  'GenerateDataKeyPair/RSA_3072': 4,
+  'GenerateDataKeyPair/RSA_4096': 1,
+  'GenerateDataKeyPair/SM2': 25,
+  'GenerateDataKeyPair/ECC': 100,
+  CancelKeyDeletion: 5,
+  ConnectCustomKeyStore: 5,
+  CreateAlias: 5,
+  CreateCustomKeyStore: 5,
+  CreateGrant: 50,
+  CreateKey: 5,
+  DeleteAlias: 15,
+  DeleteCustomKeyStore: 5,
+  DeleteImportedKeyMaterial: 15,
+  DescribeCustomKeyStores: 5,
+  DescribeKey: 2_000,
+  DisableKey: 5,
+  DisableKeyRotation: 5,
+  DisconnectCustomKeyStore: 5,
+  EnableKey: 5,
+  EnableKeyRotation: 15,
+  GetKeyLastUsage: 5,
+  GetKeyPolicy: 1_000,
+  GetKeyRotationStatus: 1_000,
+  GetParametersForImport: 1,
+  GetPublicKey: 2_000,
+  ImportKeyMaterial: 15,
+  ListAliases: 500,
+  ListGrants: 100,
+  ListKeyPolicies: 100,
+  ListKeyRotations: 100,
+  ListKeys: 500,
+  ListResourceTags: 2_000,
+  ListRetirableGrants: 100,
+  PutKeyPolicy: 15,
+  ReplicateKey: 5,
+  RetireGrant: 50,
+  RevokeGrant: 50,
+  RotateKeyOnDemand: 5,
+  ScheduleKeyDeletion: 15,
+  TagResource: 10,
+  UntagResource: 5,
+  UpdateAlias: 5,
+  UpdateCustomKeyStore: 5,
+  UpdateKeyDescription: 5,
+  UpdatePrimaryRegion: 5,
+} as const;
+
+export type RateClass = keyof typeof awsRates;
+export type Rates = Readonly<Record<RateClass, number>>;
+
+export const rateClasses = Object.keys(awsRates) as [RateClass, ...RateClass[]];
 
 const factors = { aws: 1, generous: 1_000 } as const;
 
-interface RequestQuotas {
+export interface RequestQuotas {
   readonly profile: keyof typeof factors;
   /** Override the profile's rates. */
   readonly perSecond: Readonly<Partial<Record<RateClass, number | undefined>>>;
 }
 
-/** What costs much more than a request does. */
-const ours: ReadonlySet<RateClass> = new Set(['GrantPages', 'Simulations', 'PolicyReads', 'RecordReads']);
-
 /** Requests per second for each class. */
 export function ratesOf({ profile, perSecond }: RequestQuotas): Rates {
   const entries = Object.entries(awsRates) as [RateClass, number][];
-  const factorOf = (name: RateClass): number => (ours.has(name) ? 1 : factors[profile]);
+  const factorOf = (name: RateClass): number => (Object.hasOwn(ownRates, name) ? 1 : factors[profile]);
   const rates = entries.map(([name, rate]) => [name, perSecond[name] ?? rate * factorOf(name)] as const);
   return Object.fromEntries(rates) as Record<RateClass, number>;
-}
-
-/** `onProblem`: called when other frontends could not be told. */
-export function startRates(
-  quotas: RequestQuotas,
-  calls: RedisCalls,
-  onProblem: (problem: unknown) => void,
-): RequestRates {
-  const countRefused = outcomeCounter('keyfleet.requests.throttled');
-  const onRefused = (rateClass: RateClass): void => countRefused(rateClass);
-  return new RequestRates({ rates: ratesOf(quotas), elsewhere: new RedisAsked(calls), onRefused, onProblem });
-}
-
-/** How long a frontend's message counts: two windows, and its time on the way. */
-const HEARD_MS = 2.5 * WINDOW_MS;
-
-/** Throws for a count below zero, which would raise everybody's share. */
-const Told = z.array(
-  z.string().transform((text) => z.record(z.string(), z.int().min(0)).parse(JSON.parse(text)) as Asked),
-);
-
-/** Exchanges through Redis, whose clock decides which counts are current. Counts may be lost. */
-export class RedisAsked implements AskedElsewhere {
-  readonly #redis: RedisCalls;
-  readonly #id = randomUUID();
-
-  constructor(redis: RedisCalls) {
-    this.#redis = redis;
-  }
-
-  async exchange(of: Charged, asked: Asked): Promise<readonly Asked[]> {
-    const parts = [ratesAt(of), this.#id, JSON.stringify(asked), HEARD_MS] as const;
-    return Told.parse(await this.#redis.scriptUndurably('kfExchangeRates', ...parts));
-  }
 }

@@ -1,6 +1,7 @@
 import { beforeEach, afterEach, expect, test } from 'vitest';
+import { awsRates } from './rates.ts';
 import { RecordReads } from './record-reads.ts';
-import { awsRates, NO_REGION, RequestRates } from './request-rates.ts';
+import { NO_REGION, RequestRates } from './request-rates.ts';
 
 const [accountId, other] = ['111122223333', '444455556666'];
 const PIECE = 8 * 1024;

@@ -1,15 +1,8 @@
 import { algorithmsOf, type KeySpec, specsOf } from '@keyfleet/shared/key-specs';
 import { afterEach, describe, expect, test } from 'vitest';
-import {
-  type Asked,
-  type AskedElsewhere,
-  awsRates,
-  type RateClass,
-  rateClassOf,
-  RequestRates,
-  shareOf,
-} from './request-rates.ts';
-import { RedisAsked, ratesOf } from './rates.ts';
+import { awsRates, type RateClass, ratesOf } from './rates.ts';
+import { RedisAsked } from './redis-asked.ts';
+import { type Asked, type AskedElsewhere, rateClassOf, RequestRates, shareOf } from './request-rates.ts';
 
 const alice = { accountId: '111122223333', region: 'us-east-1' };
 const rates = { ...awsRates, CreateKey: 5, SymmetricCryptography: 100 };

@@ -3,7 +3,7 @@ import { KmsException } from '@keyfleet/shared/errors/exceptions';
 import { beforeEach, expect, test } from 'vitest';
 import { accountId, FakeFrontend, region, user } from '../../../../test/support/fakes/frontend.ts';
 import { tooMany } from '../grants/grant-store.ts';
-import type { RateClass } from '../quotas/request-rates.ts';
+import type { RateClass } from '../quotas/rates.ts';
 
 const { CreateKey, Decrypt, DescribeKey, Encrypt, GenerateDataKeyPair, RetireGrant, Sign } = operations;
 

@@ -17,7 +17,7 @@ import { StoredUsers } from '../identities/stored-users.ts';
 import { CachedKeyStores } from '../key-stores/cached-key-stores.ts';
 import { RedisKeyStores } from '../key-stores/redis-key-stores.ts';
 import { CHANGES } from '@keyfleet/shared/stored/names';
-import { startRates } from '../quotas/rates.ts';
+import { startRates } from '../quotas/redis-asked.ts';
 import { Acknowledged } from './acknowledged.ts';
 import { Announcements } from './announcements.ts';
 import { CachedStore } from './cached-store.ts';
