@@ -7,12 +7,12 @@ import { HsmClient } from '@keyfleet/frontend/hsm/client';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import { type DomainState, isOfOne } from '@keyfleet/shared/domain/state';
-import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { domainKeyIdOf, ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { expect, test } from 'vitest';
 import { resealShard } from '../services/frontend/src/background/resealer.ts';
 import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.ts';
 import { CredentialToken } from '../services/hsm-worker/src/boundary/tokens/stored-token.ts';
-import { ExportedKeyToken, openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
+import { openExportedKey } from '../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { materialIdOf } from '../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Format } from '@keyfleet/shared/encoding/canonical';
 import { parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { ExportedKeyToken, ExportedKeyTokenV1 } from '@keyfleet/shared/hsm/exported-key-token';
 import { describe, expect, test } from 'vitest';
 import { type GrantName, readGrantToken, sealGrantToken } from '../../services/frontend/src/grants/grant-token.ts';
 import { deriveKey } from '../../services/hsm-worker/src/boundary/crypto/kdf.ts';
@@ -11,11 +12,7 @@ import type { Keyring } from '../../services/hsm-worker/src/boundary/domain/keyr
 import { BackingKey } from '../../services/hsm-worker/src/boundary/keys/backing-keys.ts';
 import { openBlob, sealBlob } from '../../services/hsm-worker/src/boundary/tokens/ciphertext-blob.ts';
 import { CredentialToken } from '../../services/hsm-worker/src/boundary/tokens/stored-token.ts';
-import {
-  ExportedKeyToken,
-  ExportedKeyTokenV1,
-  openExportedKey,
-} from '../../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
+import { openExportedKey } from '../../services/hsm-worker/src/boundary/tokens/exported-key-token.ts';
 import { ImportToken } from '../../services/hsm-worker/src/boundary/tokens/import-token.ts';
 import { materialIdOf } from '../../services/hsm-worker/src/boundary/tokens/material-id.ts';
 import { openToken, type SealedHeader, sealToken } from '../../services/hsm-worker/src/boundary/tokens/sealed-token.ts';

@@ -1,6 +1,9 @@
+import { openExportedKey } from '@keyfleet/hsm-worker/boundary/tokens/exported-key-token';
+import { sealToken } from '@keyfleet/hsm-worker/boundary/tokens/sealed-token';
 import { type DomainState, isOfOne } from '@keyfleet/shared/domain/state';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
-import { testAccount as account, testKeyId as keyId } from '@keyfleet/test-support/command-context';
+import { ExportedKeyToken, ExportedKeyTokenV1 } from '@keyfleet/shared/hsm/exported-key-token';
+import { testAccount as account, testContext, testKeyId as keyId } from '@keyfleet/test-support/command-context';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { randomBytes } from 'node:crypto';
@@ -62,6 +65,21 @@ class Members implements MemberCommands {
 const honest = undefined;
 /** A sealed secret other than the one asked for. */
 const rubbish: Lie = (_name, output) => ('token' in output ? { token: randomBytes(200) } : {});
+/** The same key in a token that binds less, or says another origin. */
+const sealedAgain =
+  (seal: typeof asVersion1): Lie =>
+  (name, output) =>
+    name === 'GenerateBackingKey' && 'token' in output ? { token: seal(output.token) } : {};
+const context = testContext({ nonce: randomBytes });
+function asVersion1(token: Uint8Array): Buffer {
+  const { header, secret } = openExportedKey(token, context.keyring);
+  const { account: _, ...rest } = header;
+  return sealToken(ExportedKeyTokenV1, { header: rest, secret }, context);
+}
+function asImported(token: Uint8Array): Buffer {
+  const { header, secret } = openExportedKey(token, context.keyring);
+  return sealToken(ExportedKeyToken, { header: { ...header, account, origin: 'EXTERNAL' }, secret }, context);
+}
 const denying: Lie = (name) => {
   if (name === 'DescribeBackingKey') throw new HsmRefusedError('cannot-open');
   return {};
@@ -122,6 +140,8 @@ test.each<[string, Lie]>([
   ['rubbish for a token', rubbish],
   ['another public key', (_name, output) => ('publicKey' in output ? { publicKey: randomBytes(91) } : {})],
   ['no public key', (_name, output) => ('publicKey' in output ? { publicKey: undefined } : {})],
+  ['a token of version 1', sealedAgain(asVersion1)],
+  ['a token that says another origin', sealedAgain(asImported)],
   ['another material id', (_name, output) => ('materialId' in output ? { materialId: randomBytes(32) } : {})],
 ])('a member that answers %s is found out, and another makes the key', async (_what, lie) => {
   const frontend = start({ a: lie, b: honest, c: honest });

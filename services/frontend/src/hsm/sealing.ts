@@ -1,8 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import { type Clock, monotonicClock } from '@keyfleet/shared/clock';
 import { type DomainState, onlineMembers } from '@keyfleet/shared/domain/state';
+import { FormatError } from '@keyfleet/shared/encoding/bytes';
 import type { CommandName, InputOf, OutputOf } from '@keyfleet/shared/hsm/commands';
+import { newestHeaderOf } from '@keyfleet/shared/hsm/exported-key-token';
 import type { Refusal } from '@keyfleet/shared/hsm/refusals';
+import type { Origin } from '@keyfleet/shared/key-specs';
 import { HsmRefusedError, HsmUnavailableError, type MemberAnswer, type MemberCommands } from './commands.ts';
 
 /** How long an answer waits for another member to connect, as after a channel ended. */
@@ -194,18 +197,13 @@ const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
     return { witness: memberId, agrees: true };
   },
 
-  /** Everything that is stored of a key: nobody can decrypt what is encrypted under a wrong public key, for example. */
-  async GenerateBackingKey(ask, { input: { keyId, account, keySpec, keyUsage }, output: made }) {
-    const { output, memberId } = await ask('DescribeBackingKey', { keyId, account, token: made.token });
-    const isOfKind = output.keySpec === keySpec && output.keyUsage === keyUsage;
-    return { witness: memberId, agrees: isOfKind && isSameKey(output, made) };
-  },
+  GenerateBackingKey: (ask, sealed) => isOfNewKey(ask, sealed, 'AWS_KMS'),
 
   /** A maker could seal material of its own instead, so a witness unwraps the imported material too. */
   async ImportBackingKey(ask, sealed) {
     const { output, memberId } = await ask('ImportBackingKey', sealed.input);
     if (!isSameKey(output, sealed.output)) return { witness: memberId, agrees: false };
-    return confirmations.GenerateBackingKey(ask, sealed);
+    return isOfNewKey(ask, sealed, 'EXTERNAL');
   },
 
   async SealCredential(ask, { input: { secretAccessKey, ...owner }, output: { token } }) {
@@ -221,6 +219,32 @@ const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
     };
   },
 };
+
+interface NewKey {
+  readonly input: InputOf<'GenerateBackingKey'>;
+  readonly output: OutputOf<'GenerateBackingKey'>;
+}
+
+/** Everything that is stored of a key: nobody can decrypt what is encrypted under a wrong public key, for example. */
+async function isOfNewKey(ask: Ask, { input, output: made }: NewKey, origin: Origin): Promise<Verdict> {
+  const { keyId, account, keySpec, keyUsage } = input;
+  const { output, memberId } = await ask('DescribeBackingKey', { keyId, account, token: made.token });
+  const isOfKind = output.keySpec === keySpec && output.keyUsage === keyUsage && originOf(made.token) === origin;
+  return { witness: memberId, agrees: isOfKind && isSameKey(output, made) };
+}
+
+/**
+ * As it is in the clear, which the witness's opening authenticates. Undefined in a token of an older version, in which
+ * no account is bound: witnesses open stored ones, too.
+ */
+function originOf(token: Uint8Array): Origin | undefined {
+  try {
+    return newestHeaderOf(token).origin;
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
 
 interface KeyFound {
   readonly materialId: Uint8Array;

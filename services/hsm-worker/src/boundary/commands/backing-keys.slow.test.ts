@@ -8,9 +8,9 @@ import {
   testKeyring,
 } from '@keyfleet/test-support/command-context';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { describe, expect, test } from 'vitest';
-import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
 import type { CommandContext } from './command.ts';

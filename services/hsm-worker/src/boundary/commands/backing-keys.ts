@@ -1,11 +1,11 @@
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
+import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { isKeyId } from '@keyfleet/shared/ids';
 import { algorithmsOf } from '@keyfleet/shared/key-specs';
 import { RefusedError } from '../errors.ts';
 import { isSecretKey } from '../keys/backing-keys.ts';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
 import { isOfSpec, secretLengthOf } from '../keys/key-spec-of.ts';
-import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
 import { checkResealed, resealToken as reseal } from '../tokens/stored-token.ts';

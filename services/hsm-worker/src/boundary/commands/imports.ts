@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
+import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { isKeyId } from '@keyfleet/shared/ids';
 import { algorithmsOf, keySpecs, type KeySpecRow } from '@keyfleet/shared/key-specs';
 import { unwrapMaterial } from '../crypto/material-wrapping.ts';
@@ -8,7 +9,6 @@ import { RefusedError } from '../errors.ts';
 import { isSecretKey } from '../keys/backing-keys.ts';
 import { materialToSeal } from '../keys/imported-material.ts';
 import { privateKeyDer, publicKeyDer, type RsaBits } from '../keys/key-pair.ts';
-import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { ImportToken, openImportToken } from '../tokens/import-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';

@@ -1,6 +1,6 @@
 import { counterRandom, testDomainKey, testKeyring } from '@keyfleet/test-support/command-context';
+import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { expect, test } from 'vitest';
-import { ExportedKeyToken } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { resealToken } from '../tokens/stored-token.ts';
 import { sealToken } from '../tokens/sealed-token.ts';

@@ -1,37 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
-import { bytes, defineFormat, type Format } from '@keyfleet/shared/encoding/canonical';
-import { AccountId, KeySpecName, KeyUsageName } from '@keyfleet/shared/hsm/command-fields';
-import { ownOrigins } from '@keyfleet/shared/key-specs';
-import { z } from 'zod';
+import type { Format } from '@keyfleet/shared/encoding/canonical';
+import { ExportedKeyToken, ExportedKeyTokenV1 } from '@keyfleet/shared/hsm/exported-key-token';
 import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { materialIdOf } from './material-id.ts';
 import { labelOf, openToken, type SealedHeader } from './sealed-token.ts';
-
-const sealedUnder = { domain: z.string(), domainKeyId: z.string() };
-const backingKey = {
-  keyId: z.string(),
-  materialId: bytes({ min: 32, max: 32 }),
-  keySpec: KeySpecName,
-  keyUsage: KeyUsageName,
-  origin: z.enum(ownOrigins),
-};
-
-/**
- * Header of an exported key token (EKT): a backing key sealed under a domain key. The whole header is bound to the
- * secret: a token in the record of another key or account, or one that claims another spec, usage or origin, does not
- * open.
- */
-export const ExportedKeyToken = defineFormat(
-  'keyfleet/exported-key-token/2',
-  z.strictObject({ ...sealedUnder, account: AccountId, ...backingKey }),
-);
-
-/** The format before tokens named their account. It opens forever; resealing converts it to the newest format. */
-export const ExportedKeyTokenV1 = defineFormat(
-  'keyfleet/exported-key-token/1',
-  z.strictObject({ ...sealedUnder, ...backingKey }),
-);
 
 type NewestHeader = ReturnType<typeof ExportedKeyToken.decode>;
 

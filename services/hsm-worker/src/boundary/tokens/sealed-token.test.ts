@@ -1,7 +1,7 @@
 import { counterRandom, testDomainKey, testKeyring } from '@keyfleet/test-support/command-context';
+import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ExportedKeyToken } from './exported-key-token.ts';
 import { openToken, sealToken } from './sealed-token.ts';
 
 const nonce = counterRandom();

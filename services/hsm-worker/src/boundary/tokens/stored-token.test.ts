@@ -1,7 +1,8 @@
 import { counterRandom, testDomainKey, testKeyring } from '@keyfleet/test-support/command-context';
+import { ExportedKeyToken, ExportedKeyTokenV1 } from '@keyfleet/shared/hsm/exported-key-token';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ExportedKeyToken, ExportedKeyTokenV1, openExportedKey } from './exported-key-token.ts';
+import { openExportedKey } from './exported-key-token.ts';
 import { materialIdOf } from './material-id.ts';
 import { labelOf, openToken, sealToken } from './sealed-token.ts';
 import { checkResealed, CredentialToken, resealToken } from './stored-token.ts';

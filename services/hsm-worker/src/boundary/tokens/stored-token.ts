@@ -1,11 +1,12 @@
 import { timingSafeEqual } from 'node:crypto';
 import { defineFormat, type Format } from '@keyfleet/shared/encoding/canonical';
+import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { domainKeyNamedBy } from '@keyfleet/shared/hsm/fleet-secret';
 import { z } from 'zod';
 import { RefusedError } from '../errors.ts';
 import type { Keyring } from '../domain/keyring.ts';
 import { belongsTo } from '../keys/backing-keys.ts';
-import { ExportedKeyToken, openExportedKey } from './exported-key-token.ts';
+import { openExportedKey } from './exported-key-token.ts';
 import { labelOf, openToken, type SealedHeader, type Sealer, sealToken } from './sealed-token.ts';
 
 /**
