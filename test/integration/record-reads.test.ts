@@ -1,3 +1,4 @@
+import { ratesAlone } from '@keyfleet/test-support/rates-alone';
 import { testMacs } from '@keyfleet/test-support/redis-store';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { newPolicy, newUser } from '@keyfleet/frontend/identities/iam-store.contract';
@@ -5,8 +6,7 @@ import { AccountVersions } from '@keyfleet/frontend/identities/account-versions'
 import { Identities } from '@keyfleet/frontend/identities/identities';
 import type { UserRecord } from '@keyfleet/frontend/identities/iam-records';
 import { chargedIam, RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
-import { awsRates } from '@keyfleet/frontend/quotas/rates';
-import { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
+import type { RequestRates } from '@keyfleet/frontend/quotas/request-rates';
 import { iamChangeOf } from '@keyfleet/frontend/store/change-feed';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
 import { systemClock } from '@keyfleet/shared/clock';
@@ -22,12 +22,7 @@ let rates: RequestRates;
 let versions: AccountVersions;
 let identities: Identities;
 beforeEach(() => {
-  rates = new RequestRates({
-    rates: { ...awsRates, RecordReads: 40 },
-    elsewhere: { exchange: () => Promise.resolve([]) },
-    onRefused: () => {},
-    onProblem: (problem) => expect.unreachable(String(problem)),
-  });
+  rates = ratesAlone({ RecordReads: 40 });
   versions = new AccountVersions();
   identities = new Identities({
     charged: chargedIam({ calls: redis.calls, macs: testMacs() }, rates),

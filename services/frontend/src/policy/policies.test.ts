@@ -1,8 +1,7 @@
 import { consolePolicyOf } from '@keyfleet/test-support/policy/console';
+import { ratesAlone } from '@keyfleet/test-support/rates-alone';
 import { expect, test } from 'vitest';
 import { chargeCompiling } from '../identities/rates.ts';
-import { awsRates } from '../quotas/rates.ts';
-import { RequestRates } from '../quotas/request-rates.ts';
 import { Policies } from './policies.ts';
 
 const accountId = '111122223333';
@@ -32,12 +31,7 @@ test('an account is charged for a policy when it is compiled, and not while it i
 });
 
 test('an account whose policies took too much is refused what is not compiled, and others are not', () => {
-  using rates = new RequestRates({
-    rates: { ...awsRates, PolicyReads: 100 },
-    elsewhere: { exchange: () => Promise.resolve([]) },
-    onRefused: () => {},
-    onProblem: () => {},
-  });
+  using rates = ratesAlone({ PolicyReads: 100 });
   const policies = new Policies((of, bytes) => chargeCompiling(bytes, of, { rates }));
   const use = (policy: string, of = accountId) => policies.keyPolicy({ policy, accountId: of });
   // Of each 6 kB a hundred a second; small ones cost nothing.

@@ -1,7 +1,7 @@
+import { ratesAlone } from '@keyfleet/test-support/rates-alone';
 import { beforeEach, afterEach, expect, test } from 'vitest';
-import { awsRates } from './rates.ts';
 import { RecordReads } from './record-reads.ts';
-import { NO_REGION, RequestRates } from './request-rates.ts';
+import { NO_REGION, type RequestRates } from './request-rates.ts';
 
 const [accountId, other] = ['111122223333', '444455556666'];
 const PIECE = 8 * 1024;
@@ -9,12 +9,7 @@ const PIECE = 8 * 1024;
 let rates: RequestRates;
 let reads: RecordReads;
 beforeEach(() => {
-  rates = new RequestRates({
-    rates: { ...awsRates, RecordReads: 100 },
-    elsewhere: { exchange: () => Promise.resolve([]) },
-    onRefused: () => {},
-    onProblem: (problem) => expect.unreachable(String(problem)),
-  });
+  rates = ratesAlone({ RecordReads: 100 });
   reads = new RecordReads(rates);
 });
 afterEach(() => rates[Symbol.dispose]());
