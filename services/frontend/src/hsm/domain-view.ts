@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
-import { type DomainState, isMember, type Member, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import type { DomainState, Member, VerifiedDomain } from '@keyfleet/shared/domain/state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Notices } from '@keyfleet/shared/notices';
 import { SayOnce } from '@keyfleet/shared/say-once';
@@ -11,6 +11,7 @@ import type { DomainFloor } from './domain-floor.ts';
 import { FirstLook } from './first-look.ts';
 import { HeardTokens } from './heard-tokens.ts';
 import type { DomainProof, KnownDomain } from './known-domain.ts';
+import { MissingTokens } from './missing-tokens.ts';
 import { isNewer, Proofs } from './proofs.ts';
 import { cannotBeTaken, removesAny, ShownChain } from './shown-chain.ts';
 
@@ -42,13 +43,6 @@ export interface DomainViewOptions {
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
-/** Proof from a member that it has a token which no source shows. */
-interface Elsewhere extends DomainProof {
-  readonly member: Member;
-  /** As `performance.now()`. */
-  readonly since: number;
-}
-
 /**
  * This frontend's own verified copy of the public domain state. Whoever shows a token may have had it made and given to
  * nobody else: a token that verifies is only *heard*. Whom it removes is not used any more. Once a member has proven to
@@ -60,6 +54,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   /** Those of the domain-managers, and what is stored. */
   readonly #chains: readonly ShownChain[];
   readonly #heard: HeardTokens;
+  readonly #missing: MissingTokens;
   readonly #first: FirstLook;
   readonly #bringer: TokenBringer;
   readonly #follower: TokenFollower<ShownChain>;
@@ -76,7 +71,6 @@ export class DomainView implements KnownDomain, AsyncDisposable {
   #used: VerifiedDomain | undefined;
   /** Why that is not to be relied on. */
   #trouble: string | undefined;
-  #elsewhere: readonly Elsewhere[] = [];
   #relying: Promise<unknown> = Promise.resolve();
   readonly #onRemoval: (() => void)[] = [];
 
@@ -88,6 +82,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#managers = managers.map((source) => new ShownChain(source, deps));
     this.#chains = [...this.#managers, ...(stored === undefined ? [] : [new ShownChain(stored, deps)])];
     this.#heard = new HeardTokens(this.#chains);
+    this.#missing = new MissingTokens(this.#heard);
     this.#first = new FirstLook(this.#chains, this.#managers, [anchor.checkpoint, lowest]);
     this.#bringer = new TokenBringer(this.#managers, this.#chains, onProblem);
     this.#follower = new TokenFollower({
@@ -147,13 +142,8 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     const current = this.#current;
     if (current === undefined) return this.#first.problem;
     if (this.#trouble !== undefined) return this.#trouble;
-    const newest = this.#heard.generation;
-    const found = this.#elsewhere.find((one) => this.#isMissing(one, current));
-    if (found === undefined) return undefined;
-    const { memberId } = found.member;
-    return found.generation > newest
-      ? `${memberId} has domain token ${found.generation}, but none after ${newest} can be found`
-      : `${memberId} has another domain token ${found.generation} than the domain-managers show: the domain is forked`;
+    // Until two members have proven what is shown, it may be the domain as it was before a removal.
+    return this.#missing.problemOf(current, this.#proven === undefined ? 0 : BEHIND_MS);
   }
 
   get unprovenMs(): number | undefined {
@@ -241,7 +231,7 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#heard.countFrom(relied);
     this.#chosen = relied === undefined ? undefined : chooseToken(relied, this.#heard, this.#proofs);
     this.#trouble = this.#whatTroubles();
-    this.#elsewhere = this.#elsewhere.filter((one) => !this.#heard.shows(one));
+    this.#missing.forgetShown();
     if (this.#current === undefined) return;
     const before = this.#used ?? this.#current;
     this.#used = this.#current;
@@ -261,7 +251,10 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     if (this.#chosen === undefined || !mayProve(this.#chosen, member)) return false;
     const token = this.#relied === undefined ? undefined : this.#heard.find(proof, this.#relied);
     if (token === undefined) {
-      if (!this.#heard.shows(proof)) this.#noteOther(member, proof);
+      if (!this.#heard.shows(proof)) {
+        this.#missing.note(member, proof);
+        this.look();
+      }
       return false;
     }
     this.#proofs.note(member, token);
@@ -294,22 +287,5 @@ export class DomainView implements KnownDomain, AsyncDisposable {
       const error = new Error(`it showed another domain token ${generation} than the one that hsm-workers have`);
       this.#options.onProblem(address, error);
     }
-  }
-
-  /**
-   * A frontend that is behind, or on a fork, may not know who was removed, so it stops. A lying member can cause this
-   * until it is removed. A member that is behind itself causes nothing.
-   */
-  #noteOther(member: Member, { generation, tokenHash }: DomainProof): void {
-    const others = this.#elsewhere.filter((one) => one.member.memberId !== member.memberId);
-    const before = this.#elsewhere.find((one) => one.member.memberId === member.memberId);
-    this.#elsewhere = [...others, { member, generation, tokenHash, since: before?.since ?? performance.now() }];
-    this.look();
-  }
-
-  #isMissing({ member, since }: Elsewhere, { state }: VerifiedDomain): boolean {
-    // Until two members have proven what is shown, it may be the domain as it was before a removal.
-    const patience = this.#proven === undefined ? 0 : BEHIND_MS;
-    return isMember(state, member) && performance.now() - since >= patience;
   }
 }
