@@ -9,45 +9,14 @@ import {
   TestDomain,
   testSealKey,
 } from '@keyfleet/test-support/domain';
+import { newWorld, removal } from '@keyfleet/test-support/hostile-manager';
 import { until } from '@keyfleet/test-support/loopback-worker';
 import { newFloor, proofOf, showing, viewOf } from '@keyfleet/test-support/shown-tokens';
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { DomainFloor } from './domain-floor.ts';
 
-const HOUR = 3_600_000;
-const removal: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } };
-
-/** A domain of three that may rotate again, and a frontend that two honest domain-managers and a hostile one serve. */
-async function newWorld({ floor = newFloor() as DomainFloor } = {}) {
-  const domain = new TestDomain({ members: 3 });
-  domain.clock.advance(2 * HOUR);
-  const [one, two, hostile] = [showing('one', []), showing('two', []), showing('hostile', domain.tokens.slice())];
-  const managers = [one, two, hostile];
-  const show = (): void => {
-    for (const manager of [one, two]) manager.tokens = domain.tokens.slice();
-  };
-  show();
-  const started = viewOf(domain, managers, { floor });
-  await until(() => started.view.state?.generation === 1);
-  for (const hsm of domain.hsms.slice(0, 2)) expect(await started.proves(hsm)).toBe(true);
-  return {
-    ...started,
-    domain,
-    managers,
-    show,
-    /** The hostile one shows these after all that are stored. */
-    async shows(...hidden: readonly Buffer[]): Promise<void> {
-      hostile.tokens = [...domain.tokens, ...hidden];
-      await started.view.hear();
-    },
-    async heard(): Promise<void> {
-      show();
-      await started.view.hear();
-    },
-    [Symbol.asyncDispose]: started[Symbol.asyncDispose],
-  };
-}
+afterEach(() => void vi.useRealTimers());
 
 describe('a rotation that one domain-manager shows to frontends alone', () => {
   test('is not relied on: members are used, before the next rotation and after it, and no floor has it', async () => {
@@ -104,50 +73,6 @@ describe('a rotation that one domain-manager shows to frontends alone', () => {
     ]);
   });
 });
-afterEach(() => void vi.useRealTimers());
-
-test('a removal that one domain-manager shows to frontends alone is brought to the others, and so stops nobody for long', async () => {
-  vi.useFakeTimers({ toFake: ['performance'] });
-  await using world = await newWorld();
-  const { domain, view } = world;
-  const [one, two, hostile] = world.managers;
-  const removing = domain.prepare(removal);
-  await world.shows(removing);
-  expect(await world.proves(domain.hsms[0]!)).toBe(false);
-  await delay(300);
-  expect(one!.brought).toEqual([]);
-  vi.advanceTimersByTime(10_001);
-  await until(() => one!.brought.length > 0 && two!.brought.length > 0);
-  await delay(500);
-  expect([one, two, hostile].map((manager) => manager!.brought)).toEqual([[removing], [removing], []]);
-
-  domain.tokens.push(removing);
-  for (const hsm of domain.hsms.slice(0, 2)) hsm.install([removing]);
-  await world.heard();
-  for (const hsm of domain.hsms.slice(0, 2)) expect(await world.proves(hsm)).toBe(true);
-  expect(view.state!.members).toHaveLength(2);
-  expect(world.problems).toEqual([]);
-});
-
-test('a rotation that two members have proven is brought to a domain-manager that lacks it, until it shows it', async () => {
-  vi.useFakeTimers({ toFake: ['performance'] });
-  await using world = await newWorld();
-  const { domain, view } = world;
-  const [one, two] = world.managers;
-  const rotated = domain.step(rotation, [domain.scheduler]);
-  await world.shows();
-  for (const hsm of domain.hsms.slice(0, 2)) expect(await world.proves(hsm)).toBe(true);
-  expect(view.provenGeneration).toBe(2);
-  two!.tokens = domain.tokens.slice();
-  await view.hear();
-  vi.advanceTimersByTime(10_001);
-  await until(() => one!.brought.length > 0);
-  await world.heard();
-  vi.advanceTimersByTime(60_001);
-  await delay(500);
-  expect([one!.brought, two!.brought]).toEqual([[rotated], []]);
-  expect(world.problems).toEqual([]);
-});
 
 test('a domain-manager that shows another token later than two have proven theirs keeps no later one from being heard', async () => {
   await using world = await newWorld();
@@ -165,28 +90,6 @@ test('a domain-manager that shows another token later than two have proven their
   managers[0]!.tokens = domain.tokens.slice();
   await view.hear();
   expect(view.verified!.hash).toEqual(tokenHash(token));
-});
-
-test('a token that no other member confirmed is none, whoever shows it and proves it, and is brought to nobody', async () => {
-  vi.useFakeTimers({ toFake: ['performance'] });
-  await using world = await newWorld();
-  const { domain, view } = world;
-  const [one, two] = world.managers;
-  const made = domain.make(removal);
-  await world.shows(made);
-  expect(await world.proves(domain.hsms[0]!, proofOf({ generation: 2, token: made }))).toBe(false);
-  for (const hsm of domain.hsms.slice(1)) expect(await world.proves(hsm)).toBe(true);
-  expect(view.state!.generation).toBe(1);
-  expect(world.problems[0]).toBe('hostile: no other member confirms token 2, which hsm-1 made');
-
-  // Nor is it one because another shows it with its witness.
-  const witnessed = domain.witnessed(made);
-  await world.shows(witnessed);
-  one!.tokens = [...domain.tokens, made];
-  await view.hear();
-  vi.advanceTimersByTime(10_001);
-  await until(() => one!.brought.length > 0 && two!.brought.length > 0);
-  expect([one!.brought, two!.brought]).toEqual([[witnessed], [witnessed]]);
 });
 
 test('an honest rotation costs nothing: whoever does not have it yet is used until two have proven it', async () => {
@@ -306,96 +209,6 @@ test('an offline member that runs proves nothing', async () => {
   expect(await started.proves(domain.hsms[0]!)).toBe(true);
 });
 
-describe('a removal', () => {
-  test('counts as soon as one domain-manager shows it, and for the floor once two members have proven it', async () => {
-    const floor = newFloor();
-    await using world = await newWorld({ floor });
-    const { domain, view } = world;
-    const before = proofOf(domain.hsms[0]!);
-    const removed = memberOf(domain.hsms[2]!);
-    const heard: number[] = [];
-    view.onRemoval(() => heard.push(view.state!.generation));
-    await world.shows(domain.prepare(removal));
-    expect(view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
-    expect(heard).toEqual([2]);
-    // They may not know of it.
-    for (const hsm of domain.hsms) expect(await world.proves(hsm, before)).toBe(false);
-    expect(floor.lowest!.generation).toBe(1);
-    expect(view.provenGeneration).toBe(1);
-
-    const token = domain.step(removal);
-    expect(await view.noteProof(removed, proofOf({ generation: 2, token }))).toBe(false);
-    expect(floor.lowest!.generation).toBe(1);
-    expect(await world.proves(domain.hsms[1]!)).toBe(true);
-    expect(floor.lowest!.generation).toBe(1);
-    expect(await world.proves(domain.hsms[0]!)).toBe(true);
-    expect(floor.lowest).toEqual({ generation: 2, hash: tokenHash(token) });
-    expect(heard).toEqual([2]);
-  });
-
-  test('that was made, and then another token in its place, ends when two have proven the other', async () => {
-    await using world = await newWorld();
-    const { domain, view } = world;
-    const hidden = domain.prepare(removal);
-    await world.shows(hidden);
-    expect(view.state!.members).toHaveLength(2);
-    domain.step(rotation, [domain.scheduler], domain.hsms[1]!);
-    await world.heard();
-    expect(view.state!.members).toHaveLength(2);
-    expect(await world.proves(domain.hsms[1]!)).toBe(true);
-    expect(view.state!.members).toHaveLength(2);
-    expect(await world.proves(domain.hsms[0]!)).toBe(true);
-    expect(view.state!.members).toHaveLength(3);
-    expect(view.state!.generation).toBe(2);
-  });
-
-  test('empties what removed members answered, each of two that are of one generation', async () => {
-    await using world = await newWorld();
-    const { domain, view, managers } = world;
-    const heard: string[][] = [];
-    view.onRemoval(() => heard.push(view.state!.members.map(({ memberId }) => memberId)));
-    await world.shows(domain.prepare(removal));
-    expect(heard).toEqual([['hsm-1', 'hsm-2']]);
-    const other: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } };
-    domain.step(other, domain.people, domain.hsms[1]!);
-    managers[1]!.tokens = domain.tokens.slice();
-    await view.hear();
-    expect(heard).toEqual([['hsm-1', 'hsm-2'], ['hsm-2']]);
-    await view.hear();
-    expect(heard).toHaveLength(2);
-  });
-
-  test('empties that although nothing was relied on in between', async () => {
-    const domain = new TestDomain({ members: 3 });
-    const manager = showing('one', domain.tokens.slice());
-    await using started = viewOf(domain, [manager]);
-    const { view } = started;
-    await until(() => view.state?.generation === 1);
-    const heard: number[] = [];
-    view.onRemoval(() => heard.push(view.state!.generation));
-    const { time } = domain.clock;
-    domain.clock.time = Date.now() + 2 * HOUR;
-    manager.tokens = [...domain.tokens, domain.prepare(rotation)];
-    domain.clock.time = time;
-    await view.hear();
-    expect(view.state).toBeUndefined();
-    domain.step(removal, domain.people, domain.hsms[1]!);
-    manager.tokens = domain.tokens.slice();
-    await view.hear();
-    expect(heard).toEqual([2]);
-  });
-
-  test('of different members in two tokens: nobody is used whom either removes', async () => {
-    await using world = await newWorld();
-    const { domain, view, managers } = world;
-    const other: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } };
-    await world.shows(domain.prepare(removal));
-    managers[0]!.tokens = [...domain.tokens, domain.prepare(other, domain.people, domain.hsms[1]!)];
-    await view.hear();
-    expect(view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-2']);
-  });
-});
-
 test('one member’s proof of a newer token stops a frontend at once that has not heard two yet', async () => {
   const domain = new TestDomain({ members: 3 });
   const before = domain.tokens.slice();
@@ -421,19 +234,6 @@ test('a fresh fleet is used while a domain-manager stands still that was heard b
   await view.hear();
   expect(await world.proves(fresh)).toBe(true);
   expect(await world.proves(domain.hsms[0]!)).toBe(false);
-});
-
-test('a removal that Redis shows counts, whoever keeps the domain-managers away', async () => {
-  const domain = new TestDomain({ members: 3 });
-  const stored = showing('Redis', domain.tokens.slice());
-  await using started = viewOf(domain, [showing('one', domain.tokens.slice())], { stored });
-  await until(() => started.view.state !== undefined);
-  for (const hsm of domain.hsms) expect(await started.proves(hsm)).toBe(true);
-  domain.step(removal);
-  stored.tokens = domain.tokens.slice();
-  await started.view.hear();
-  expect(started.view.state!.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'hsm-2']);
-  expect(started.view.state!.domainKeys.at(-1)!.afterRemoval).toBe(true);
 });
 
 test('a member whose token cannot be written down is not used until it can', async () => {
