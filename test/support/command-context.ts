@@ -5,6 +5,7 @@ import type { Random } from '@keyfleet/hsm-worker/boundary/crypto/random';
 import type { DomainKey } from '@keyfleet/hsm-worker/boundary/domain/domain-secrets';
 import type { Keyring } from '@keyfleet/hsm-worker/boundary/domain/keyring';
 import { BackingKeyCache } from '@keyfleet/hsm-worker/boundary/keys/backing-keys';
+import type { RsaKeyPairs } from '@keyfleet/hsm-worker/boundary/keys/key-pair';
 import { RsaKeyPool } from '@keyfleet/hsm-worker/boundary/keys/rsa-key-pool';
 import { createHash, createSecretKey } from 'node:crypto';
 import { commands, type CommandName, type InputOf, type OutputOf } from '@keyfleet/shared/hsm/commands';
@@ -43,6 +44,11 @@ export function counterRandom(): Random {
     }
     return Buffer.concat(blocks).subarray(0, length);
   };
+}
+
+/** RSA key pairs that `take` gives; no work waits. */
+export function takenBy(take: RsaKeyPairs['take']): RsaKeyPairs {
+  return { take, inTurn: (_, work) => work() };
 }
 
 export function testContext(overrides: Partial<CommandContext> = {}): CommandContext {

@@ -27,6 +27,7 @@ import {
 import { type Protocols, protocols } from '@keyfleet/shared/hsm/protocol';
 import { sha256, signedCommands, SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { StreamKeys } from '@keyfleet/shared/hsm/stream-keys';
+import { takenBy } from './command-context.ts';
 import { TestClock } from './domain.ts';
 import { PoolTurns } from '@keyfleet/hsm-worker/boundary/crypto/pool-turns';
 import { nobleSignatures } from './noble-signatures.ts';
@@ -195,7 +196,7 @@ export function newWorker(
   const recorded: Recorded = { signed: [], faults: [], unknownDomainKeys: 0 };
   const { clock } = domain;
   const backingKeys = new BackingKeyCache({ monotonicClock: clock, maxBytes: 64 << 20, maxAgeMs: 1000 });
-  const rsaKeyPairs = { take: () => Promise.reject(new Error('no RSA key pairs in this test')) };
+  const rsaKeyPairs = takenBy(() => Promise.reject(new Error('no RSA key pairs in this test')));
   const service = new SessionService({
     member: {
       memberId,

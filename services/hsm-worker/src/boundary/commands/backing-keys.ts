@@ -24,12 +24,12 @@ export const generateBackingKey: CommandHandler<'GenerateBackingKey'> = (input, 
   return pair.then((made) => ({ ...sealed(input, privateKeyDer(made), context), publicKey: publicKeyDer(made) }));
 };
 
-export const describeBackingKey: CommandHandler<'DescribeBackingKey'> = (input, context) => {
+export const describeBackingKey: CommandHandler<'DescribeBackingKey'> = (input, context, caller) => {
   const backingKey = openedKeyOf(input, context);
   const { materialId, keySpec, keyUsage } = backingKey;
   if (!isOfSpec(backingKey)) throw new RefusedError('cannot-open');
   if (isSecretKey(keySpec)) return { materialId, keySpec, keyUsage };
-  return isPair(backingKey, context).then((belongsTogether) => {
+  return isPair(backingKey, context, caller).then((belongsTogether) => {
     if (!belongsTogether) throw new RefusedError('cannot-open');
     const publicKey = backingKey.publicKey.export({ format: 'der', type: 'spki' });
     return { materialId, keySpec, keyUsage, publicKey };

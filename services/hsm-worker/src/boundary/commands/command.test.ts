@@ -1,8 +1,15 @@
 import type { KeySpec, KeyUsage } from '@keyfleet/shared/key-specs';
 import { domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
+import { wrapMaterial } from '@keyfleet/shared/wrap-material';
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { newTestKey, testAccount, testContext, testKeyId } from '../../../../../test/support/command-context.ts';
+import {
+  newTestKey,
+  takenBy,
+  testAccount,
+  testContext,
+  testKeyId,
+} from '../../../../../test/support/command-context.ts';
 import { type Change, TestDomain } from '../../../../../test/support/domain.ts';
 import { RefusedError } from '../errors.ts';
 import { newRsaKeyPair, type RsaBits, type RsaAsker } from '../keys/key-pair.ts';
@@ -18,7 +25,7 @@ async function removedMeanwhile(n: number) {
   const hsm = domain.hsms[n]!;
   const begun = Promise.withResolvers<void>();
   const take = async (bits: RsaBits) => (await begun.promise, await newRsaKeyPair(bits));
-  const context = contextOf(hsm, testContext({ rsaKeyPairs: { take } }));
+  const context = contextOf(hsm, testContext({ rsaKeyPairs: takenBy(take) }));
   const made = newTestKey('RSA_2048', 'SIGN_VERIFY', context()!);
   domain.step(removal);
   begun.resolve();
@@ -41,7 +48,7 @@ describe('an RSA key is made for the host and the account that wait for it', asy
   const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const made: RsaAsker[] = [];
   const take = async (_: RsaBits, by: RsaAsker) => (made.push(by), pair);
-  const context = testContext({ rsaKeyPairs: { take } });
+  const context = testContext({ rsaKeyPairs: takenBy(take) });
   const key = { keyId: testKeyId, account: testAccount, region: 'us-east-1' };
   const { token } = await newTestKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', context);
   const asData = { ...key, token, encryptionContext: {}, keyPairSpec: 'RSA_2048', withPlaintext: true } as const;
@@ -76,7 +83,7 @@ describe('what the thread pool does for a key waits for its turn', async () => {
     run: (lane, caller, work) => (turns.push(`${lane.account} ${lane.keyId}`), poolTurns.run(lane, caller, work)),
   };
   const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const context = testContext({ poolTurns: counted, rsaKeyPairs: { take: async () => pair } });
+  const context = testContext({ poolTurns: counted, rsaKeyPairs: takenBy(async () => pair) });
   const key = { keyId: testKeyId, account: testAccount };
   const raw = { messageType: 'RAW', message: Buffer.from('a message') } as const;
   const newKey = async (keySpec: KeySpec, keyUsage: KeyUsage) => ({
@@ -128,5 +135,40 @@ describe('what the thread pool does for a key waits for its turn', async () => {
     turns.length = 0;
     await handlers.DeriveSharedSecret({ ...key, token, publicKey: publicKey! }, context, undefined);
     expect(turns).toHaveLength(1);
+  });
+
+  test.each([
+    ['RSA_2048', 'SIGN_VERIFY', 1],
+    ['RSA_2048', 'ENCRYPT_DECRYPT', 1],
+    ['ECC_NIST_P256', 'SIGN_VERIFY', 2],
+    ['ECC_NIST_P384', 'KEY_AGREEMENT', 1],
+  ] as const)('DescribeBackingKey of %s for %s', async (keySpec, keyUsage, times) => {
+    const { token } = await newKey(keySpec, keyUsage);
+    turns.length = 0;
+    await handlers.DescribeBackingKey({ ...key, token }, context, undefined);
+    expect(turns).toEqual(Array(times).fill(`${testAccount} ${testKeyId}`));
+  });
+
+  test('ImportBackingKey, and its check of an RSA key has the turn of a pair', async () => {
+    const asked: RsaAsker[] = [];
+    const rsaKeyPairs: CommandContext['rsaKeyPairs'] = {
+      take: async () => pair,
+      inTurn: (asker, work) => (asked.push(asker), work()),
+    };
+    const caller = { host: 'frontend-1', isWaiting: () => true };
+    const importing = { ...key, region: 'us-east-1', keySpec: 'RSA_2048', keyUsage: 'SIGN_VERIFY' } as const;
+    const wrapping = { wrappingKeySpec: 'RSA_2048', wrappingAlgorithm: 'RSA_AES_KEY_WRAP_SHA_256' } as const;
+    const generate = handlers.GenerateImportKey({ ...importing, ...wrapping }, context, caller);
+    const { importToken, publicKey } = await generate;
+    const material = pair.privateKey.export({ format: 'der', type: 'pkcs8' });
+    const encryptedMaterial = wrapMaterial(wrapping.wrappingAlgorithm, publicKey, material);
+    turns.length = 0;
+    await handlers.ImportBackingKey(
+      { ...importing, importToken, encryptedMaterial },
+      { ...context, rsaKeyPairs },
+      caller,
+    );
+    expect(turns).toEqual([`${testAccount} ${testKeyId}`]);
+    expect(asked).toEqual([{ account: testAccount, caller }]);
   });
 });

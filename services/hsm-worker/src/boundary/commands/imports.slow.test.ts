@@ -1,5 +1,6 @@
 import {
   runCommand as run,
+  takenBy,
   testAccount,
   testContext,
   testDomainKey,
@@ -34,7 +35,7 @@ const hmacKey = { ...key, keySpec: 'HMAC_256', keyUsage: 'GENERATE_VERIFY_MAC' }
 type Key = Pick<InputOf<'ImportBackingKey'>, keyof typeof key>;
 
 const pairs = { 2048: newRsaKeyPair(2048), 3072: newRsaKeyPair(3072), 4096: newRsaKeyPair(4096) };
-const rsaKeyPairs = { take: (bits: keyof typeof pairs) => pairs[bits] };
+const rsaKeyPairs = takenBy((bits) => pairs[bits]);
 let now = 0;
 const context = testContext({ rsaKeyPairs, clock: { now: () => now }, random: randomBytes, nonce: randomBytes });
 

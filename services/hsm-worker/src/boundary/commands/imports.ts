@@ -4,6 +4,7 @@ import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { isKeyId } from '@keyfleet/shared/ids';
 import { algorithmsOf, keySpecs, type KeySpecRow } from '@keyfleet/shared/key-specs';
+import type { Caller } from '../caller.ts';
 import { unwrapMaterial } from '../crypto/material-wrapping.ts';
 import { RefusedError } from '../errors.ts';
 import { isSecretKey } from '../keys/backing-keys.ts';
@@ -36,11 +37,12 @@ export const generateImportKey: CommandHandler<'GenerateImportKey'> = async (inp
   }
 };
 
-export const importBackingKey: CommandHandler<'ImportBackingKey'> = async (input, context) => {
+export const importBackingKey: CommandHandler<'ImportBackingKey'> = async (input, context, caller) => {
   assertImportable(input);
-  const unwrapped = await unwrappedMaterial(input, context);
+  const unwrapped = await unwrappedMaterial(input, context, caller);
+  const asker = { account: input.account, caller };
   try {
-    const material = await materialToSeal(input.keySpec, unwrapped);
+    const material = await materialToSeal(input.keySpec, unwrapped, (work) => context.rsaKeyPairs.inTurn(asker, work));
     if (material === undefined) throw new RefusedError('incorrect-material');
     return sealed(input, material, context);
   } finally {
@@ -60,12 +62,15 @@ function assertImportable(input: Pick<InputOf<'ImportBackingKey'>, 'keyId' | 'ke
  */
 async function unwrappedMaterial(
   input: InputOf<'ImportBackingKey'>,
-  { keyring, clock }: CommandContext,
+  { keyring, clock, poolTurns }: CommandContext,
+  caller: Caller | undefined,
 ): Promise<Buffer> {
   const { header, secret } = openImportToken(input, { keyring, now: clock.now() });
   try {
     const wrappingKey = createPrivateKey({ key: secret, format: 'der', type: 'pkcs8' });
-    return await unwrapMaterial(wrappingKey, header.wrappingAlgorithm, input.encryptedMaterial);
+    return await poolTurns.run(input, caller, () =>
+      unwrapMaterial(wrappingKey, header.wrappingAlgorithm, input.encryptedMaterial),
+    );
   } catch (error) {
     throw error instanceof CannotOpenError ? new RefusedError('cannot-open') : error;
   } finally {

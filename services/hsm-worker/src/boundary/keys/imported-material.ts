@@ -7,9 +7,13 @@ import { arePartsOfOneKey } from './rsa-parts.ts';
 /**
  * The bytes to seal for unwrapped material, in a separate buffer that the caller zeroes; `undefined` if it is not a key
  * of the spec. A key pair always gets one encoding, whichever of PKCS #8's it arrived in, so that one key has one
- * material id.
+ * material id. `inTurn`: has an RSA key checked, which takes the thread pool up to a quarter of a second.
  */
-export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promise<Buffer | undefined> {
+export async function materialToSeal(
+  keySpec: KeySpec,
+  unwrapped: Buffer,
+  inTurn: (check: () => Promise<boolean>) => Promise<boolean>,
+): Promise<Buffer | undefined> {
   const spec = { keySpec, origin: 'EXTERNAL' } as const;
   // Not a KeyObject, which would hold the bytes until it is collected.
   if (isSecretKey(keySpec)) return isSecretOfSpec(unwrapped.length, spec) ? Buffer.from(unwrapped) : undefined;
@@ -17,7 +21,7 @@ export async function materialToSeal(keySpec: KeySpec, unwrapped: Buffer): Promi
   if (key === undefined || !isOfSpec({ key, ...spec })) return undefined;
   switch (keySpecs[keySpec].kind) {
     case 'rsa':
-      return (await arePartsOfOneKey(key)) ? pkcs8Of(key) : undefined;
+      return (await inTurn(() => arePartsOfOneKey(key))) ? pkcs8Of(key) : undefined;
     case 'ec':
       return ecKeyToSeal(key);
     default:

@@ -9,7 +9,7 @@ export interface KeyPair {
 
 export type RsaBits = 2048 | 3072 | 4096;
 
-/** For whom an RSA key pair is made: hosts take turns, as do the accounts of a host. */
+/** For whom an RSA key pair is made or checked: hosts take turns, as do the accounts of a host. */
 export interface RsaAsker {
   readonly account: string;
   readonly caller: Caller | undefined;
@@ -18,6 +18,8 @@ export interface RsaAsker {
 /** The source of fresh RSA key pairs. One takes up to seconds to make, so a pool keeps some. */
 export interface RsaKeyPairs {
   take(bits: RsaBits, asker: RsaAsker): Promise<KeyPair>;
+  /** Has the thread pool do what takes as long as to make a pair, in the same turns. */
+  inTurn<T>(asker: RsaAsker, work: () => Promise<T>): Promise<T>;
 }
 
 /**

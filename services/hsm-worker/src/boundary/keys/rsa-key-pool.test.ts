@@ -92,6 +92,33 @@ test('the accounts of a host take turns, and none may have more than sixteen wai
   await modest;
 });
 
+test('other work waits for the turn of a pair, and is refused as that would be', async () => {
+  const { pending, generate } = manualGenerator();
+  using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);
+  const gates: (() => void)[] = [];
+  const work = () => new Promise<number>((resolve) => gates.push(() => resolve(gates.length)));
+  const refusals: unknown[] = [];
+  const greedy = newAsker('frontend', 'greedy');
+  for (let n = 0; n < 2 + 16 + 1; n++) pool.inTurn(greedy, work).catch(({ refusal }) => refusals.push(refusal));
+  const modest = pool.take(2048, newAsker('frontend', 'modest'));
+  await turn();
+  expect([gates.length, pending.length, refusals]).toEqual([2, 0, ['overloaded']]);
+  greedy.caller.waits = false;
+  gates[0]!();
+  await turn();
+  pending[0]!.finish();
+  await modest;
+  expect(refusals).toEqual(['overloaded', ...Array(16).fill('expired')]);
+  gates[1]!();
+  await turn();
+  const next = pool.inTurn(newAsker('other'), work);
+  gates[2]!();
+  expect(await next).toBe(3);
+  await expect(pool.inTurn(newAsker('other'), () => Promise.reject(new Error('it failed')))).rejects.toThrow(
+    'it failed',
+  );
+});
+
 test('no pair is made for a caller that stopped waiting', async () => {
   const { pending, generate } = manualGenerator();
   using pool = new RsaKeyPool({ 2048: 0, 3072: 0, 4096: 0 }, generate);

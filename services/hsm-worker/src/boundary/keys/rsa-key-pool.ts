@@ -4,13 +4,13 @@ import { RefusedError } from '../errors.ts';
 import { type KeyPair, newRsaKeyPair, type RsaAsker, type RsaBits, type RsaKeyPairs } from './key-pair.ts';
 
 /**
- * Pairs made at the same time. Each keeps one of libuv's four threads busy; the others stay free for the disk and for
- * the signatures that sessions need.
+ * Pairs made, and imported ones checked, at the same time. Each keeps one of libuv's four threads busy; the others stay
+ * free for the disk and for the signatures that sessions need.
  */
 const AT_ONCE = 2;
 
 /**
- * Callers of one host that may wait for a pair, and those of one of its accounts: more than two threads make within a
+ * Callers of one host that may wait, and those of one of its accounts: more than two threads make pairs for within a
  * request's time of the usual sizes, and of RSA-4096.
  */
 const MAX_WAITING = [64, 16];
@@ -19,9 +19,9 @@ const MAX_WAITING = [64, 16];
 const NOBODY = 'nobody';
 
 interface Waiting {
-  readonly bits: RsaBits;
   readonly asker: RsaAsker | undefined;
-  readonly resolve: (pair: KeyPair) => void;
+  /** Settles the caller's promise. */
+  readonly work: () => Promise<void>;
   readonly reject: (error: unknown) => void;
 }
 
@@ -30,15 +30,15 @@ interface Waiting {
  *
  * An empty pool costs the caller the time of one generation. Callers wait for their turn, host by host and account by
  * account, and one that stopped waiting is skipped: neither a host nor an account can keep the workers' threads from
- * the others, nor leave work behind. The pool refills itself, one pair at a time, only while nobody waits. Pairs left
- * at shutdown are lost, which is harmless.
+ * the others, nor leave work behind. To check an imported pair takes as long, and has the same turns. The pool refills
+ * itself, one pair at a time, only while nobody waits. Pairs left at shutdown are lost, which is harmless.
  */
 export class RsaKeyPool implements RsaKeyPairs, Disposable {
   readonly #sizes: Readonly<Record<RsaBits, number>>;
   readonly #generate: (bits: RsaBits) => Promise<KeyPair>;
   readonly #stock: Record<RsaBits, KeyPair[]> = { 2048: [], 3072: [], 4096: [] };
   readonly #waiting = new FairQueue<Waiting>(MAX_WAITING);
-  #making = 0;
+  #running = 0;
   #filling = false;
   #disposed = false;
 
@@ -57,9 +57,14 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
       void this.fill();
       return ready;
     }
-    const { promise, resolve, reject } = Promise.withResolvers<KeyPair>();
-    if (!this.#add({ bits, asker, resolve, reject })) throw new RefusedError('overloaded');
-    this.#makeNext();
+    return this.inTurn(asker, () => this.#generate(bits));
+  }
+
+  /** Refuses as `take`. */
+  async inTurn<T>(asker: RsaAsker | undefined, work: () => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    if (!this.#add({ asker, work: () => work().then(resolve, reject), reject })) throw new RefusedError('overloaded');
+    this.#beginNext();
     return promise;
   }
 
@@ -83,19 +88,19 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
     for (const bits of moduli) this.#stock[bits] = [];
   }
 
-  #makeNext(): void {
-    while (this.#making < AT_ONCE) {
+  #beginNext(): void {
+    while (this.#running < AT_ONCE) {
       const next = this.#next();
       if (next === undefined) return;
-      this.#making++;
-      void this.#make(next);
+      this.#running++;
+      void this.#run(next);
     }
   }
 
-  async #make({ bits, resolve, reject }: Waiting): Promise<void> {
-    await this.#generate(bits).then(resolve, reject);
-    this.#making--;
-    this.#makeNext();
+  async #run({ work }: Waiting): Promise<void> {
+    await work();
+    this.#running--;
+    this.#beginNext();
     void this.fill();
   }
 
@@ -118,7 +123,7 @@ export class RsaKeyPool implements RsaKeyPairs, Disposable {
   }
 
   #missing(): RsaBits | undefined {
-    if (this.#disposed || this.#making > 0) return undefined;
+    if (this.#disposed || this.#running > 0) return undefined;
     return moduli.find((bits) => this.#stock[bits].length < this.#sizes[bits]);
   }
 }
