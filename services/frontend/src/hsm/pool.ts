@@ -29,9 +29,6 @@ export interface WorkerPoolOptions {
   readonly onProblem: (address: string, error: unknown) => void;
 }
 
-/** A command before it is sent. */
-type Asked = Pick<CommandRun, 'command' | 'input' | 'deadline' | 'notBy' | 'cluster'>;
-
 const SWEEP_MS = 25;
 /** This many commands keep a worker busy for longer than a separate frame costs either side. */
 const FRAME_FILL = 32;
@@ -107,7 +104,8 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
         const command: Command = commands[name];
         const cluster = 'clusterId' in input ? nameOfCluster(input as ClusterNames) : undefined;
         const without = cluster === undefined ? notBy : this.#clusters.notBy(cluster, notBy);
-        const run = { command, input: command.input.encode(input), deadline, notBy: without, cluster };
+        const run = new CommandRun(command, command.input.encode(input), deadline, without);
+        run.cluster = cluster;
         const answer = await this.#run(run);
         const output = outputOf(name, answer);
         this.#meter.record(name, 'ok', startedAt);
@@ -149,15 +147,13 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
     for (const run of this.#waiting) this.#fail(run, new HsmUnavailableError('timed-out'));
   }
 
-  #run({ command, input, deadline, notBy, cluster }: Asked): Promise<Answer> {
+  #run(run: CommandRun): Promise<Answer> {
     if (this.#inFlight >= this.#options.maxInFlight) return Promise.reject(new HsmUnavailableError('overloaded'));
-    if (input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmUnavailableError('too-large'));
-    if (this.#closed || deadline <= this.#options.clock.now()) {
+    if (run.input.length > MAX_INPUT_BYTES) return Promise.reject(new HsmUnavailableError('too-large'));
+    if (this.#closed || run.deadline <= this.#options.clock.now()) {
       return Promise.reject(new HsmUnavailableError('timed-out'));
     }
-    const run = new CommandRun(command, input, deadline, notBy);
-    run.cluster = cluster;
-    if (cluster !== undefined && notBy !== undefined) run.elsewhere = new HsmRefusedError('no-cluster');
+    if (run.cluster !== undefined && run.notBy !== undefined) run.elsewhere = new HsmRefusedError('no-cluster');
     this.#inFlight++;
     this.#dispatch(run);
     return run.answer;
@@ -278,10 +274,7 @@ export class WorkerPool implements MemberCommands, AsyncDisposable {
   }
 
   #expire(run: CommandRun): void {
-    this.#fail(
-      run,
-      run.refusal === 'overloaded' ? new HsmUnavailableError('overloaded') : new HsmUnavailableError('timed-out'),
-    );
+    this.#fail(run, new HsmUnavailableError(run.refusal === 'overloaded' ? 'overloaded' : 'timed-out'));
   }
 
   #releaseWaiting(): void {
