@@ -2,6 +2,7 @@ import type { AuditSink } from '@keyfleet/frontend/audit/sink';
 import { ServiceEvents, type ServiceEvent } from '@keyfleet/frontend/audit/service-events';
 import { type CarryOutDeps, carryOutDue } from '@keyfleet/frontend/background/due';
 import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
+import type { MemoryStore } from '@keyfleet/frontend/store/memory-store';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { type FakeFrontend, regions } from './frontend.ts';
@@ -39,6 +40,16 @@ export async function carryOutAll(
   };
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, { ...given, ...overrides }, () => {});
   return frontend.serviceEvents.slice(from);
+}
+
+/** The store, but for some methods. */
+export function storeWith(store: MemoryStore, methods: Partial<MemoryStore>): MemoryStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(methods, name) ?? Reflect.get(target, name);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
 }
 
 /**

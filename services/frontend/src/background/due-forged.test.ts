@@ -4,6 +4,7 @@ import { CreateGrant, ListGrants } from '@keyfleet/shared/api/grants';
 import { CreateKey, DisableKey, ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
 import { EnableKeyRotation } from '@keyfleet/shared/api/rotation';
 import { ReplicateKey } from '@keyfleet/shared/api/multi-region';
+import { storeWith } from '@keyfleet/test-support/fakes/carry-out';
 import { accountId, regions } from '@keyfleet/test-support/fakes/frontend';
 import { begin, carryOut, frontend, left } from '@keyfleet/test-support/fakes/due-key';
 import { dueEntryOf, dueKeyOf, dueShardOf } from '@keyfleet/shared/stored/due-entries';
@@ -49,15 +50,9 @@ test.each<[string, (key: Named) => Promise<unknown>]>([
   const removed: string[] = [];
   // Somebody may put an entry into the list of other keys, too.
   const shardOf = (due: (typeof forged)[number]) => (dueShardOf(due) + forged.indexOf(due)) % DUE_SHARDS;
-  const store = new Proxy(frontend.store, {
-    get(target, name) {
-      if (name === 'listDue')
-        return async (shard: number) => ({ items: forged.filter((due) => shardOf(due) === shard) });
-      if (name === 'removeDue')
-        return async (shard: number, { entry }: { entry: string }) => void removed.push(`${shard} ${entry}`);
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
+  const store = storeWith(frontend.store, {
+    listDue: async (shard) => ({ items: forged.filter((due) => shardOf(due) === shard) }),
+    removeDue: async (shard, { entry }) => void removed.push(`${shard} ${entry}`),
   });
   await carryOut({ store });
   expect(await state()).toEqual(before);

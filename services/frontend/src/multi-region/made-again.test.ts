@@ -2,7 +2,7 @@ import { CreateAlias, ListAliases } from '@keyfleet/shared/api/aliases';
 import { Encrypt } from '@keyfleet/shared/api/cipher';
 import { CreateGrant, ListGrants } from '@keyfleet/shared/api/grants';
 import { ScheduleKeyDeletion } from '@keyfleet/shared/api/keys';
-import { carryOutAll } from '@keyfleet/test-support/fakes/carry-out';
+import { carryOutAll, storeWith } from '@keyfleet/test-support/fakes/carry-out';
 import { accountId, user } from '@keyfleet/test-support/fakes/frontend';
 import { frontend, inWest, KeyId, newFrontend, replicate, west } from '@keyfleet/test-support/fakes/multi-region-key';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -39,15 +39,10 @@ describe('a replica that is made again under the id of one that was deleted', ()
   test('keeps what it is given, although another frontend is late with the deletion', async () => {
     await deleteReplica();
     const late = Promise.withResolvers<void>();
-    const store = new Proxy(frontend.store, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name);
-        if (typeof value !== 'function') return value;
-        return async (...args: unknown[]) => {
-          const done: unknown = await value.apply(target, args);
-          if (name === 'deleteKey') await late.promise;
-          return done;
-        };
+    const store = storeWith(frontend.store, {
+      async deleteKey(...deletion) {
+        await frontend.store.deleteKey(...deletion);
+        await late.promise;
       },
     });
     const isLate = carryOutAll(frontend, { store });
