@@ -53,15 +53,11 @@ export function saysTheSame(primary: KmsKey, key: KmsKey): boolean {
 
 /**
  * The record of a primary that is behind one of its replicas, as after a restore from backup. Its content counts as
- * newer from now on, and material that only the replica has is not lost.
+ * newer from now on.
  */
 export function caughtUp(primary: KmsKey, replica: KmsKey): KmsKey {
   const related = { ...relatedOf(primary), version: relatedOf(replica).version };
-  const held = new Set(replica.backingKeys.map(({ materialId }) => materialId));
-  // Imported material that waits for a rotation is also in its owner's hands, and a key has at most one such.
-  const isKept = ({ pending }: BackingKey) => !(pending && primary.origin === 'EXTERNAL');
-  const own = primary.backingKeys.filter((material) => !held.has(material.materialId) && isKept(material));
-  return sharedChange({ ...primary, related }, { backingKeys: [...own, ...materialsLike(replica, primary)] });
+  return sharedChange({ ...primary, related }, { backingKeys: materialsLike(replica, primary) });
 }
 
 function firstStateOf({ origin }: KmsKey): KmsKey['state'] {
@@ -70,16 +66,20 @@ function firstStateOf({ origin }: KmsKey): KmsKey['state'] {
 
 /**
  * The primary's materials, each with the token that this record already has for it. The owner imports material into
- * each Region: all share what it is, but each has its own presence and expiry.
+ * each Region: all share what it is, but each has its own presence and expiry. Material that only this record has, as
+ * after a restore from backup, is kept, and is not the current one: something may be encrypted under it.
  */
 function materialsLike(primary: KmsKey, { backingKeys }: KmsKey): readonly BackingKey[] {
-  return primary.backingKeys.map((material) => {
+  const isImported = primary.origin === 'EXTERNAL';
+  const listed = new Set(primary.backingKeys.map(({ materialId }) => materialId));
+  // Imported material that waits for a rotation is also in its owner's hands, who may have deleted it at the primary.
+  const isKept = ({ materialId, pending }: BackingKey) => !listed.has(materialId) && !(pending && isImported);
+  const likePrimary = (material: BackingKey): BackingKey => {
     const own = backingKeys.find(({ materialId }) => materialId === material.materialId);
-    if (primary.origin === 'EXTERNAL') {
-      return { ...material, token: own?.token, publicKey: own?.publicKey, validTo: own?.validTo };
-    }
+    if (isImported) return { ...material, token: own?.token, publicKey: own?.publicKey, validTo: own?.validTo };
     return own === undefined ? material : { ...material, token: own.token };
-  });
+  };
+  return [...backingKeys.filter(isKept), ...primary.backingKeys.map(likePrimary)];
 }
 
 /**

@@ -1,4 +1,6 @@
 import { DisableKey, EnableKey } from '@keyfleet/shared/api/keys';
+import { UpdatePrimaryRegion } from '@keyfleet/shared/api/multi-region';
+import { DisableKeyRotation, EnableKeyRotation, RotateKeyOnDemand } from '@keyfleet/shared/api/rotation';
 import { region } from '@keyfleet/test-support/fakes/frontend';
 import {
   decryptIn,
@@ -9,6 +11,7 @@ import {
   newFrontend,
   replicate,
   south,
+  takeNewKey,
   west,
 } from '@keyfleet/test-support/fakes/multi-region-key';
 import { beforeEach, expect, test } from 'vitest';
@@ -117,4 +120,59 @@ test('records that do not come to agree are left to somebody else when the time 
     updateKey: (key) => Promise.resolve(key.region === region ? unsettled : key),
   });
   await expect(spread(unsettled, { ...deps, deadline: Date.now() + 50 })).rejects.toThrow('timed out');
+});
+
+/** The primary is restored from before the replica was made and the key rotated. Returns what the replica encrypted. */
+async function useUnknownReplica(): Promise<Uint8Array> {
+  await takeNewKey();
+  const before = await find(region);
+  await replicate();
+  await frontend.call(RotateKeyOnDemand, { KeyId });
+  const inUse = await encryptIn(west);
+  await frontend.store.updateKey({ ...before, revision: (await find(region)).revision });
+  return inUse;
+}
+
+async function changeRotation(times: number): Promise<void> {
+  for (let time = 0; time < times; time++) {
+    await frontend.call(time % 2 === 0 ? EnableKeyRotation : DisableKeyRotation, { KeyId });
+  }
+}
+
+test.each([0, 1, 2, 3, 5])(
+  'material is not lost that only a replica has which a restored primary does not know, after %i changes',
+  async (changes) => {
+    const inUse = await useUnknownReplica();
+    await changeRotation(changes);
+    await expect(replicate()).rejects.toThrow('already exists');
+    for (const where of [region, west]) expect(await decryptIn(where, inUse)).toBe(west);
+  },
+);
+
+test('a primary that was changed later keeps its current material beside what only such a replica has', async () => {
+  const inUse = await useUnknownReplica();
+  await frontend.call(RotateKeyOnDemand, { KeyId });
+  await changeRotation(3);
+  const { materialId } = (await find(region)).backingKeys.at(-1)!;
+  await expect(replicate()).rejects.toThrow('already exists');
+  for (const where of [region, west]) {
+    expect((await find(where)).backingKeys.at(-1)).toMatchObject({ materialId });
+  }
+  expect(await decryptIn(region, inUse)).toBe(west);
+});
+
+test('of two primaries, as a restored backup leaves them, neither loses what was made there since', async () => {
+  await takeNewKey();
+  const before = await find(region);
+  await replicate();
+  await frontend.call(UpdatePrimaryRegion, { KeyId, PrimaryRegion: west });
+  await frontend.store.updateKey({ ...before, revision: (await find(region)).revision });
+  await frontend.call(RotateKeyOnDemand, { KeyId });
+  const [here, there] = [await encryptIn(region), await encryptIn(west)];
+  await frontend.call(EnableKeyRotation, { KeyId }, inWest);
+  expect(await primaries()).toEqual([west]);
+  for (const where of [region, west]) {
+    expect(await decryptIn(where, here)).toBe(region);
+    expect(await decryptIn(where, there)).toBe(west);
+  }
 });
