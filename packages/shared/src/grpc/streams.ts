@@ -1,10 +1,12 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { ClientHttp2Stream, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { ConnectionInjector, ServerInterceptingCallInterface } from '@grpc/grpc-js';
 
 /** Node announces every new HTTP/2 stream in this process here, before the stream's listeners see it. */
 const STREAM_STARTS = 'http2.server.stream.start';
+/** Likewise, of clients. */
+const CLIENT_STREAM_CREATED = 'http2.client.stream.created';
 
 /** Memory for a piece of a message, besides its bytes. */
 export const PIECE_BYTES = 512;
@@ -20,12 +22,23 @@ export function ownOf(piece: Buffer): Buffer {
 
 /** Calls `note` for each new stream of this process, before anything that was sent on it is kept. */
 export function watchStreams(note: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): Disposable {
+  return watch(STREAM_STARTS, note);
+}
+
+/** Likewise for each stream of this process as a client: one of its own, or one that a server pushes. */
+export function watchClientStreams(
+  note: (stream: ClientHttp2Stream, headers: OutgoingHttpHeaders) => void,
+): Disposable {
+  return watch(CLIENT_STREAM_CREATED, note);
+}
+
+function watch<Stream, Headers>(channel: string, note: (stream: Stream, headers: Headers) => void): Disposable {
   const look = (message: unknown): void => {
-    const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+    const { stream, headers } = message as { stream: Stream; headers: Headers };
     note(stream, headers);
   };
-  subscribe(STREAM_STARTS, look);
-  return { [Symbol.dispose]: () => unsubscribe(STREAM_STARTS, look) };
+  subscribe(channel, look);
+  return { [Symbol.dispose]: () => unsubscribe(channel, look) };
 }
 
 /**

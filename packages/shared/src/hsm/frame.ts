@@ -12,7 +12,7 @@ const SIGNATURE_BYTES = 64;
 const TRACE_PARENT_BYTES = 24;
 
 /** Maximum sealed size of a frame in bytes. */
-const MAX_FRAME_BYTES = 1_048_576;
+export const MAX_FRAME_BYTES = 1_048_576;
 export const MAX_FRAME_ENTRIES = 1024;
 /** Maximum input of one command in bytes: an entry always fits a frame. */
 export const MAX_INPUT_BYTES = 524_288;

@@ -1,6 +1,7 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import { Hsm } from '@keyfleet/proto';
 import { connectionOptions, unary } from '@keyfleet/proto/unary';
+import { MAX_FRAME_BYTES } from '@keyfleet/shared/hsm/frame';
 import type { WorkerClient } from './worker-link.ts';
 
 const NEGOTIATE_TIMEOUT_MS = 2000;
@@ -12,6 +13,8 @@ const NEGOTIATE_TIMEOUT_MS = 2000;
 export function newWorkerClient(address: string, credentials: ChannelCredentials): WorkerClient {
   const client = new Hsm(address, credentials, {
     ...connectionOptions,
+    // A frame in its message. A session's negotiation takes less.
+    'grpc.max_receive_message_length': MAX_FRAME_BYTES + 16,
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 3000,

@@ -1,0 +1,118 @@
+import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
+import { newTokenSource } from '@keyfleet/proto/token-source';
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
+import { watchClientStreams } from '@keyfleet/shared/grpc/streams';
+import { MAX_FRAME_BYTES } from '@keyfleet/shared/hsm/frame';
+import { once } from 'node:events';
+import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+
+/** More than the pieces that a message may come in. */
+const MANY = 16_500;
+
+/** The address of a server that answers each call like this. */
+async function answering(answer: (stream: ServerHttp2Stream) => Promise<void> | void): Promise<string> {
+  const server = createServer();
+  const sessions: ServerHttp2Session[] = [];
+  server.on('session', (session) => sessions.push(session));
+  server.on('stream', (stream: ServerHttp2Stream) => {
+    stream.on('error', () => {});
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    void answer(stream);
+  });
+  onTestFinished(() => {
+    for (const session of sessions) session.destroy();
+    server.close();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** Each in a frame of its own. */
+async function send(stream: ServerHttp2Stream, pieces: Iterable<Buffer>): Promise<void> {
+  for (const piece of pieces) {
+    if (stream.closed) return;
+    await new Promise((sent) => stream.write(piece, sent));
+  }
+}
+
+function* bytesOf(message: Buffer): Generator<Buffer> {
+  for (let at = 0; at < message.length; at++) yield message.subarray(at, at + 1);
+}
+
+function framed(message: Buffer): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+/** A page with one token, or a frame with one body. */
+const field = (bytes: Buffer) => Buffer.concat([Buffer.of(0x0a, bytes.length), bytes]);
+
+/** What is asked of a domain-manager. */
+function fetchFrom(address: string): Promise<readonly Uint8Array[]> {
+  const source = newTokenSource(address, plaintextPeers.credentials);
+  onTestFinished(() => source.close());
+  return source.fetch(0);
+}
+
+/** The lengths of the frames that a frontend gets from a worker which sends these pieces. */
+async function framesOf(pieces: readonly Buffer[]): Promise<number[]> {
+  const address = await answering(async (stream) => {
+    await send(stream, pieces);
+    stream.end();
+  });
+  const client = newWorkerClient(address, plaintextPeers.credentials);
+  onTestFinished(() => client.close());
+  const lengths: number[] = [];
+  const stream = client.execute().on('data', ({ body }: { body?: Uint8Array }) => lengths.push(body?.length ?? 0));
+  await once(stream, 'end');
+  return lengths;
+}
+
+test('an answer in pieces of a byte is read, and keeps nothing of what was read with it', async () => {
+  const read: Buffer[] = [];
+  using _watch = watchClientStreams((stream) => void stream.on('data', (piece: Buffer) => read.push(piece)));
+  const token = Buffer.from(Array.from({ length: 100 }, (_, i) => i));
+  const address = await answering(async (stream) => {
+    await send(stream, bytesOf(framed(field(token))));
+    stream.end();
+  });
+  expect(await fetchFrom(address)).toEqual([token]);
+  expect(read.length).toBeGreaterThan(90);
+  expect(read.slice(20, -1).filter((piece) => piece.buffer.byteLength > piece.length)).toEqual([]);
+});
+
+test('an answer in thousands of pieces of a byte is refused', async () => {
+  const address = await answering((stream) => send(stream, bytesOf(framed(Buffer.alloc(MANY)))));
+  await expect(fetchFrom(address)).rejects.toThrow('the answer comes in too many pieces');
+});
+
+test('an answer that is followed by thousands of small ones, which nobody reads, is refused', async () => {
+  const address = await answering((stream) => send(stream, Array<Buffer>(MANY).fill(framed(Buffer.alloc(0)))));
+  await expect(fetchFrom(address)).rejects.toThrow('the answer comes in too many pieces');
+});
+
+test('a server that pushes a stream is left', async () => {
+  const address = await answering((stream) => {
+    stream.pushStream({ ':path': '/' }, (_, pushed) => pushed.on('error', () => {}));
+  });
+  await expect(fetchFrom(address)).rejects.toThrow('the server pushes streams');
+});
+
+test('a stream of frames may be as long as it likes', async () => {
+  const frame = framed(field(Buffer.alloc(10, 7)));
+  expect((await framesOf(Array<Buffer>(MANY).fill(frame))).length).toBe(MANY);
+});
+
+test('a frame may be as long as frames are, and no longer', async () => {
+  const frameOf = (length: number) => {
+    const message = Buffer.alloc(4 + length, 7);
+    message.set([0x0a, 0x80 | (length & 127), 0x80 | ((length >> 7) & 127), length >> 14]);
+    return framed(message);
+  };
+  expect(await framesOf([frameOf(MAX_FRAME_BYTES)])).toEqual([MAX_FRAME_BYTES]);
+  await expect(framesOf([frameOf(MAX_FRAME_BYTES + 16)])).rejects.toThrow('larger than max');
+});
