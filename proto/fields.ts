@@ -1,13 +1,15 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
 
-/** A page has 64 domain tokens, and no other message of ours as many fields. */
-const MAX_FIELDS = 1_000;
+/** A page has 64 domain tokens, and no other request of ours as many fields. */
+const MAX_REQUEST_FIELDS = 1_000;
+/** A domain's status names 4,096 domain keys at most, and no other answer of ours as much. */
+const MAX_ANSWER_FIELDS = 8_192;
 
 /**
- * Throws for a Protocol Buffers message (protobuf.dev, "Encoding") with more fields than any of ours has. Each becomes an
- * object when the message is decoded, also one without bytes: four megabytes can hold two million.
+ * Throws for a Protocol Buffers message (protobuf.dev, "Encoding") with more fields than that. Each becomes an object
+ * when the message is decoded, also one without bytes: four megabytes can hold two million.
  */
-export function assertFewFields(message: Buffer): void {
+function assertFewFields(message: Buffer, most: number): void {
   let at = 0;
   const varint = (): number => {
     let value = 0;
@@ -19,7 +21,7 @@ export function assertFewFields(message: Buffer): void {
   };
   const skip = (bytes: number): void => void (at += bytes);
   for (let fields = 0; at < message.length; fields++) {
-    if (fields === MAX_FIELDS) throw new Error('the message has too many fields');
+    if (fields === most) throw new Error('the message has too many fields');
     const type = varint() & 7;
     if (type === 0) varint();
     else if (type === 1) skip(8);
@@ -33,10 +35,18 @@ export function assertFewFields(message: Buffer): void {
 export function ofFewFields<Service extends ServiceDefinition>(service: Service): Service {
   const methods = Object.entries(service).map(([name, method]) => {
     const requestDeserialize = (request: Buffer): unknown => {
-      assertFewFields(request);
+      assertFewFields(request, MAX_REQUEST_FIELDS);
       return method.requestDeserialize(request);
     };
     return [name, method.requestStream ? method : { ...method, requestDeserialize }];
   });
   return Object.fromEntries(methods) as Service;
+}
+
+/** Reads an answer, looking at it first: who answers may be anybody. */
+export function answerOfFewFields<Answer>(deserialize: (answer: Buffer) => Answer): (answer: Buffer) => Answer {
+  return (answer) => {
+    assertFewFields(answer, MAX_ANSWER_FIELDS);
+    return deserialize(answer);
+  };
 }

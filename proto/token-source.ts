@@ -1,19 +1,9 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import { assertFewFields } from './fields.ts';
 import { DomainManager } from './index.ts';
 import { channelOptions, unary } from './unary.ts';
 
 const FETCH_TIMEOUT_MS = 5000;
 const STORE_TIMEOUT_MS = 15_000;
-
-/** A hostile domain-manager could answer with millions of tokens without bytes. */
-const FetchTokens = {
-  ...DomainManager.service.FetchTokens,
-  responseDeserialize(answer: Buffer) {
-    assertFewFields(answer);
-    return DomainManager.service.FetchTokens.responseDeserialize(answer);
-  },
-};
 
 /** The domain tokens that the domain-manager at `address` (host:port) shows, and to which it is brought one. */
 export function newTokenSource(address: string, credentials: ChannelCredentials) {
@@ -22,7 +12,7 @@ export function newTokenSource(address: string, credentials: ChannelCredentials)
     address,
     fetch: async (after: number): Promise<readonly Uint8Array[]> => {
       const request = { after_generation: after };
-      const { tokens = [] } = await unary(client, FetchTokens, request, FETCH_TIMEOUT_MS);
+      const { tokens = [] } = await unary(client, DomainManager.service.FetchTokens, request, FETCH_TIMEOUT_MS);
       return tokens;
     },
     /** Rejects if it does not take the token, or has it. */

@@ -1,5 +1,6 @@
 import { type Client, Metadata } from '@grpc/grpc-js';
 import type { MethodDefinition } from '@grpc/proto-loader';
+import { answerOfFewFields } from './fields.ts';
 
 /**
  * How every client of ours connects. A service that comes back is found within seconds, also at another address; by
@@ -36,7 +37,7 @@ export function unary<Request extends object, Response extends object>(
     client.makeUnaryRequest(
       path,
       requestSerialize,
-      responseDeserialize,
+      answerOfFewFields(responseDeserialize),
       request,
       new Metadata(),
       { deadline: Date.now() + timeoutMs },

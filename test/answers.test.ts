@@ -1,5 +1,8 @@
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { newWorkerClient } from '@keyfleet/frontend/hsm/worker-client';
+import { DomainManager } from '@keyfleet/proto';
 import { newTokenSource } from '@keyfleet/proto/token-source';
+import { MAX_DOMAIN_KEYS } from '@keyfleet/shared/domain/state';
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { watchClientStreams } from '@keyfleet/shared/grpc/streams';
 import { MAX_FRAME_BYTES } from '@keyfleet/shared/hsm/frame';
@@ -50,6 +53,14 @@ function framed(message: Buffer): Buffer {
 
 /** A page with one token, or a frame with one body. */
 const field = (bytes: Buffer) => Buffer.concat([Buffer.of(0x0a, bytes.length), bytes]);
+
+/** A command line's client of who answers every call with this message. */
+async function clientOf(message: Buffer): Promise<DomainManagerClient> {
+  const address = await answering((stream) => void stream.end(framed(message)));
+  const client = new DomainManagerClient(address, plaintextPeers.credentials);
+  onTestFinished(() => client[Symbol.dispose]());
+  return client;
+}
 
 /** What is asked of a domain-manager. */
 function fetchFrom(address: string): Promise<readonly Uint8Array[]> {
@@ -115,4 +126,22 @@ test('a frame may be as long as frames are, and no longer', async () => {
   };
   expect(await framesOf([frameOf(MAX_FRAME_BYTES)])).toEqual([MAX_FRAME_BYTES]);
   await expect(framesOf([frameOf(MAX_FRAME_BYTES + 16)])).rejects.toThrow('larger than max');
+});
+
+test.each([
+  ['proposals', Buffer.of(0x0a, 0)],
+  ['workers', Buffer.of(0x32, 0)],
+])('an answer with millions of empty %s is refused before anything is made of it', async (_, field) => {
+  const client = await clientOf(Buffer.alloc(2_000_000, field));
+  await expect(client.status()).rejects.toThrow('the message has too many fields');
+  await expect(client.listProposals()).rejects.toThrow('the message has too many fields');
+});
+
+test('a status of as many domain keys as a domain has is taken', async () => {
+  const keys = Array.from({ length: MAX_DOMAIN_KEYS }, (_, i) => ({ generation: i + 1 }));
+  const absent = Array.from({ length: 256 }, (_, i) => `hsm-${i}`);
+  const client = await clientOf(
+    DomainManager.service.Status.responseSerialize({ domain_keys: keys, absent_members: absent }),
+  );
+  expect((await client.status()).domain_keys).toEqual(keys);
 });
