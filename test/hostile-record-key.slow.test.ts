@@ -7,7 +7,7 @@ import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import type { CommandHandlers } from '@keyfleet/hsm-worker/boundary/executor';
 import { expect, test } from 'vitest';
-import { MemoryStore } from '../services/frontend/src/store/memory-store.ts';
+import { MemoryFleetSecrets } from '../services/frontend/src/store/memory-fleet-secrets.ts';
 import { handlers } from '../services/hsm-worker/src/boundary/commands/handlers.ts';
 import { CredentialToken } from '../services/hsm-worker/src/boundary/tokens/stored-token.ts';
 import { sealToken } from '../services/hsm-worker/src/boundary/tokens/sealed-token.ts';
@@ -42,7 +42,7 @@ async function start(hostile: (domain: FakeDomain) => Partial<CommandHandlers>) 
     events,
   });
   const time = { ms: 0 };
-  const frontend = (secrets: MemoryStore) => {
+  const frontend = (secrets: MemoryFleetSecrets) => {
     const keys = new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms } });
     return { keys, macs: new RecordMacs(keys) };
   };
@@ -53,7 +53,7 @@ const opensWrongly = () => ({ OpenCredential: () => ({ secretAccessKey: Buffer.a
 
 test('a member that opens the record key wrongly makes nobody write under another', async () => {
   await using fleet = await start(opensWrongly);
-  const stores = Array.from({ length: ROUNDS }, () => new MemoryStore());
+  const stores = Array.from({ length: ROUNDS }, () => new MemoryFleetSecrets());
   const honest = stores.map((secrets) => fleet.frontend(secrets).macs);
   for (const macs of honest) await macs.withMac(place, record);
   fleet.lies.now = true;
@@ -68,7 +68,7 @@ test('a member that opens the record key wrongly makes nobody write under anothe
 
 test('a running frontend goes on with the record key that it knows, whatever a member says after a rotation', async () => {
   await using fleet = await start(opensWrongly);
-  const secrets = new MemoryStore();
+  const secrets = new MemoryFleetSecrets();
   const frontends = Array.from({ length: ROUNDS }, () => fleet.frontend(secrets));
   for (const { macs } of frontends) await macs.withMac(place, record);
   fleet.lies.now = true;
@@ -91,7 +91,7 @@ test('a member that seals rubbish for a new record key ends no record', async ()
     },
   }));
   for (let round = 0; round < ROUNDS; round++) {
-    const secrets = new MemoryStore();
+    const secrets = new MemoryFleetSecrets();
     const { keys, macs } = fleet.frontend(secrets);
     await macs.withMac(place, record);
     fleet.lies.now = true;

@@ -9,6 +9,7 @@ import { Identities } from '@keyfleet/frontend/identities/identities';
 import { IAM_QUOTAS } from '@keyfleet/frontend/identities/quotas';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
+import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { newAccessKey } from '@keyfleet/frontend/store/store.contract';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
@@ -228,17 +229,18 @@ test('of a list that somebody filled each step of Redis looks at a part, and all
 
 test('a long field beside a record, or among the keys that frontends share, is sent to nobody', async () => {
   const store = openStore({ client, writes: redis.writes, clock: systemClock });
+  const secrets = new RedisFleetSecrets(redis.calls);
   await store.insertKey(key);
   const long = 'x'.repeat(10_000_000);
   await client.hset(keyAt(key.region, key.keyId), { due: long, usedAt: long });
-  await store.insertFleetKey('f', 'ab', Buffer.of(1));
+  await secrets.insertFleetKey('f', 'ab', Buffer.of(1));
   await client.hset('kf:fleet-keys:{f}', long, 'x');
   const sent = await sentBytes();
   const usage = { operation: 'Encrypt', usedAt: Date.now(), requestId: 'r', eventId: 'e' } as const;
   await store.keepLastUsages([{ region: key.region, keyId: key.keyId, usage }]);
   expect(await store.updateKey(key)).toMatchObject({ revision: key.revision + 1 });
   expect(await store.findLastUsage(key.region, key.keyId)).toEqual(usage);
-  expect(await store.listFleetKeys('f', ['ab', 'cd'])).toEqual(['ab']);
+  expect(await secrets.listFleetKeys('f', ['ab', 'cd'])).toEqual(['ab']);
   expect((await sentBytes()) - sent).toBeLessThan(8_000);
 });
 

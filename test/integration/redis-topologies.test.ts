@@ -10,6 +10,7 @@ import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
 import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import { fleetSecretsContract } from '@keyfleet/frontend/store/fleet-secrets.contract';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { storeContract } from '@keyfleet/frontend/store/store.contract';
 import { mastersOf } from '@keyfleet/shared/redis/connect';
@@ -32,11 +33,22 @@ describe('Redis Cluster', () => {
   });
   afterAll(() => resources.disposeAsync());
 
-  storeContract(async () => {
+  async function connectEmptied() {
     const client = await connectPatiently(url);
     await Promise.all(mastersOf(client).map((node) => node.flushall()));
+    return client;
+  }
+
+  storeContract(async () => {
+    const client = await connectEmptied();
     const store = openStore({ client, writes: writesOf(client), clock });
     return Object.assign(store, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
+  });
+
+  fleetSecretsContract(async () => {
+    const client = await connectEmptied();
+    const secrets = new RedisFleetSecrets(new RedisCalls({ client, writes: writesOf(client) }));
+    return Object.assign(secrets, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
   });
 
   test('each of its nodes is checked for durability', async () => {
@@ -49,8 +61,7 @@ describe('Redis Cluster', () => {
   });
 
   test('on every node a record is refused whose record key may be dropped', async () => {
-    await using client = await connectPatiently(url);
-    await Promise.all(mastersOf(client).map((node) => node.flushall()));
+    await using client = await connectEmptied();
     const connections = { client, writes: writesOf(client) };
     const store = openStore({ ...connections, clock });
     const secrets = new RedisFleetSecrets(new RedisCalls(connections));

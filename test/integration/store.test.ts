@@ -4,6 +4,8 @@ import { CachedGrants } from '@keyfleet/frontend/grants/cached-grants';
 import { MemoryGrantStore } from '@keyfleet/frontend/grants/memory-grant-store';
 import { CachedStore } from '@keyfleet/frontend/store/cached-store';
 import { ChangeFeed } from '@keyfleet/frontend/store/change-feed';
+import { RedisCalls } from '@keyfleet/frontend/store/redis-calls';
+import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import type { RedisStore } from '@keyfleet/frontend/store/redis-store';
 import {
   ConflictError,
@@ -11,6 +13,7 @@ import {
   type KeyStore,
   StoreUnavailableError,
 } from '@keyfleet/frontend/store/store';
+import { fleetSecretsContract } from '@keyfleet/frontend/store/fleet-secrets.contract';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { newAccessKey, storeContract } from '@keyfleet/frontend/store/store.contract';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
@@ -86,6 +89,12 @@ describe('the Redis store', () => {
   });
 });
 
+fleetSecretsContract(async () => {
+  const client = await connect();
+  const secrets = new RedisFleetSecrets(new RedisCalls({ client, writes: writesOf(client) }));
+  return Object.assign(secrets, { [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() });
+});
+
 describe('the Redis store behind a cache', () => {
   storeContract(async () => {
     const client = await connect();
@@ -106,12 +115,6 @@ describe('the Redis store behind a cache', () => {
       findFirstAccessKey: store.findFirstAccessKey.bind(store),
       insertFirstAccessKey: store.insertFirstAccessKey.bind(store),
       forgetPolicies: store.forgetPolicies.bind(store),
-      findSecret: store.findSecret.bind(store),
-      insertSecret: store.insertSecret.bind(store),
-      findFleetKey: store.findFleetKey.bind(store),
-      insertFleetKey: store.insertFleetKey.bind(store),
-      listFleetKeys: store.listFleetKeys.bind(store),
-      dropFleetKey: store.dropFleetKey.bind(store),
       findLastUsage: store.findLastUsage.bind(store),
       keepLastUsages: store.keepLastUsages.bind(store),
       findAccessKeyUse: store.findAccessKeyUse.bind(store),

@@ -1,5 +1,5 @@
 import { Fleet } from '@keyfleet/frontend/store/fleet';
-import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
+import { MemoryFleetSecrets } from '@keyfleet/frontend/store/memory-fleet-secrets';
 import { FakeDomain } from './fakes/fake-domain.ts';
 import { FakeHsm } from './fakes/fake-hsm.ts';
 
@@ -8,7 +8,7 @@ export const PRIVATE = { name: 'private', info: 'private', outlivesRemovals: fal
 
 /** The frontends of one fleet. `domain` is what all of them know, unless given another. */
 export function newFleet() {
-  const [store, hsm, domain] = [new MemoryStore(), new FakeHsm(), new FakeDomain()];
+  const [store, hsm, domain] = [new MemoryFleetSecrets(), new FakeHsm(), new FakeDomain()];
   const time = { now: 0, monotonic: 0 };
   const foreign: string[] = [];
   const open = (name = PRIVATE, known = domain) =>

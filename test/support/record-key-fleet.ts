@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
+import { MemoryFleetSecrets } from '@keyfleet/frontend/store/memory-fleet-secrets';
 import { openRecordKeyFloor } from '@keyfleet/frontend/store/record-key-floor';
 import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
@@ -14,7 +14,7 @@ export const record = '{"schemaVersion":1,"policy":",\\"mac\\":\\"1.x\\"}"}';
 
 /** Two frontends without disks, of which one has written a record. */
 export async function twoFrontends() {
-  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  const [secrets, hsm, clock, domain] = [new MemoryFleetSecrets(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   const time = { ms: 0 };
   const open = () => new FleetRecordKeys({ secrets, hsm, domain, clock, monotonicClock: { now: () => time.ms } });
   const [rotating, keys] = [open(), open()];

@@ -4,9 +4,7 @@ import { Acknowledged } from '@keyfleet/frontend/store/acknowledged';
 import { type Connections, RedisCalls } from '@keyfleet/frontend/store/redis-calls';
 import { RecordMacs } from '@keyfleet/frontend/store/record-macs';
 import { RecordWrites } from '@keyfleet/frontend/store/record-writes';
-import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { RedisStore, type RedisStoreDeps } from '@keyfleet/frontend/store/redis-store';
-import type { FleetKeyStore, FleetSecretStore } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { FakeDomain } from './fakes/fake-domain.ts';
 import { writesOf } from './redis-client.ts';
@@ -24,30 +22,14 @@ export function testMacs(): RecordMacs {
 type Options = Connections & Omit<RedisStoreDeps, 'calls' | 'macs'>;
 
 /** A store as frontends open it, whose records have the MACs of tests. */
-export function openStore({
-  clock,
-  monotonicClock,
-  acknowledged,
-  events,
-  ...connections
-}: Options): RedisStore & FleetSecretStore & FleetKeyStore {
-  const calls = new RedisCalls(connections);
-  const secrets = new RedisFleetSecrets(calls);
-  const store = new RedisStore({
-    calls,
+export function openStore({ clock, monotonicClock, acknowledged, events, ...connections }: Options): RedisStore {
+  return new RedisStore({
+    calls: new RedisCalls(connections),
     macs: testMacs(),
     clock,
     ...(monotonicClock && { monotonicClock }),
     ...(acknowledged && { acknowledged }),
     events,
-  });
-  return Object.assign(store, {
-    findSecret: secrets.findSecret.bind(secrets),
-    insertSecret: secrets.insertSecret.bind(secrets),
-    findFleetKey: secrets.findFleetKey.bind(secrets),
-    insertFleetKey: secrets.insertFleetKey.bind(secrets),
-    listFleetKeys: secrets.listFleetKeys.bind(secrets),
-    dropFleetKey: secrets.dropFleetKey.bind(secrets),
   });
 }
 

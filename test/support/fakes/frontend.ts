@@ -30,6 +30,7 @@ import { PublicKeys } from '@keyfleet/frontend/keys/public-keys';
 import { Markers } from '@keyfleet/frontend/operations/markers';
 import { Policies } from '@keyfleet/frontend/policy/policies';
 import { Fleet } from '@keyfleet/frontend/store/fleet';
+import { MemoryFleetSecrets } from '@keyfleet/frontend/store/memory-fleet-secrets';
 import { MemoryStore } from '@keyfleet/frontend/store/memory-store';
 import { LastUsages } from '@keyfleet/frontend/background/last-usages';
 import { FakeDomain } from './fake-domain.ts';
@@ -109,7 +110,13 @@ export class FakeFrontend<H extends HsmCommands = FakeHsm> {
     this.proxies = new XksProxies({ hosts, hsm: this.hsm, clock });
     this.lastUsages = new LastUsages({ usages: store, clock, onProblem: (problem) => void faults.push(problem) });
     const events = { fleetKeyDropped: (foreign: Error) => void faults.push(foreign) };
-    const fleet = new Fleet({ store, hsm: this.hsm, domain: new FakeDomain(), clock, events });
+    const fleet = new Fleet({
+      store: new MemoryFleetSecrets(),
+      hsm: this.hsm,
+      domain: new FakeDomain(),
+      clock,
+      events,
+    });
     const clusters = new Clusters({ hsm: this.hsm, clock });
     this.clusters = clusters;
     const perform = newPerform({

@@ -3,7 +3,7 @@ import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { expect, test } from 'vitest';
 import { Fleet } from '../store/fleet.ts';
-import { MemoryStore } from '../store/memory-store.ts';
+import { MemoryFleetSecrets } from '../store/memory-fleet-secrets.ts';
 import { readSession, sealSession, type SessionContent, SessionTokens } from './sts-session-token.ts';
 
 const DEADLINE = Number.MAX_SAFE_INTEGER;
@@ -22,7 +22,7 @@ const content: SessionContent = {
 };
 
 test('a thief of the key that frontends share makes sessions until somebody is removed, and none afterwards', async () => {
-  const [store, hsm, domain] = [new MemoryStore(), new FakeHsm(), new FakeDomain()];
+  const [store, hsm, domain] = [new MemoryFleetSecrets(), new FakeHsm(), new FakeDomain()];
   const newFleet = () =>
     new Fleet({ store, hsm, domain, clock: { now: () => 0 }, events: { fleetKeyDropped: () => {} } });
   const frontend = new SessionTokens(newFleet(), randomBytes);

@@ -1,11 +1,11 @@
 import { DEADLINE, newFleet, PRIVATE } from '@keyfleet/test-support/fleet-keys';
 import { expect, test } from 'vitest';
 import { Fleet } from './fleet.ts';
-import { MemoryStore } from './memory-store.ts';
+import { MemoryFleetSecrets } from './memory-fleet-secrets.ts';
 
 test('when operators accept an older store, its keys are used', async () => {
   const { hsm, domain, time } = newFleet();
-  const stores = [new MemoryStore(), new MemoryStore()];
+  const stores = [new MemoryFleetSecrets(), new MemoryFleetSecrets()];
   let store = stores[0]!;
   const clock = { now: () => time.now };
   const deps = { hsm, domain, clock, events: { fleetKeyDropped: () => {} } };
@@ -20,8 +20,8 @@ test('when operators accept an older store, its keys are used', async () => {
 });
 
 function delegating(
-  to: () => MemoryStore,
-): Pick<MemoryStore, 'findFleetKey' | 'insertFleetKey' | 'listFleetKeys' | 'dropFleetKey'> {
+  to: () => MemoryFleetSecrets,
+): Pick<MemoryFleetSecrets, 'findFleetKey' | 'insertFleetKey' | 'listFleetKeys' | 'dropFleetKey'> {
   return {
     findFleetKey: (name, id) => to().findFleetKey(name, id),
     insertFleetKey: (name, id, token) => to().insertFleetKey(name, id, token),

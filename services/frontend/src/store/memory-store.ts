@@ -2,7 +2,6 @@ import { type Clock, systemClock } from '@keyfleet/shared/clock';
 import { dueDateOf, dueEntryOf, type DueKey, dueKeyOf, dueShardOf, endOf } from '@keyfleet/shared/stored/due-entries';
 import type { Scope } from '@keyfleet/shared/stored/names';
 import type { KmsKey } from '../keys/kms-key.ts';
-import type { RecordKeyStore } from './record-key.ts';
 import { eventEntryOf } from './record-writes.ts';
 import {
   type AccessKeyRecord,
@@ -14,7 +13,6 @@ import {
   type ClaimedEvent,
   ConflictError,
   type DueStore,
-  type FleetKeyStore,
   type IdentityStore,
   type KeyStore,
   type KeyTraces,
@@ -28,20 +26,8 @@ import {
   type StoredEvent,
 } from './store.ts';
 
-/** All the stores in memory: for tests, and as the reference for the Redis store. */
-export class MemoryStore
-  implements
-    KeyStore,
-    AliasStore,
-    IdentityStore,
-    RecordKeyStore,
-    FleetKeyStore,
-    LastUsageStore,
-    AccessKeyUseStore,
-    DueStore
-{
-  /** Set as dropping record keys sets it. */
-  oldestRecordKey: number | undefined;
+/** The stores of records in memory: for tests, and as the reference for the Redis store. */
+export class MemoryStore implements KeyStore, AliasStore, IdentityStore, LastUsageStore, AccessKeyUseStore, DueStore {
   clock: Clock = systemClock;
   readonly #keys = new Map<string, KmsKey>();
   readonly #lastUsages = new Map<string, LastUsage>();
@@ -51,8 +37,6 @@ export class MemoryStore
   readonly #aliases = new Map<string, Map<string, Alias>>();
   readonly #accessKeys = new Map<string, AccessKeyRecord>();
   readonly #firstAccessKeys = new Map<string, string>();
-  readonly #secrets = new Map<string, Uint8Array>();
-  readonly #fleetKeys = new Map<string, Uint8Array>();
 
   async findKey(region: string, keyId: string): Promise<KmsKey | undefined> {
     return this.#keys.get(`${region}/${keyId}`);
@@ -238,42 +222,6 @@ export class MemoryStore
     this.#firstAccessKeys.set(record.accountId, record.accessKeyId);
     await this.insertAccessKey(record);
     return true;
-  }
-
-  async findSecret(name: string): Promise<Uint8Array | undefined> {
-    return this.#secrets.get(name);
-  }
-
-  async findOldestRecordKey(): Promise<number | undefined> {
-    return this.oldestRecordKey;
-  }
-
-  async noteOldestRecordKey(number: number): Promise<void> {
-    this.oldestRecordKey = Math.max(this.oldestRecordKey ?? 0, number);
-  }
-
-  async findFleetKey(name: string, domainKeyId: string): Promise<Uint8Array | undefined> {
-    return this.#fleetKeys.get(`${name} ${domainKeyId}`);
-  }
-
-  async insertFleetKey(name: string, domainKeyId: string, token: Uint8Array): Promise<void> {
-    if (!this.#fleetKeys.has(`${name} ${domainKeyId}`)) this.#fleetKeys.set(`${name} ${domainKeyId}`, token);
-  }
-
-  async listFleetKeys(name: string, domainKeyIds: readonly string[]): Promise<readonly string[]> {
-    return domainKeyIds.filter((id) => this.#fleetKeys.has(`${name} ${id}`));
-  }
-
-  async dropFleetKey(name: string, domainKeyId: string, token?: Uint8Array): Promise<void> {
-    const at = `${name} ${domainKeyId}`;
-    if (token !== undefined && !Buffer.from(this.#fleetKeys.get(at) ?? []).equals(token)) return;
-    this.#fleetKeys.delete(at);
-  }
-
-  async insertSecret(name: string, token: Uint8Array): Promise<Uint8Array> {
-    const stored = this.#secrets.get(name) ?? token;
-    this.#secrets.set(name, stored);
-    return stored;
   }
 
   #addDue(key: KmsKey): void {

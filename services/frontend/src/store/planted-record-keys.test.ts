@@ -2,7 +2,7 @@ import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { newDisk, place, record, startWith, twoFrontends } from '@keyfleet/test-support/record-key-fleet';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { MemoryStore } from './memory-store.ts';
+import { MemoryFleetSecrets } from './memory-fleet-secrets.ts';
 import { noRecordKeyFloor } from './record-key-floor.ts';
 import type { MadeRecordKey } from './record-key.ts';
 import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
@@ -10,11 +10,11 @@ import { RecordMacs } from './record-macs.ts';
 import { DamagedRecordError } from './store.ts';
 
 describe('a former frontend that had record keys made in advance, and writes Redis', () => {
-  let secrets: MemoryStore;
+  let secrets: MemoryFleetSecrets;
   let hsm: FakeHsm;
   let domain: FakeDomain;
   /** What it kept, by name. */
-  let kept: MemoryStore;
+  let kept: MemoryFleetSecrets;
   let now: number;
   const monotonicClock = { now: () => now };
 
@@ -26,7 +26,13 @@ describe('a former frontend that had record keys made in advance, and writes Red
   const keptToken = async (name: string) => (await kept.findSecret(name))!;
 
   beforeEach(async () => {
-    [secrets, hsm, domain, kept, now] = [new MemoryStore(), new FakeHsm(), new FakeDomain(), new MemoryStore(), 0];
+    [secrets, hsm, domain, kept, now] = [
+      new MemoryFleetSecrets(),
+      new FakeHsm(),
+      new FakeDomain(),
+      new MemoryFleetSecrets(),
+      0,
+    ];
     await open().newest();
     const former = open(kept);
     for (let made = 0; made < 3; made++) await former.makeNext();
@@ -136,7 +142,7 @@ describe('a former frontend that had record keys made in advance, and writes Red
   });
 
   test('does not pass one off for one of the first releases, which do not say when they were made', async () => {
-    const [own, unnamed] = [await open().makeNext(), new MemoryStore()];
+    const [own, unnamed] = [await open().makeNext(), new MemoryFleetSecrets()];
     const known = { number: own.number, madeIn: 0 };
     const sealedFor = { accessKeyId: 'keyfleet-record-key-2', principal: 'keyfleet:frontends' };
     await unnamed.insertSecret('record-key-2', (await hsm.execute('GenerateCredential', sealedFor)).token);
@@ -159,7 +165,7 @@ describe('a former frontend that had record keys made in advance, and writes Red
 
 test('a record key that a former frontend had made in advance is not used, once there is one from after its removal', async () => {
   const { secrets, hsm, domain, time, rotating, keys } = await twoFrontends();
-  const kept = new MemoryStore();
+  const kept = new MemoryFleetSecrets();
   const clock = { now: Date.now };
   const former = new FleetRecordKeys({ secrets: kept, hsm, domain, clock });
   for (let number = 1; number <= 3; number++) await former.makeNext();
@@ -222,12 +228,12 @@ test('a frontend that starts with its disk believes no record key that was made 
   const fleet = await twoFrontends();
   const { secrets, hsm, domain, rotating } = fleet;
   const sealedFor = { accessKeyId: `keyfleet-record-key-2/${domain.active}`, principal: 'keyfleet:frontends' };
-  const planted = new MemoryStore();
+  const planted = new MemoryFleetSecrets();
   await planted.insertSecret('record-key-2', (await hsm.execute('GenerateCredential', sealedFor)).token);
   hsm.sealsUnder = domain.rotate(0, { afterRemoval: true });
   await rotating.makeNext();
   expect((await (await startWith(fleet, disk.path)).newest()).number).toBe(2);
-  const start = async (store: MemoryStore) => startWith({ ...fleet, secrets: store }, disk.path);
+  const start = async (store: MemoryFleetSecrets) => startWith({ ...fleet, secrets: store }, disk.path);
   await expect((await start(planted)).newest()).rejects.toThrow(
     'record key 2 is another than this frontend used before',
   );
@@ -310,7 +316,7 @@ test('a record key from an unknowing member is not opened in the place of the ol
 test('a record key that is moved to another number, or another secret of the fleet in its place, is not opened', async () => {
   const [hsm, domain] = [new FakeHsm(), new FakeDomain()];
   for (const name of ['record-key-2', 'record-key-11', 'session-token-key']) {
-    const secrets = new MemoryStore();
+    const secrets = new MemoryFleetSecrets();
     const sealedFor = { accessKeyId: `keyfleet-${name}/${domain.active}`, principal: 'keyfleet:frontends' };
     await secrets.insertSecret('record-key-1', (await hsm.execute('GenerateCredential', sealedFor)).token);
     const moved = new FleetRecordKeys({ secrets, hsm, domain, clock: { now: Date.now } });

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newDisk, startWith, twoFrontends, withRubbish } from '@keyfleet/test-support/record-key-fleet';
 import { expect, test } from 'vitest';
-import { MemoryStore } from './memory-store.ts';
+import { MemoryFleetSecrets } from './memory-fleet-secrets.ts';
 import type { FollowedKeys } from './record-key-floor.ts';
 import { LOOK_AGAIN_MS } from './record-keys.ts';
 import { DamagedRecordError } from './store.ts';
@@ -12,7 +12,7 @@ test('a frontend that starts with its disk makes no record key in the place of o
   const fleet = await twoFrontends();
   await fleet.rotating.makeNext();
   await (await startWith(fleet, disk.path)).look();
-  const lossy = { ...fleet, secrets: new MemoryStore() };
+  const lossy = { ...fleet, secrets: new MemoryFleetSecrets() };
   await expect((await startWith(lossy, disk.path)).newest()).rejects.toThrow('record key 2 is missing');
 
   // An operator's word for another store, from earlier, lies in Redis for whoever writes there.
@@ -58,23 +58,23 @@ test.each([
 test('the first record key is written down only if it opens', async () => {
   await using disk = await newDisk();
   const fleet = await twoFrontends();
-  const secrets = new MemoryStore();
+  const secrets = new MemoryFleetSecrets();
   await secrets.insertSecret('record-key-1', await withRubbish(1, (await fleet.secrets.findSecret('record-key-1'))!));
   await expect((await startWith({ ...fleet, secrets }, disk.path)).look()).rejects.toThrow(
     'record key 1 does not open',
   );
-  expect((await (await startWith({ ...fleet, secrets: new MemoryStore() }, disk.path)).newest()).number).toBe(1);
+  expect((await (await startWith({ ...fleet, secrets: new MemoryFleetSecrets() }, disk.path)).newest()).number).toBe(1);
 });
 
 test('a first record key that is put there between two looks is written down only if it opens', async () => {
   await using disk = await newDisk();
   const fleet = await twoFrontends();
-  const secrets = new MemoryStore();
+  const secrets = new MemoryFleetSecrets();
   const looking = await startWith({ ...fleet, secrets }, disk.path);
   await looking.look();
   await secrets.insertSecret('record-key-1', await withRubbish(1, (await fleet.secrets.findSecret('record-key-1'))!));
   await expect(looking.look()).rejects.toThrow('record key 1 does not open');
-  expect((await (await startWith({ ...fleet, secrets: new MemoryStore() }, disk.path)).newest()).number).toBe(1);
+  expect((await (await startWith({ ...fleet, secrets: new MemoryFleetSecrets() }, disk.path)).newest()).number).toBe(1);
 });
 
 const floorIn = ({ path }: { path: string }) => join(path, 'record-key-floor.json');

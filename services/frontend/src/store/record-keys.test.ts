@@ -2,7 +2,7 @@ import { FakeDomain } from '@keyfleet/test-support/fakes/fake-domain';
 import { FakeHsm } from '@keyfleet/test-support/fakes/fake-hsm';
 import { newDisk, place, record, startWith, twoFrontends } from '@keyfleet/test-support/record-key-fleet';
 import { expect, test } from 'vitest';
-import { MemoryStore } from './memory-store.ts';
+import { MemoryFleetSecrets } from './memory-fleet-secrets.ts';
 import { FleetRecordKeys, LOOK_AGAIN_MS } from './record-keys.ts';
 import { RecordMacs } from './record-macs.ts';
 import { splitMac } from './record-mac.ts';
@@ -10,7 +10,7 @@ import { splitMac } from './record-mac.ts';
 const numberOf = (stored: string) => splitMac(stored)?.keyNumber;
 
 test('frontends have the same record key, which an HSM opens once for all who ask at once', async () => {
-  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  const [secrets, hsm, clock, domain] = [new MemoryFleetSecrets(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   const open = () => new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock }));
   const [one, two] = [open(), open()];
   const { text: stored } = await one.withMac(place, record);
@@ -60,7 +60,7 @@ test('after a restore that an operator accepted, the record keys of the backup a
 });
 
 test('if older record keys are dropped and the newest is gone, no other is made in its place', async () => {
-  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  const [secrets, hsm, clock, domain] = [new MemoryFleetSecrets(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   secrets.oldestRecordKey = 3;
   const writing = new RecordMacs(new FleetRecordKeys({ secrets, hsm, domain, clock })).withMac(place, record);
   await expect(writing).rejects.toThrow('record key 3 is missing');
@@ -93,7 +93,7 @@ test('an acceptance of another store holds though it comes while a frontend look
   await fleet.rotating.makeNext();
   const found = Promise.withResolvers<void>();
   let [used, answering] = [fleet.secrets, Promise.resolve()];
-  const secrets = Object.assign(new MemoryStore(), {
+  const secrets = Object.assign(new MemoryFleetSecrets(), {
     findSecret: async (name: string) => {
       const secret = await used.findSecret(name);
       await answering;
@@ -102,7 +102,7 @@ test('an acceptance of another store holds though it comes while a frontend look
   });
   const keys = await startWith({ ...fleet, secrets }, disk.path);
   expect((await keys.look()).newest).toBe(2);
-  [used, answering] = [new MemoryStore(), found.promise];
+  [used, answering] = [new MemoryFleetSecrets(), found.promise];
   const looking = keys.look();
   keys.forget(['store-a']);
   found.resolve();
@@ -156,7 +156,7 @@ test('a record key that nobody would follow is not stored: made by an HSM with a
 });
 
 test('who only reads makes no record key', async () => {
-  const [secrets, hsm, clock, domain] = [new MemoryStore(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
+  const [secrets, hsm, clock, domain] = [new MemoryFleetSecrets(), new FakeHsm(), { now: Date.now }, new FakeDomain()];
   const keys = new FleetRecordKeys({ secrets, hsm, domain, clock });
   for (const number of [1, 2]) expect(await keys.find(number)).toBeUndefined();
   expect(hsm.executed).toEqual([]);
@@ -186,7 +186,7 @@ test.each(['made by this release', 'of an earlier one'])(
       await rotating.newest();
     }
     expect(secrets.oldestRecordKey).toBe(1);
-    const lossy = Object.assign(new MemoryStore(), { oldestRecordKey: 1 });
+    const lossy = Object.assign(new MemoryFleetSecrets(), { oldestRecordKey: 1 });
     const clock = { now: Date.now };
     const started = new FleetRecordKeys({ secrets: lossy, hsm, domain, clock, monotonicClock: { now: () => time.ms } });
     await expect((async () => started.newest())()).rejects.toThrow('record key 1 is missing');

@@ -9,21 +9,12 @@ import {
   type AliasStore,
   ConflictError,
   type DueStore,
-  type FleetKeyStore,
-  type FleetSecretStore,
   type IdentityStore,
   type KeyStore,
   type LastUsageStore,
 } from './store.ts';
 
-type Store = KeyStore &
-  AliasStore &
-  IdentityStore &
-  FleetSecretStore &
-  FleetKeyStore &
-  LastUsageStore &
-  AccessKeyUseStore &
-  DueStore;
+type Store = KeyStore & AliasStore & IdentityStore & LastUsageStore & AccessKeyUseStore & DueStore;
 
 export function newAccessKey(accessKeyId: string, accountId: string): AccessKeyRecord {
   const principal = `arn:aws:iam::${accountId}:user/admin`;
@@ -36,7 +27,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
   describe('keys of a store with a date', () => dueStoreContract(open));
   describe('last usage in a store', () => lastUsageStoreContract(open));
 
-  describe('aliases, identities and secrets of a store', () => {
+  describe('aliases and identities of a store', () => {
     let store: Store & Partial<AsyncDisposable>;
     beforeEach(async () => {
       store = await open();
@@ -110,7 +101,7 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
       });
     });
 
-    describe('identities and secrets', () => {
+    describe('identities', () => {
       test('an access key is found as it was stored', async () => {
         const record = newAccessKey('AKIA1', '111122223333');
         await store.insertAccessKey(record);
@@ -158,38 +149,6 @@ export function storeContract(open: () => Promise<Store & Partial<AsyncDisposabl
         await store.deleteAccessKey(first!.accessKeyId);
         expect(await store.hasAccount('1')).toBe(true);
         expect(await store.findFirstAccessKey('1')).toBeUndefined();
-      });
-
-      test('of each domain key the first fleet key stays, until it is dropped', async () => {
-        expect(await store.findFleetKey('f', 'a')).toBeUndefined();
-        await store.insertFleetKey('f', 'a', Buffer.from([1, 255]));
-        await store.insertFleetKey('f', 'a', Buffer.from([2, 255]));
-        await store.insertFleetKey('f', 'b', Buffer.from([3]));
-        await store.insertFleetKey('g', 'c', Buffer.from([4]));
-        expect(Buffer.from((await store.findFleetKey('f', 'a'))!)).toEqual(Buffer.from([1, 255]));
-        expect([...(await store.listFleetKeys('f', ['c', 'a', 'b']))].toSorted()).toEqual(['a', 'b']);
-        await store.dropFleetKey('f', 'a');
-        expect(await store.findFleetKey('f', 'a')).toBeUndefined();
-        expect(await store.listFleetKeys('f', ['a', 'b'])).toEqual(['b']);
-      });
-
-      test('a fleet key that was read is dropped only while no other is in its place', async () => {
-        await store.insertFleetKey('f', 'a', Buffer.from([1, 255]));
-        await store.dropFleetKey('f', 'a', Buffer.from([2, 255]));
-        expect(await store.listFleetKeys('f', ['a'])).toEqual(['a']);
-        await store.dropFleetKey('f', 'a', Buffer.from([1, 255]));
-        expect(await store.listFleetKeys('f', ['a'])).toEqual([]);
-        await store.dropFleetKey('f', 'a', Buffer.from([1, 255]));
-      });
-
-      test('the first secret of a name stays', async () => {
-        expect(await store.findSecret('s')).toBeUndefined();
-        const [first, second] = await Promise.all([
-          store.insertSecret('s', Buffer.from([1, 255])),
-          store.insertSecret('s', Buffer.from([2, 255])),
-        ]);
-        expect(Buffer.from(first)).toEqual(Buffer.from(second));
-        expect(Buffer.from((await store.findSecret('s')) ?? [])).toEqual(Buffer.from(first));
       });
     });
   });
