@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, reaches } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
-import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
+import { verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { type DomainState, isMember, type Operator, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
@@ -18,7 +18,7 @@ import { InstalledDomain, losesKeys } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { assertMayLeave } from './domain/leaving.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
-import { prepareGenesis, prepareNext, type TokenMaker } from './domain/prepare-token.ts';
+import { assertPreparer, prepareGenesis, prepareNext, type TokenMaker } from './domain/prepare-token.ts';
 import type { HsmDescription } from './hsm-description.ts';
 import { type Identity, newIdentity, openIdentity } from './identity.ts';
 import type { SealKey } from './seal-key.ts';
@@ -167,30 +167,21 @@ export class Hsm {
   }
 
   *#prepareGenesis(proposal: Proposal): Steps<DomainToken> {
-    const { anchor } = this.#options;
     if (this.#verified !== undefined) throw new DomainError('already-in-domain', 'this HSM already has a domain');
-    this.#assertPreparer(verifyFounding(anchor, proposal));
-    return this.#prepared.following(undefined) ?? parseToken(yield* prepareGenesis(anchor, proposal, this.#maker()));
+    return yield* prepareGenesis(this.#options.anchor, proposal, this.#maker());
   }
 
   *#prepareNext(proposal: Proposal, current: Uint8Array): Steps<DomainToken> {
     const verified = this.#verified;
     if (verified === undefined || this.installed === undefined) throw noDomain();
     assertSameToken(parseToken(current), verified);
-    this.#assertPreparer(verifyProposal(verified, proposal));
     const { secrets, activeSince } = this.installed;
-    const prepared = this.#prepared.following(verified.state);
-    return prepared ?? parseToken(yield* prepareNext({ ...verified, secrets, activeSince }, proposal, this.#maker()));
+    return yield* prepareNext({ ...verified, secrets, activeSince }, proposal, this.#maker());
   }
 
   #maker(): TokenMaker {
     const { clock, random, rotationPauseMs = ROTATION_PAUSE_MS } = this.#options;
-    return { identity: this.#identity, clock, random, rotationPauseMs };
-  }
-
-  #assertPreparer({ preparer }: { readonly preparer: string }): void {
-    if (preparer === this.memberId) return;
-    throw new DomainError('other-preparer', `the change is for ${preparer} to carry out, not for ${this.memberId}`);
+    return { identity: this.#identity, prepared: this.#prepared, clock, random, rotationPauseMs };
   }
 
   /**
@@ -305,7 +296,7 @@ export class Hsm {
     // An HSM that was never a member has nothing to erase, and the change that made it fresh must not do so again.
     if (this.#verified === undefined || !this.#wasMember) throw noDomain();
     const change = verifyProposal(this.#verified, parseProposal(proposal));
-    this.#assertPreparer(change);
+    assertPreparer(change, this.#identity);
     if (change.name !== 'LeaveDomain' || change.body.memberId !== this.memberId) {
       throw new DomainError('wrong-state', `the change does not make ${this.memberId} leave the domain`);
     }

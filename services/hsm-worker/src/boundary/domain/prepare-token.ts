@@ -1,10 +1,11 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { foundedState, makesDomainKey, nextState } from '@keyfleet/shared/domain/apply';
 import { assertNotFromFuture, verifyGenesis, verifyNext } from '@keyfleet/shared/domain/chain';
+import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { Proposal } from '@keyfleet/shared/domain/proposal';
 import { verifyFounding, verifyProposal } from '@keyfleet/shared/domain/quorum';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
-import { parseToken } from '@keyfleet/shared/domain/token';
+import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import { assertMayBeMade } from '@keyfleet/shared/domain/valid-state';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { Random } from '../crypto/random.ts';
@@ -14,10 +15,13 @@ import { assertWithinLimits } from './change-limits.ts';
 import { sealDomainToken } from './domain-token.ts';
 import { newDomainKey, newSecretKey } from './domain-secrets.ts';
 import type { InstalledDomain } from './installed-domain.ts';
+import type { PreparedToken } from './prepared-token.ts';
 
 /** What a member uses to make a token. */
 export interface TokenMaker {
   readonly identity: Identity;
+  /** What it has made already is the token of every valid proposal that follows the same one. */
+  readonly prepared: PreparedToken;
   readonly clock: Clock;
   readonly random: Random;
   /** See `assertWithinLimits`. */
@@ -25,16 +29,20 @@ export interface TokenMaker {
 }
 
 /** The founding token: a first domain key, and the material id key for the life of the domain. Throws `DomainError`. */
-export function* prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Steps<Buffer> {
-  const { identity, clock, random } = maker;
+export function* prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: TokenMaker): Steps<DomainToken> {
+  const { identity, prepared, clock, random } = maker;
   const change = verifyFounding(anchor, proposal);
+  assertPreparer(change, identity);
+  const made = prepared.following(undefined);
+  if (made !== undefined) return made;
   assertMayBeMade(change);
   const key = newDomainKey(random, { domain: anchor.domain, generation: 1 });
   const state = foundedState(change, { keyId: key.id, madeAt: clock.now() });
   const secrets = { domainKeys: [key], materialIdKey: newSecretKey(random) };
-  const token = yield* sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
+  const bytes = yield* sealDomainToken({ state, previousHash: undefined, proposal, secrets }, identity, random);
+  const token = parseToken(bytes);
   // Never hand out a token that the others would refuse.
-  verifyGenesis(anchor, parseToken(token));
+  verifyGenesis(anchor, token);
   return token;
 }
 
@@ -43,10 +51,13 @@ export function* prepareNext(
   current: VerifiedDomain & Pick<InstalledDomain, 'secrets' | 'activeSince'>,
   proposal: Proposal,
   maker: TokenMaker,
-): Steps<Buffer> {
-  const { identity, clock, random, rotationPauseMs } = maker;
-  assertNotFromFuture(current, clock.now());
+): Steps<DomainToken> {
+  const { identity, prepared, clock, random, rotationPauseMs } = maker;
   const change = verifyProposal(current, proposal);
+  assertPreparer(change, identity);
+  const made = prepared.following(current.state);
+  if (made !== undefined) return made;
+  assertNotFromFuture(current, clock.now());
   assertMayBeMade(change);
   const rotatesFrom = current.activeSince + rotationPauseMs;
   assertWithinLimits(current.state, proposal, { change, rotatesFrom, now: clock.now() });
@@ -62,7 +73,14 @@ export function* prepareNext(
     domainKeys: state.domainKeys.map(({ id }) => held.find((one) => one.id === id)!),
     materialIdKey: current.secrets.materialIdKey,
   };
-  const token = yield* sealDomainToken({ state, previousHash: current.hash, proposal, secrets }, identity, random);
-  verifyNext(current, parseToken(token));
+  const bytes = yield* sealDomainToken({ state, previousHash: current.hash, proposal, secrets }, identity, random);
+  const token = parseToken(bytes);
+  verifyNext(current, token);
   return token;
+}
+
+/** Throws `DomainError` for a change that another member is to carry out. */
+export function assertPreparer({ preparer }: { readonly preparer: string }, { memberId }: Identity): void {
+  if (preparer === memberId) return;
+  throw new DomainError('other-preparer', `the change is for ${preparer} to carry out, not for ${memberId}`);
 }
