@@ -8,6 +8,8 @@ import { AccountVersions } from '@keyfleet/frontend/identities/account-versions'
 import { Identities } from '@keyfleet/frontend/identities/identities';
 import { IAM_QUOTAS } from '@keyfleet/frontend/identities/quotas';
 import { RedisIamStore } from '@keyfleet/frontend/identities/redis-iam-store';
+import { newCustomKeyStore } from '@keyfleet/frontend/key-stores/key-store-store.contract';
+import { RedisKeyStores } from '@keyfleet/frontend/key-stores/redis-key-stores';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { RedisFleetSecrets } from '@keyfleet/frontend/store/redis-fleet-secrets';
 import { newAccessKey } from '@keyfleet/frontend/store/store.contract';
@@ -15,7 +17,7 @@ import { systemClock } from '@keyfleet/shared/clock';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { grantsAt, ListedGrant, namedEntriesOf, retirableAt } from '@keyfleet/shared/stored/grants';
 import { entryOf, keyListAt } from '@keyfleet/shared/stored/key-list';
-import { aliasesAt, iamAt, keyAt } from '@keyfleet/shared/stored/names';
+import { aliasesAt, iamAt, keyAt, keyStoresAt } from '@keyfleet/shared/stored/names';
 import { useRedis } from '@keyfleet/test-support/redis-fixture';
 import { openStore, testMacs } from '@keyfleet/test-support/redis-store';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -73,6 +75,46 @@ describe.each(['', '{}', 'x', 'x'.repeat(9_000)])('%j in the place of one record
     expect((await grants.list(key, undefined, 10)).items).toEqual([grant]);
     expect((await iam.list(alice.accountId, 'user', 10)).items.map(({ name }) => name)).toEqual(['alice']);
   });
+});
+
+/** Puts one byte, which is read as U+FFFD, in the place of that; returns what is said of it. */
+async function spoil(name: string, field?: string): Promise<string> {
+  const stored = await (field === undefined ? client.getBuffer(name) : client.hgetBuffer(name, field));
+  const bytes = Buffer.from(stored!.toString('latin1').replace('\xef\xbf\xbd', '\xff'), 'latin1');
+  expect(bytes.length).toBe(stored!.length - 2);
+  await (field === undefined ? client.set(name, bytes) : client.hset(name, field, bytes));
+  return `the record ${field === undefined ? name : `${name} ${field}`} is not authentic: it is no UTF-8`;
+}
+
+test('a byte that is no UTF-8 in the place of U+FFFD, which it is read as, is not authentic, and hides nothing', async () => {
+  const { calls, writes } = redis;
+  const store = openStore({ client, writes, clock: systemClock });
+  const deps = { calls, macs: testMacs(), monotonicClock: systemClock };
+  const [iam, keyStores, grants] = [new RedisIamStore(deps), new RedisKeyStores(deps), new RedisGrantStore(deps)];
+  const [alice, group, grant] = [newUser('alice', { groups: ['g'] }), newGroup('g'), newGrant(key, { name: '\uFFFD' })];
+  await store.insertKey({ ...key, description: '\uFFFD' });
+  await store.keepLastUsages([{ ...key, usage: { operation: 'Encrypt', usedAt: 1, requestId: 'r', eventId: 'e' } }]);
+  for (const record of [group, { ...alice, inline: [{ name: 'p', document: '"\uFFFD"' }] }, newUser('bob')])
+    await iam.insert(record, 9);
+  await grants.insert(grant, 9);
+  await keyStores.replace(await keyStores.find(scope), [newCustomKeyStore('cks-1', { name: '\uFFFD' })]);
+
+  const spoiled: [string, () => Promise<unknown>][] = [
+    [await spoil(keyAt(key.region, key.keyId), 'record'), () => store.findKey(key.region, key.keyId)],
+    [await spoil(iamAt(alice.accountId)[0], 'user/alice'), () => iam.find(alice.accountId, 'user', 'alice')],
+    [await spoil(keyStoresAt(scope)[0]), () => keyStores.find(scope)],
+    [await spoil(grantsAt(key)[0], grant.grantId), () => grants.find(key, grant.grantId)],
+  ];
+  for (const [said, read] of spoiled) await expect(read()).rejects.toThrow(said);
+  expect((await iam.list(alice.accountId, 'user', 9)).items.map(({ name }) => name)).toEqual(['bob']);
+  expect(await iam.remove(group)).toBe('done');
+  const [places, damages]: [string[], string[]] = [[], []];
+  for await (const { records, damaged } of pagesOfRecords(client, calls)) {
+    places.push(...records.map(({ place }) => place.field ?? place.name));
+    damages.push(...damaged);
+  }
+  expect(places.toSorted()).toEqual(['lastUsage', 'user/bob']);
+  expect(damages.map((one) => one.split('. ')[0]!).toSorted()).toEqual(spoiled.map(([said]) => said).toSorted());
 });
 
 test('records that are in force and in no list are named, each once, and no others', async () => {

@@ -1,5 +1,5 @@
 import type { HsmClient } from '@keyfleet/frontend/hsm/client';
-import { type AuthenticRecord, type RecordPlace, splitMac } from '@keyfleet/frontend/store/record-mac';
+import { type AuthenticRecord, type RecordPlace, splitMac, storedText } from '@keyfleet/frontend/store/record-mac';
 import { noRecordKeyFloor } from '@keyfleet/frontend/store/record-key-floor';
 import type { MadeRecordKey } from '@keyfleet/frontend/store/record-key';
 import { FleetRecordKeys } from '@keyfleet/frontend/store/record-keys';
@@ -13,7 +13,7 @@ import { fewAtOnce } from '@keyfleet/shared/few-at-once';
 import { checkByInfo } from '@keyfleet/shared/redis/durability';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
+import { type DamagedValueError, RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
 import { firstAccessKeyIn, storedNameOf } from '@keyfleet/shared/stored/names';
 import type { OpenDomain } from './options.ts';
 import { pagesOfAllNames } from './redis-option.ts';
@@ -100,10 +100,9 @@ async function* pagesOfHash(name: string, calls: RedisCalls): AsyncGenerator<Rec
       const page = await calls.pageOfFields(name, at);
       next = page.cursor === '0' ? undefined : page.cursor;
       const records = page.fields.filter(([field]) => field !== 'claimedUntil');
-      return {
-        records: records.map(([field, value]) => fieldOf(name, field, value.toString(), calls)),
-        damaged: page.damaged,
-      };
+      const texts = records.map(([field, value]) => [field, storedText({ name, field }, value)] as const);
+      const { damaged, ...found } = pageOf(name, texts, calls);
+      return { ...found, damaged: [...page.damaged, ...damaged] };
     });
     cursor = next;
   }
@@ -118,15 +117,21 @@ async function orDamaged(read: () => Promise<RecordPage>): Promise<RecordPage> {
   }
 }
 
+const KEY_FIELDS = ['record', 'lastUsage'];
+
 /** The few records with a name of their own. */
 async function recordsIn(name: string, calls: RedisCalls): Promise<RecordPage> {
-  return { records: await readRecords(name, calls), damaged: [] };
+  if (storedNameOf(name)?.kind !== 'key') return { records: await readRecords(name, calls), damaged: [] };
+  const texts = await calls.eachField(name, KEY_FIELDS);
+  return pageOf(
+    name,
+    KEY_FIELDS.flatMap((field, i) => (texts[i] ? [[field, texts[i]] as const] : [])),
+    calls,
+  );
 }
 
 async function readRecords(name: string, calls: RedisCalls): Promise<FoundRecord[]> {
   switch (storedNameOf(name)?.kind) {
-    case 'key':
-      return findFields(name, ['record', 'lastUsage'], calls);
     case 'keyStores':
     case 'accessKey':
     case 'accessKeyUse': {
@@ -145,9 +150,16 @@ async function readRecords(name: string, calls: RedisCalls): Promise<FoundRecord
   }
 }
 
-async function findFields(name: string, fields: readonly string[], calls: RedisCalls): Promise<FoundRecord[]> {
-  const texts = await calls.fields(name, fields);
-  return fields.flatMap((field, i) => (texts[i] ? [fieldOf(name, field, texts[i], calls)] : []));
+/** Of a hash: what is wrong with one field hides none of the others. */
+function pageOf(
+  name: string,
+  fields: readonly (readonly [field: string, text: string | DamagedValueError])[],
+  calls: RedisCalls,
+): RecordPage {
+  const records = fields.flatMap(([field, text]) =>
+    typeof text === 'string' ? [fieldOf(name, field, text, calls)] : [],
+  );
+  return { records, damaged: fields.flatMap(([, text]) => (typeof text === 'string' ? [] : [text.message])) };
 }
 
 function fieldOf(name: string, field: string, stored: string, calls: RedisCalls): FoundRecord {

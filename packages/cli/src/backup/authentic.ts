@@ -1,9 +1,9 @@
 import { type MadeRecordKey, recordKeyName } from '@keyfleet/frontend/store/record-key';
 import { accessKeyPlace } from '@keyfleet/frontend/store/record-places';
-import type { RecordPlace } from '@keyfleet/frontend/store/record-mac';
+import { type RecordPlace, storedText } from '@keyfleet/frontend/store/record-mac';
 import { DamagedRecordError } from '@keyfleet/frontend/store/store';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { unlessDamaged } from '@keyfleet/shared/redis/stored-values';
+import { type DamagedValueError, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { firstAccessKeyIn, isOfKind, secretAt, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
 import { storedNumbers } from '../record-key-numbers.ts';
@@ -39,7 +39,7 @@ export async function onlyAuthentic(
   if ((await keys.find(newest).catch(unlessDamaged)) === undefined)
     throw new CliError(`record key ${newest} is missing: see docs/recovery.md, or back up without --host.`);
   return async (piece, leaveOut) => {
-    const isAuthentic = async (place: RecordPlace, stored: string): Promise<boolean> => {
+    const isAuthentic = async (place: RecordPlace, stored: string | DamagedValueError): Promise<boolean> => {
       try {
         await macs.verified(place, stored);
         return true;
@@ -59,15 +59,20 @@ export async function onlyAuthentic(
       throw new CliError(`somebody replaced record key ${newest} while the backup was taken.`);
     }
     if (piece.type === 'string') {
-      const record = recordIn(piece.name, textOf(piece.value));
+      const text = storedText({ name: piece.name }, Buffer.from(piece.value, 'base64'));
+      if (typeof text !== 'string') {
+        leaveOut(text.message);
+        return undefined;
+      }
+      const record = recordIn(piece.name, text);
       return record === undefined || (await isAuthentic(...record)) ? piece : undefined;
     }
     const fields = Object.entries(piece.value);
     const kept = await Promise.all(
-      fields.map(
-        async ([field, value]) =>
-          !isRecord(piece.name, field) || (await isAuthentic({ name: piece.name, field }, textOf(value))),
-      ),
+      fields.map(async ([field, value]) => {
+        const place = { name: piece.name, field };
+        return !isRecord(piece.name, field) || isAuthentic(place, storedText(place, Buffer.from(value, 'base64')));
+      }),
     );
     return { ...piece, value: Object.fromEntries(fields.filter((_, i) => kept[i])) };
   };
@@ -85,8 +90,4 @@ function isRecord(name: string, field: string): boolean {
   const kind = storedNameOf(name)?.kind;
   if (kind === 'key') return field === 'record' || field === 'lastUsage';
   return kind === 'aliases' || kind === 'iam' || kind === 'grants';
-}
-
-function textOf(base64: string): string {
-  return Buffer.from(base64, 'base64').toString();
 }

@@ -3,7 +3,7 @@ import { type DamagedValueError, unlessDamaged } from '@keyfleet/shared/redis/st
 import { CHANGES, iamAt, storedValues } from '@keyfleet/shared/stored/names';
 import { Acknowledged } from '../store/acknowledged.ts';
 import { iamChangeOf, iamRecordName } from '../store/change-feed.ts';
-import type { AuthenticRecord } from '../store/record-mac.ts';
+import { type AuthenticRecord, storedText } from '../store/record-mac.ts';
 import type { RecordMacs } from '../store/record-macs.ts';
 import { iamPlace } from '../store/record-places.ts';
 import { iamVersionOf } from '../store/iam-scripts.ts';
@@ -153,11 +153,11 @@ export class RedisIamStore implements IamStore {
     return true;
   }
 
-  /** What stands under the field, or '', unless it is a record that has the link. As bytes: it may be no text. */
-  async #unlessConfirmed(accountId: string, field: string, link: string): Promise<Buffer | '' | undefined> {
-    const [name] = iamAt(accountId);
-    const stored = (await this.#redis.fieldBytes(name, field).catch(unlessDamaged)) ?? '';
-    const record = await this.#macs.verified({ name, field }, stored.toString()).catch(unlessDamaged);
+  /** What stands under the field, or nothing, unless it is a record that has the link. As bytes: it may be no text. */
+  async #unlessConfirmed(accountId: string, field: string, link: string): Promise<Buffer | undefined> {
+    const place = { name: iamAt(accountId)[0], field };
+    const stored = (await this.#redis.fieldBytes(place.name, field).catch(unlessDamaged)) ?? Buffer.of();
+    const record = await this.#macs.verified(place, storedText(place, stored)).catch(unlessDamaged);
     return record !== undefined && hasLink(record, link) ? undefined : stored;
   }
 

@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { defineFormat } from '@keyfleet/shared/encoding/canonical';
 import { z } from 'zod';
+import { DamagedRecordError } from './store.ts';
 
 /** Where a record is stored in Redis; the place is part of what is authenticated. */
 export interface RecordPlace {
@@ -8,6 +10,21 @@ export interface RecordPlace {
   readonly name: string;
   /** The field, if the record is in a hash. */
   readonly field?: string;
+}
+
+/**
+ * The text of what lies there, or what is wrong with it. Bytes that are no UTF-8 would be read as U+FFFD, and have the
+ * MAC of a record with that in their place: its text would not be what lies there, which a change is compared with.
+ */
+export function storedText(place: RecordPlace, stored: Buffer): string | DamagedRecordError {
+  return isUtf8(stored) ? stored.toString() : notAuthentic(place, 'it is no UTF-8');
+}
+
+export function notAuthentic({ name, field }: RecordPlace, why: string): DamagedRecordError {
+  const record = field === undefined ? name : `${name} ${field}`;
+  return new DamagedRecordError(
+    `the record ${record} is not authentic: ${why}. No frontend wrote it there: restore it from a backup (docs/recovery.md)`,
+  );
 }
 
 /** The authenticated bytes. The record is its JSON text as written, not a reader's parse of it. */

@@ -1,5 +1,13 @@
 import type { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
-import { type AuthenticRecord, isMacOf, joinMac, recordMac, type RecordPlace, splitMac } from './record-mac.ts';
+import {
+  type AuthenticRecord,
+  isMacOf,
+  joinMac,
+  notAuthentic,
+  recordMac,
+  type RecordPlace,
+  splitMac,
+} from './record-mac.ts';
 import type { RecordKeys } from './record-keys.ts';
 import { DamagedRecordError } from './store.ts';
 
@@ -34,11 +42,4 @@ export class RecordMacs {
     if (!isMacOf(key, place, found)) throw notAuthentic(place, 'its MAC does not match its content');
     return found.record;
   }
-}
-
-function notAuthentic({ name, field }: RecordPlace, why: string): DamagedRecordError {
-  const record = field === undefined ? name : `${name} ${field}`;
-  return new DamagedRecordError(
-    `the record ${record} is not authentic: ${why}. No frontend wrote it there: restore it from a backup (docs/recovery.md)`,
-  );
 }

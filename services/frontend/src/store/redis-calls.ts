@@ -15,7 +15,7 @@ import {
   readString,
 } from '@keyfleet/shared/redis/stored-values';
 import { ReplyError } from 'ioredis';
-import type { AuthenticRecord } from './record-mac.ts';
+import { type AuthenticRecord, type RecordPlace, storedText } from './record-mac.ts';
 import { fenced, fenceOf, fencesOf, type ScriptPart } from './record-fence.ts';
 import { patiently, wasNotMade, wasNotRead } from './patience.ts';
 import {
@@ -77,14 +77,15 @@ export class RedisCalls {
     return this.#feed?.trusted === true ? () => false : wasNotRead;
   }
 
-  // These throw DamagedRecordError for a value of another type than its kind's, and for one that is too long.
+  // These throw DamagedRecordError for a value of another type than its kind's, for one that is too long, and, where
+  // they read text, for one that is no UTF-8.
 
   async bytes(name: string): Promise<Buffer | undefined> {
     return this.read((client) => readString(client, name));
   }
 
   async text(name: string): Promise<string | undefined> {
-    return (await this.bytes(name))?.toString();
+    return textIn({ name }, await this.bytes(name));
   }
 
   async fieldBytes(name: string, field: string): Promise<Buffer | undefined> {
@@ -93,18 +94,13 @@ export class RedisCalls {
   }
 
   async field(name: string, field: string): Promise<string | undefined> {
-    return (await this.fieldBytes(name, field))?.toString();
-  }
-
-  async fields(name: string, fields: readonly string[]): Promise<(string | undefined)[]> {
-    const values = await this.read((client) => readFields(client, name, fields));
-    return values.map((value) => value?.toString());
+    return textIn({ name, field }, await this.fieldBytes(name, field));
   }
 
   /** As `readEachField`. */
   async eachField(name: string, fields: readonly string[]): Promise<(string | undefined | DamagedValueError)[]> {
     const values = await this.read((client) => readEachField(client, name, fields));
-    return values.map((value) => (Buffer.isBuffer(value) ? value.toString() : value));
+    return values.map((value, i) => (Buffer.isBuffer(value) ? storedText({ name, field: fields[i]! }, value) : value));
   }
 
   pageOfFields(name: string, at: Parameters<typeof pageOfFields>[2]): Promise<PageOfFields> {
@@ -184,6 +180,12 @@ export class RedisCalls {
       return answer;
     });
   }
+}
+
+function textIn(place: RecordPlace, value: Buffer | undefined): string | undefined {
+  const text = value && storedText(place, value);
+  if (text instanceof DamagedRecordError) throw text;
+  return text;
 }
 
 /** The names of the values that a script writes. */

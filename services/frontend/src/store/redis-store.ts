@@ -9,7 +9,7 @@ import { aliasName, keyName } from './change-feed.ts';
 import { decodeKey, encodeKey } from './key-record.ts';
 import { KeyLists } from './key-lists.ts';
 import { Orphans } from './orphans.ts';
-import type { AuthenticRecord } from './record-mac.ts';
+import { type AuthenticRecord, storedText } from './record-mac.ts';
 import type { RecordMacs } from './record-macs.ts';
 import { eventPlace, keyPlace, lastUsagePlace } from './record-places.ts';
 import { RecordWrites } from './record-writes.ts';
@@ -149,7 +149,8 @@ export class RedisStore implements KeyStore, AliasStore, IdentityStore, LastUsag
       const page: PageOfFields = await this.#redis.pageOfFields(name, { cursor, count: AT_ONCE });
       for (const damage of page.damaged) onDamaged?.(new DamagedRecordError(damage));
       for (const [id, stored] of page.fields.filter(([field]) => field !== 'claimedUntil')) {
-        const verified = this.#macs.verified(eventPlace(key, id), stored.toString());
+        const place = eventPlace(key, id);
+        const verified = this.#macs.verified(place, storedText(place, stored));
         const text = await verified.catch((error: unknown) => unlessDamaged(error, onDamaged));
         if (text !== undefined) events.set(id, text);
       }
