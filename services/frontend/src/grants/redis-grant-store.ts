@@ -261,10 +261,9 @@ export class RedisGrantStore implements GrantStore {
   async #findListed(list: string, region: string, entry: string): Promise<Grant | undefined> {
     const { keyId, grantId } = grantOfRetirableEntry(entry);
     const grant = await this.find({ region, keyId }, grantId);
-    const name = `${list} ${entry}`;
-    if (grant !== undefined || !this.#orphans.isLeft(name)) return grant;
+    if (grant !== undefined || !this.#orphans.isLeft(list, entry)) return grant;
     await this.#redis.write('zrem', list, entry);
-    this.#orphans.forget(name);
+    this.#orphans.forget(list, entry);
     return undefined;
   }
 

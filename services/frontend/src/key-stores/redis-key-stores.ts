@@ -93,9 +93,9 @@ export class RedisKeyStores implements KeyStoreStore {
     for (const entry of entries) {
       const key = keyAt(scope.region, keyIdOfEntry(entry));
       const exists = await this.#redis.read((client) => client.exists(key));
-      if (exists === 1 || !this.#orphans.isLeft(`${list} ${entry}`)) return false;
+      if (exists === 1 || !this.#orphans.isLeft(list, entry)) return false;
       await this.#redis.write('zrem', list, entry);
-      this.#orphans.forget(`${list} ${entry}`);
+      this.#orphans.forget(list, entry);
     }
     return entries.length > 0;
   }

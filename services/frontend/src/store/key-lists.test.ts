@@ -36,7 +36,7 @@ async function givenKeys(count: number) {
   const keys = new KeyLists(calls as object as RedisCalls, orphans);
   const ids = Array.from({ length: count }, (_, i) => `0a1b2c3d-0000-4000-8000-${String(i).padStart(12, '0')}`);
   for (const [i, keyId] of ids.entries()) await keys.add({ ...scope, keyId, createdAt: i });
-  const lose = (keyId: string) => void missing.add(keyAt(scope.region, keyId));
+  const lose = (keyId: string, region = scope.region) => void missing.add(keyAt(region, keyId));
   const entries = () => [...lists.values()].flat().map(keyIdOf);
   return { keys, ids, lose, commands, entries, pass: (ms: number) => void (now += ms) };
 }
@@ -46,6 +46,21 @@ test('a page of a thousand keys asks for their records in ten commands', async (
   const { items } = await keys.page(scope, 1_000);
   expect(items.toSorted()).toEqual(ids);
   expect(commands.exists).toBe(10);
+});
+
+test('what a crash left in one list says nothing of the same entry in another, whose key is being made', async () => {
+  const { keys, ids, lose, entries, pass } = await givenKeys(1);
+  const [keyId] = ids;
+  const replica = { accountId: scope.accountId, region: 'eu-west-1' };
+  lose(keyId!);
+  expect((await keys.page(scope, 10)).items).toEqual([]);
+  pass(3_600_001);
+  await keys.add({ ...replica, keyId: keyId!, createdAt: 0 });
+  lose(keyId!, replica.region);
+  expect((await keys.page(replica, 10)).items).toEqual([]);
+  expect(entries()).toEqual([keyId, keyId]);
+  expect((await keys.page(scope, 10)).items).toEqual([]);
+  expect(entries()).toEqual([keyId]);
 });
 
 test('a key that has no record yet is not in its page, and the others are, and few are looked for one by one', async () => {

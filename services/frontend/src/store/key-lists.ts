@@ -117,9 +117,10 @@ export class KeyLists {
   async #isThere(scope: Scope, { list, entry }: Place): Promise<boolean> {
     const at = keyAt(scope.region, keyIdOf(entry));
     if ((await this.#redis.read((client) => client.exists(at))) === 1) return true;
-    if (!this.#orphans.isLeft(entry)) return false;
-    await this.#redis.write('zrem', keyListsAt(scope)[list]!, entry);
-    this.#orphans.forget(entry);
+    const name = keyListsAt(scope)[list]!;
+    if (!this.#orphans.isLeft(name, entry)) return false;
+    await this.#redis.write('zrem', name, entry);
+    this.#orphans.forget(name, entry);
     return false;
   }
 }

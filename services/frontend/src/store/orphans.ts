@@ -12,6 +12,7 @@ const MAX_KNOWN = 10_000;
  */
 export class Orphans {
   readonly #clock: Clock;
+  /** By list and entry: another list may have the same. */
   readonly #firstSeen = new BoundedCache<number>({ maxWeight: MAX_KNOWN });
 
   /** `clock` is monotonic. */
@@ -20,15 +21,19 @@ export class Orphans {
   }
 
   /** True if the entry, missing now, has been missing so long that its record will never come. */
-  isLeft(entry: string): boolean {
+  isLeft(list: string, entry: string): boolean {
     const now = this.#clock.now();
-    const since = this.#firstSeen.get(entry);
+    const since = this.#firstSeen.get(nameOf(list, entry));
     if (since !== undefined) return now - since > ORPHAN_MS;
-    this.#firstSeen.set(entry, now);
+    this.#firstSeen.set(nameOf(list, entry), now);
     return false;
   }
 
-  forget(entry: string): void {
-    this.#firstSeen.delete(entry);
+  forget(list: string, entry: string): void {
+    this.#firstSeen.delete(nameOf(list, entry));
   }
+}
+
+function nameOf(list: string, entry: string): string {
+  return `${list} ${entry}`;
 }
