@@ -1,10 +1,7 @@
 import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
-import { newProposal, parseDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
-import type { DomainState } from '@keyfleet/shared/domain/state';
+import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
-import { signHeld } from '@keyfleet/shared/domain/token-check';
-import { createLog } from '@keyfleet/shared/log';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   type Change,
   forgedToken,
@@ -15,48 +12,14 @@ import {
   TestDomain,
   withOtherKeys,
 } from '../../../test/support/domain.ts';
-import { newRotation, workerOf } from '../../../test/support/witnesses.ts';
-import { DomainManagerEvents } from './events.ts';
-import { MemoryStore } from './store/memory-store.ts';
-import { TokenLog, TokenLogError } from './token-log.ts';
-import { lacksWitness, UnconfirmedError, witnessOf, witnessOfBrought } from './witness.ts';
+import { away, events, lateOne, newRotation, storedBy, workerOf } from '../../../test/support/witnesses.ts';
+import { TokenLogError } from './token-log.ts';
+import { UnconfirmedError, witnessOf } from './witness.ts';
 import { type Worker, WorkerRefusedError } from './workers.ts';
 import { surveyWorkers } from './worker-survey.ts';
 
-const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
 const { domain, maker, second, third, good, endsTheDomain } = await newRotation();
-const away = async () => Promise.reject(new Error('unreachable'));
-
-/** A member that does not take the newest token: a hostile maker sealed it wrongly for it, or its disk is full. */
-function lateOne(hsm: Hsm): Worker {
-  const install = async () => Promise.reject(new Error('ENOSPC'));
-  return workerOf(domain.newHsm(hsm.memberId, hsm.sealedIdentity()), { install });
-}
-
-/**
- * What happens to a token that someone brings to a domain-manager with these workers: with which witness it is stored,
- * or the name of the error. `removed`: see `Decided`.
- */
-async function storing(
-  token: Buffer,
-  workers: readonly Worker[],
-  of = domain,
-  removed: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
-): Promise<string> {
-  const store = new MemoryStore(of.clock);
-  await store.appendToken(1, of.tokens[0]!);
-  const { anchor, clock } = of;
-  const tokens = new TokenLog({ store, anchor, clock, monotonicClock: clock });
-  await tokens.refresh();
-  const proposals = { list: async () => [], decided: () => ({ proposals: new Set<string>(), removed }) };
-  try {
-    await tokens.append(token, (made) => witnessOfBrought(made, { tokens, proposals, workers, events, clock }));
-  } catch (error) {
-    return (error as Error).name;
-  }
-  const [stored] = await store.loadTokens(1, 1);
-  return parseToken(stored!).witness === undefined ? 'without' : 'with';
-}
+const storing = (token: Buffer, workers: readonly Worker[], of = domain) => storedBy(token, workers, of);
 
 test('a token is stored with the signature of another member that opens it, and waits while none is in reach', async () => {
   expect(await storing(good, [workerOf(maker), workerOf(second)])).toBe('with');
@@ -118,9 +81,11 @@ test('a member that is there and does not answer, as to a token larger than it r
 });
 
 test('a member that has not even the token before is waited for where nobody else can tell', async () => {
-  expect(await storing(good, [workerOf(maker), lateOne(third)])).toBe('UnconfirmedError');
-  expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('TokenLogError');
-  expect(await storing(good, [workerOf(maker), workerOf(second), lateOne(third)])).toBe('with');
+  expect(await storing(good, [workerOf(maker), lateOne(domain, third)])).toBe('UnconfirmedError');
+  expect(await storing(endsTheDomain, [workerOf(maker), workerOf(second), lateOne(domain, third)])).toBe(
+    'TokenLogError',
+  );
+  expect(await storing(good, [workerOf(maker), workerOf(second), lateOne(domain, third)])).toBe('with');
 });
 
 test('whom a token admits is no witness of it: it has no keys to compare', async () => {
@@ -138,7 +103,7 @@ test('whom a token admits is no witness of it: it has no keys to compare', async
     check: async (token) => newcomer.check(token),
   });
   expect(await storing(hostile, [newcomer, relay])).toBe('TokenLogError');
-  expect(await storing(honest, [newcomer, workerOf(third), lateOne(second)])).toBe('UnconfirmedError');
+  expect(await storing(honest, [newcomer, workerOf(third), lateOne(domain, second)])).toBe('UnconfirmedError');
   expect(await storing(honest, [newcomer, workerOf(third)])).toBe('UnconfirmedError');
 });
 
@@ -179,170 +144,4 @@ test('a member that has just restarted gets the newest keys first, and compares'
     expect(restarted.describe().generation).toBe(0);
     expect(await storing(token, [workerOf(maker), workerOf(restarted)])).toBe(outcome);
   }
-});
-
-test('members that hold what the store lost refuse another token in its place, also one of whom they removed', async () => {
-  const rolledBack = new TestDomain({ members: 3 });
-  const [first, former, last] = rolledBack.hsms as [Hsm, Hsm, Hsm];
-  const fork = rolledBack.make(rotation, rolledBack.people, former);
-  const workers = [former, first, last].map((hsm) => workerOf(hsm));
-  expect(await storing(fork, workers, rolledBack)).toBe('with');
-  rolledBack.hsms.splice(1, 1);
-  for (const change of [
-    { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } },
-    rotation,
-  ] satisfies Change[]) {
-    rolledBack.step(change);
-    expect(former.describe().generation).toBe(1);
-    expect(await storing(fork, workers, rolledBack)).toBe('TokenLogError');
-  }
-});
-
-describe('one member that holds what the store lost', () => {
-  const withLost = () => {
-    const of = new TestDomain({ members: 4 });
-    const [first, other, missedIt, last] = of.hsms as [Hsm, Hsm, Hsm, Hsm];
-    const fork = of.make(rotation, of.people, other);
-    const made = of.make(rotation, of.people, first);
-    last.install([of.witnessed(made)]);
-    return { of, fork, made, last, first, missedIt, others: [other, first, missedIt].map((hsm) => workerOf(hsm)) };
-  };
-
-  test('suffices, however many missed it, also when it has been started again', async () => {
-    const { of, fork, made, last, others } = withLost();
-    for (const hsm of [last, of.newHsm('hsm-4', last.sealedIdentity())]) {
-      expect(await storing(fork, [...others, workerOf(hsm)], of)).toBe('TokenLogError');
-      expect(await storing(of.witnessed(fork), [...others, workerOf(hsm)], of)).toBe('TokenLogError');
-      expect(await storing(made, [...others, workerOf(hsm)], of)).toBe('with');
-    }
-  });
-
-  test('suffices, if it is the maker of the other token, and until a quorum has signed that it is removed', async () => {
-    const { of, fork, made, others } = withLost();
-    const maker = of.hsms[1]!;
-    const [, ...besideMaker] = others;
-    maker.install([of.witnessed(made)]);
-    for (const hsm of [maker, of.newHsm('hsm-2', maker.sealedIdentity())]) {
-      const workers = [workerOf(hsm), ...besideMaker];
-      for (const token of [fork, of.witnessed(fork)]) expect(await storing(token, workers, of)).toBe('TokenLogError');
-      expect(await storing(fork, workers, of, new Map([['hsm-2', new Set(['hsm-1'])]]))).toBe('with');
-    }
-    expect(await storing(fork, [workerOf(maker, { check: away }), ...besideMaker], of)).toBe('with');
-  });
-
-  test('is asked, although a liar in another’s name was asked first and passed on what one that missed it signed', async () => {
-    const { of, fork, last, first, missedIt, others } = withLost();
-    const described = async () => ({ ...first.describe(), generation: 9 });
-    const relay = workerOf(first, { describe: described, check: async (token) => missedIt.check(token) });
-    expect(await storing(fork, [relay, ...others, workerOf(last)], of)).toBe('TokenLogError');
-  });
-
-  test('does not if the token removes it: it may lie', async () => {
-    const { of, missedIt, last, others } = withLost();
-    const removal = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-4'] } } satisfies Change;
-    const token = of.make(removal, of.people, missedIt);
-    expect(await storing(token, [...others, workerOf(last)], of)).toBe('with');
-  });
-
-  test('does not once a quorum has signed that the maker removes it, though the token is of another change', async () => {
-    const { of, fork, last, others } = withLost();
-    const workers = [...others, workerOf(last)];
-    expect(await storing(fork, workers, of)).toBe('TokenLogError');
-    expect(await storing(fork, workers, of, new Map([['hsm-4', new Set(['hsm-1'])]]))).toBe('TokenLogError');
-    expect(await storing(fork, workers, of, new Map([['hsm-4', new Set(['hsm-2'])]]))).toBe('with');
-  });
-
-  test('was a member before: who is only being admitted holds nothing', async () => {
-    const of = new TestDomain({ members: 2 });
-    const fresh = of.newHsm('hsm-3');
-    const token = of.make({ name: 'ModifyMembers', body: { admit: [memberOf(fresh)], remove: [] } });
-    fresh.install(of.tokens);
-    const lie = async () =>
-      signHeld({ domain: 'test', memberId: 'hsm-3', generation: 2, tokenHash: Buffer.alloc(32, 1) }, (message) =>
-        of.identities.get('hsm-3')!.sign(message),
-      );
-    const liar = workerOf(fresh, { check: lie, describe: async () => ({ ...fresh.describe(), generation: 2 }) });
-    for (const workers of [
-      [workerOf(of.hsms[1]!), liar],
-      [liar, workerOf(of.hsms[1]!)],
-    ])
-      expect(await storing(token, workers, of)).toBe('with');
-  });
-
-  test('proves it: who only says so, in its own name or another’s, holds nothing up', async () => {
-    const { of, made, last, others, fork } = withLost();
-    const proof = last.check(fork);
-    const anotherDomain = new TestDomain({ members: 4, name: 'other' });
-    anotherDomain.hsms[3]!.install([anotherDomain.rotate()]);
-    const foreign = anotherDomain.hsms[3]!.check(anotherDomain.tokens[0]!);
-    for (const name of ['hsm-2', 'hsm-4']) {
-      const described = of.hsms.find(({ memberId }) => memberId === name)!.describe();
-      for (const check of [away, async () => proof, async () => foreign]) {
-        const liar = workerOf(last, { describe: async () => ({ ...described, generation: 9 }), check });
-        expect(await storing(made, [...others, liar], of)).toBe('with');
-      }
-    }
-  });
-});
-
-describe('a change that nobody could witness', () => {
-  const members = [maker, second, third].map(memberOf);
-  const before = { ...parseToken(domain.tokens[0]!).state, members };
-  const removal = (...remove: string[]): Change => ({ name: 'ModifyMembers', body: { admit: [], remove } });
-
-  async function waits(
-    change: Change,
-    workers: readonly Worker[],
-    { state = before, unwitnessed = false }: { state?: DomainState | undefined; unwitnessed?: boolean } = {},
-  ): Promise<string | undefined> {
-    const { command } = newProposal({ ...domain.command(change), unwitnessed });
-    return lacksWitness(parseDomainChange(command), state, await surveyWorkers(workers, undefined));
-  }
-
-  test('waits for one that could, and says whom to start, or what to sign if all are lost', async () => {
-    const gone = [second, third].map((hsm) => workerOf(hsm, { describe: away }));
-    for (const workers of [[], [workerOf(maker)], [workerOf(maker), ...gone], [lateOne(second)]]) {
-      expect(await waits(rotation, workers)).toMatch(/start one of hsm-2, hsm-3\. If all are lost, .*--unwitnessed/);
-      expect(await waits(removal('hsm-3'), workers)).toMatch(/start one of hsm-2\./);
-    }
-    expect(await waits(rotation, [workerOf(second)])).toBeUndefined();
-    expect(await waits(removal('hsm-3'), [workerOf(third)])).toMatch(/start one of hsm-2\./);
-    expect(
-      await waits(
-        removal('hsm-2', 'hsm-3'),
-        [second, third].map((hsm) => workerOf(hsm)),
-      ),
-    ).toMatch(/^nobody who stays but hsm-1 has the domain keys: .*--unwitnessed/);
-  });
-
-  test('is made where it needs no witness', async () => {
-    expect(await waits(removal('hsm-2', 'hsm-3'), [], { unwitnessed: true })).toBeUndefined();
-    expect(await waits(rotation, [], { unwitnessed: true })).toBeUndefined();
-    expect(await waits({ name: 'LeaveDomain', body: { memberId: 'hsm-2' } }, [])).toBeUndefined();
-    const inSafe = members.map((one) => (one.memberId === 'hsm-1' ? one : { ...one, offline: true as const }));
-    expect(await waits(rotation, [], { state: { ...before, members: inSafe } })).toBeUndefined();
-    // They do not come to witness because somebody runs them.
-    const workers = [second, third].map((hsm) => workerOf(hsm));
-    const oneInSafe = members.map((one) => (one.memberId === 'hsm-2' ? { ...one, offline: true as const } : one));
-    expect(await waits(rotation, workers.slice(0, 1), { state: { ...before, members: oneInSafe } })).toMatch(
-      /start one of hsm-3\./,
-    );
-  });
-
-  test('is waited for at the ceremony too: one of the other first members confirms the first token', async () => {
-    const founding: Change = {
-      name: 'CreateDomain',
-      body: { members, operators: before.operators, rules: before.rules, backupHorizonMs: 0 },
-    };
-    const found = async (workers: readonly Worker[], body = founding.body) => {
-      const bound = { domain: 'test', generation: 0, previousHash: Buffer.alloc(32), preparer: 'hsm-1' };
-      const { command } = newProposal({ ...bound, name: 'CreateDomain', body } as never);
-      return lacksWitness(parseDomainChange(command), undefined, await surveyWorkers(workers, undefined));
-    };
-    const waits = 'start one of hsm-2, hsm-3, or found the domain without them';
-    expect(await found([workerOf(maker)])).toContain(waits);
-    expect(await found([workerOf(domain.newHsm('hsm-2'))])).toContain(waits);
-    expect(await found([workerOf(second)])).toBeUndefined();
-    expect(await found([], { ...founding.body, members: members.slice(0, 1) } as never)).toBeUndefined();
-  });
 });
