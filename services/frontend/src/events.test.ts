@@ -31,6 +31,11 @@ test('the log names the records that requests find damaged, twenty of them a min
   expect(lines((events, n) => events.requestFailed(damage(n % 50), `${n}`))).toHaveLength(20);
 });
 
+test('each deletion that was put off is named, twenty of them a minute, and once', () => {
+  expect(lines((events, n) => events.deletionPutOff(`r/${n % 9}`, 0))).toHaveLength(9);
+  expect(lines((events, n) => events.deletionPutOff(`r/${n}`, 0))).toHaveLength(20);
+});
+
 test('a request that fails for another reason always has a line, by which its requestId is found', () => {
   expect(lines((events, n) => events.requestFailed(new Error('a fault'), `${n}`))).toHaveLength(100);
 });

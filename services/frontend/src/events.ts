@@ -111,6 +111,16 @@ export class FrontendEvents implements ConfirmationEvents {
       this.#log.warn({ key, err: error, omitted }, 'a deletion or rotation was not done; it will be retried'),
     );
   }
+  /** `date`: when it comes now, in milliseconds since the epoch. A restored store may have as many as it likes. */
+  deletionPutOff(key: string, date: number): void {
+    const until = new Date(date).toISOString();
+    this.#rarely.say(
+      'put off',
+      (omitted) =>
+        this.#log.warn({ key, until, omitted }, 'a deletion was put off: Redis was restored less than a week ago'),
+      key,
+    );
+  }
   dueWorkProblem(problem: unknown): void {
     this.#rarely.say('due queue', (omitted) =>
       this.#log.warn({ err: problem, omitted }, 'deletions and rotations of keys are delayed'),

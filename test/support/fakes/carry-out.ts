@@ -36,6 +36,7 @@ export async function carryOutAll(
     serviceEvents,
     regions,
     restoredAt,
+    onPutOff: () => {},
     onLeft: throwLeft,
   };
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, { ...given, ...overrides }, () => {});

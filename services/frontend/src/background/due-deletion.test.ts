@@ -28,13 +28,16 @@ describe('a deletion', () => {
     await frontend.call(ScheduleKeyDeletion, { KeyId: other.KeyId, PendingWindowInDays: 8 });
     frontend.now += 7.5 * DAY;
     const restoredAt = frontend.now;
-    const after = { restoredAt: () => Promise.resolve(restoredAt) };
+    const said: unknown[] = [];
+    const onPutOff = ({ keyId }: { keyId: string }, date: number): void => void said.push([keyId, date]);
+    const after = { restoredAt: () => Promise.resolve(restoredAt), onPutOff };
     await carryOut(after);
     const { KeyMetadata } = await frontend.call(DescribeKey, key);
     expect(KeyMetadata).toMatchObject({ KeyState: 'PendingDeletion', DeletionDate: restoredAt + 7 * DAY });
     await frontend.call(CancelKeyDeletion, kept);
     frontend.now += 7 * DAY - 1;
     await carryOut(after);
+    expect(said).toEqual([kept, other].map(({ KeyId }) => [KeyId, restoredAt + 7 * DAY]));
     expect((await frontend.call(DescribeKey, other)).KeyMetadata?.KeyState).toBe('PendingDeletion');
     frontend.now += 1;
     await carryOut(after);

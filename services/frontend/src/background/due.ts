@@ -47,6 +47,8 @@ export interface CarryOutDeps extends Pick<DestructionDeps, 'keyStores' | 'clust
   readonly regions: readonly string[];
   /** As `readRestoredAt`. */
   readonly restoredAt: () => Promise<number>;
+  /** Called when the key's deletion has another date, in milliseconds since the epoch, because of a restore. */
+  readonly onPutOff: (key: KmsKey, deletionDate: number) => void;
   /** Called for a key that could not be processed now. Its entry stays, and the shard's next item tries again. */
   readonly onLeft: (key: DueKey, error: unknown) => void;
 }
@@ -108,14 +110,15 @@ function workOn(key: KmsKey, { now, deletesFrom }: Times): typeof destroy {
   if (state === 'Creating') return finishCreation;
   if (related?.spreading) return finishSpreading;
   if (state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now)
-    return now < deletesFrom ? (of, deps) => postpone(of, deletesFrom, deps) : destroy;
+    return now < deletesFrom ? (of, deps) => putOff(of, deletesFrom, deps) : destroy;
   const expired = findExpired(key, now);
   return expired ? (of, deps) => expire(of, expired, deps) : rotateAutomatically;
 }
 
 /** Its record may be from before people cancelled this, and the restore have been made to get the key back. */
-async function postpone(key: KmsKey, deletionDate: number, { store }: CarryOutDeps): Promise<void> {
+async function putOff(key: KmsKey, deletionDate: number, { store, onPutOff }: CarryOutDeps): Promise<void> {
   await store.updateKey({ ...key, deletionDate });
+  onPutOff(key, deletionDate);
 }
 
 /** If several have expired, the next one has an entry of its own. */

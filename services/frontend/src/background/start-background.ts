@@ -53,6 +53,7 @@ export function startBackground(assembly: Assembly, deps: BackgroundDeps): Backg
       regions: config.regions,
       restoredAt: () => stores.calls.read((client) => readRestoredAt(client, domain.name)),
       notices,
+      onPutOff: ({ region, keyId }, date) => events.deletionPutOff(`${region}/${keyId}`, date),
       onLeft: ({ region, keyId }, error) => events.dueWorkLeft(`${region}/${keyId}`, error),
       onProblem: (problem) => events.dueWorkProblem(problem),
     }),
