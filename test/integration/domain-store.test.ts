@@ -7,6 +7,7 @@ import {
   resealProgressAt,
   sightingAt,
   storeAt,
+  storedValues,
   tokensAt,
 } from '@keyfleet/shared/stored/names';
 import { readStoreIdentity } from '@keyfleet/shared/redis/store-identity';
@@ -62,7 +63,7 @@ describe('the domain store in Redis', () => {
     await store.appendToken(1, one!);
     await redis.client.del(tokensAt(domain));
     await redis.client.set(tokensAt(domain), 'x');
-    await expect(store.loadTokens(0, 9)).rejects.toThrow(`${tokensAt(domain)} is not of the type`);
+    await expect(store.loadTokens(0, 9)).rejects.toThrow(`${tokensAt(domain)} is a string, and should be a list`);
     expect(await store.findToken(1)).toBeUndefined();
     for (const generation of [1, 2]) expect(await store.appendToken(generation, one!)).toBe(false);
     expect(await store.restoreToken(2, two!)).toBe(false);
@@ -70,6 +71,20 @@ describe('the domain store in Redis', () => {
     expect(await store.restoreToken(1, one!)).toBe(true);
     expect(await store.restoreToken(2, two!)).toBe(true);
     expect(await store.loadTokens(0, 9)).toEqual([one, two]);
+  });
+
+  test('of what is longer than any token nobody is sent more than the length, and the token takes its place', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const [one, two] = ['one', 'two'].map((token) => Buffer.from(token));
+    const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(await redis.client.info('stats'))![1]);
+    await store.appendToken(1, one!);
+    await redis.client.rpush(tokensAt(domain), Buffer.alloc(storedValues.tokens.maxBytes + 1), two!);
+    const before = await sent();
+    expect(await store.loadTokens(0, 9)).toEqual([one, Buffer.of(), two]);
+    expect(await store.findToken(2)).toEqual(Buffer.of());
+    expect((await sent()) - before).toBeLessThan(100_000);
+    expect(await store.replaceToken(2, Buffer.of(), two!)).toBe(true);
+    expect(await store.loadTokens(1, 9)).toEqual([two, two]);
   });
 
   test('a proposal whose place among the others is gone has it again when it is proposed or signed', async () => {

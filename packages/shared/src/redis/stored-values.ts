@@ -51,13 +51,7 @@ export async function readEachField(
 ): Promise<(Buffer | undefined | DamagedValueError)[]> {
   const kind = kindOf(name, 'hash');
   const values = await read(client, name, kind, 'fields', ...fields);
-  return fields.map((field, i) => {
-    try {
-      return shortOf(`${name} ${field}`, values[i], kind);
-    } catch (error) {
-      return error as DamagedValueError;
-    }
-  });
+  return fields.map((field, i) => orDamage(() => shortOf(`${name} ${field}`, values[i], kind)));
 }
 
 export interface ShortFields<F extends string> {
@@ -113,9 +107,23 @@ export async function readEntries(
 
 /** Of a list, the last one included. */
 export async function readElements(client: RedisClient, name: string, from: number, to: number): Promise<Buffer[]> {
+  const elements = await readEachElement(client, name, from, to);
+  return elements.map((element) => {
+    if (element instanceof DamagedValueError) throw element;
+    return element;
+  });
+}
+
+/** The same where one that is too long hides none of the others: what is wrong with it is in its place. */
+export async function readEachElement(
+  client: RedisClient,
+  name: string,
+  from: number,
+  to: number,
+): Promise<(Buffer | DamagedValueError)[]> {
   const kind = kindOf(name, 'list');
   const elements = await read(client, name, kind, from, to);
-  return elements.map((element, i) => shortOf(`element ${from + i} of ${name}`, element, kind)!);
+  return elements.map((element, i) => orDamage(() => shortOf(`element ${from + i} of ${name}`, element, kind)!));
 }
 
 export interface PageOfFields {
@@ -183,6 +191,15 @@ function kindOf(name: string, type: Kind['type']): Kind {
 function shortOf(what: string, value: Found | undefined, { maxBytes }: Kind): Buffer | undefined {
   if (typeof value === 'number') throw damaged(what, `has ${value} bytes, and never has more than ${maxBytes}`);
   return value ?? undefined;
+}
+
+function orDamage<T>(look: () => T): T | DamagedValueError {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof DamagedValueError) return error;
+    throw error;
+  }
 }
 
 function damaged(what: string, problem: string): DamagedValueError {

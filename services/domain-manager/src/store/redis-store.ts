@@ -3,8 +3,7 @@ import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect'
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import {
   isOfOtherType,
-  ofOtherType,
-  readElements,
+  readEachElement,
   readShortFields,
   readString,
   unlessDamaged,
@@ -103,20 +102,14 @@ export class RedisStore implements DomainStore {
     this.#domain = domain;
   }
 
-  loadTokens(after: number, limit: number): Promise<Buffer[]> {
-    const name = tokensAt(this.#domain);
-    return this.#redis.lrangeBuffer(name, after, after + limit - 1).catch((error: unknown) => {
-      throw isOfOtherType(error) ? ofOtherType(name) : error;
-    });
+  async loadTokens(after: number, limit: number): Promise<Buffer[]> {
+    const found = await readEachElement(this.#redis, tokensAt(this.#domain), after, after + limit - 1);
+    return found.map((token) => (Buffer.isBuffer(token) ? token : Buffer.of()));
   }
 
   async findToken(generation: number): Promise<Buffer | undefined> {
-    const name = tokensAt(this.#domain);
-    const found = await readElements(this.#redis, name, generation - 1, generation - 1).catch((error: unknown) =>
-      unlessDamaged(error),
-    );
-    if (found !== undefined) return found[0];
-    return (await this.#redis.type(name)) === 'list' ? Buffer.alloc(0) : undefined;
+    const found = await this.loadTokens(generation - 1, 1).catch((error: unknown) => unlessDamaged(error));
+    return found?.[0];
   }
 
   async appendToken(generation: number, token: Uint8Array): Promise<boolean> {

@@ -6,11 +6,11 @@ import type { ShardReport } from '@keyfleet/shared/reseal-queue';
  */
 export interface TokenStore {
   /**
-   * Tokens after generation `after`, oldest first, at most `limit`. Throws DamagedValueError if something else stands
-   * in the place of them all.
+   * What stands in the places of the tokens after generation `after`, oldest first, at most `limit`; empty for what is
+   * longer than any token. Throws DamagedValueError if something else stands in the place of them all.
    */
   loadTokens(after: number, limit: number): Promise<Buffer[]>;
-  /** What stands in a token's place; empty if it is longer than any token, undefined if there is none. */
+  /** What stands in a token's place, as above; undefined if there is none. */
   findToken(generation: number): Promise<Buffer | undefined>;
   /**
    * Resolves once everything that was loaded is durable, whoever wrote it: a token that a failover may lose must not be
