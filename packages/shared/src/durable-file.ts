@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -10,8 +10,10 @@ export async function writeDurably(path: string, content: Uint8Array): Promise<v
   const directory = dirname(path);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const aside = `${path}.new`;
+  // One that a crash left, or a link to a file of somebody else, is not written through.
+  await rm(aside, { force: true });
   {
-    await using file = await open(aside, 'w', 0o600);
+    await using file = await open(aside, 'wx', 0o600);
     await file.writeFile(content);
     await file.sync();
   }

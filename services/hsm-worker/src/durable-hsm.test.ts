@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtempDisposable, readFile, rm, rmdir } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable, readFile, rm, rmdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -88,6 +88,21 @@ test('a member keeps the tokens that it installed last for those who lack them, 
   await member.install(domain.tokens);
   expect(await heldTokens()).toEqual(domain.tokens.slice(-HELD_TOKENS));
   expect(await member.heldToken(2)).toBeUndefined();
+});
+
+test('a member gives out its tokens alone, whatever somebody puts in their place on its disk', async () => {
+  await using world = await newMember();
+  const { domain, member, heldFolder } = world;
+  domain.rotate();
+  await member.install(domain.tokens);
+  const secret = join(heldFolder, 'secret');
+  await writeFile(secret, 'a seal key');
+  await rm(join(heldFolder, '1'));
+  await symlink(secret, join(heldFolder, '1'));
+  await writeFile(join(heldFolder, '2'), new TestDomain().tokens[0]!);
+  for (const worker of [member, await world.restart()]) {
+    for (const generation of [1, 2]) expect(await worker.heldToken(generation)).toBeUndefined();
+  }
 });
 
 test('a member keeps every token that its disk refused at first', async () => {

@@ -83,9 +83,13 @@ export class DurableHsm {
     return checked;
   }
 
-  /** One of the newest tokens that it installed. */
-  heldToken(generation: number): Promise<Uint8Array | undefined> {
-    return this.#options.heldTokens.find(generation);
+  /**
+   * One of the newest tokens that it installed. Anyone may ask, so nothing else is given out that somebody put on the
+   * disk: the file may be a link to a secret.
+   */
+  async heldToken(generation: number): Promise<Uint8Array | undefined> {
+    const token = await this.#options.heldTokens.find(generation);
+    return token !== undefined && this.#options.hsm.holds(token) ? token : undefined;
   }
 
   activate(generation: number): HsmDescription {

@@ -99,6 +99,11 @@ export class Hsm {
     return this.#identity.memberId;
   }
 
+  /** Whether these bytes are one of the newest domain tokens that it followed. */
+  holds(token: Uint8Array): boolean {
+    return this.#chain.holdsBytes(token);
+  }
+
   /** Undefined while the HSM has no domain keys to use: none before the checkpoint, which a false chain lacks. */
   get installed(): InstalledDomain | undefined {
     return this.#verified && reaches(this.#verified, this.#options.anchor.checkpoint) ? this.#opened : undefined;

@@ -48,6 +48,12 @@ export class HeldChain {
     return held !== undefined && hash.equals(held.hash);
   }
 
+  /** Of what is on the disk, where anyone may have put something else. */
+  holdsBytes(token: Uint8Array): boolean {
+    const parsed = parsedIfToken(token);
+    return parsed !== undefined && this.holds(parsed);
+  }
+
   /** Those of each state in it, whom later ones may have removed: each once. */
   get schedulers(): readonly Operator[] {
     const all = [...this.#held.values()].flatMap(({ schedulers }) => schedulers);
