@@ -146,7 +146,7 @@ test('only what is named may use gRPC, Redis, NATS and OpenTelemetry in shared',
     .filter((file) => file.startsWith('packages/shared/'))
     .filter(
       (file) =>
-        !/\/(telemetry\/export-thread|grpc\/\w+|notices|streams|work-queue|log|redis\/(connect|durability|sentinels))\.ts$/.test(
+        !/\/(telemetry\/export-thread|grpc\/\w+|notices|bounded-nats|streams|work-queue|log|redis\/(connect|durability|sentinels))\.ts$/.test(
           file,
         ),
     )

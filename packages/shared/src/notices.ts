@@ -9,6 +9,7 @@ import {
 } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
+import { boundNats } from './bounded-nats.ts';
 import { ConfigError, filePath, readSecretFile } from './config.ts';
 import { TlsConfig, TlsFiles } from './tls/tls-files.ts';
 import { SayOnce } from './say-once.ts';
@@ -33,6 +34,9 @@ export type NoticePayload<N extends NoticeName> = z.output<(typeof notices)[N]['
 const STREAM = 'KEYFLEET_DOMAIN';
 const SUBJECTS = 'keyfleet.domain.>';
 const RETRY_MS = 2_000;
+
+// Whoever connects to NATS does it here.
+boundNats();
 
 /** The `nats` part of a service's configuration. */
 export const NatsConfig = z.strictObject({
@@ -238,7 +242,7 @@ class NatsNotices implements Notices {
         this.#isReached = true;
         this.#said.over('NATS');
         this.#hasStream = false;
-        for (const look of this.#looks) await look();
+        for (const look of this.#looks) void look();
       }
     }
   }
