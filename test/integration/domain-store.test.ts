@@ -6,6 +6,7 @@ import {
   proposalsAt,
   resealProgressAt,
   sightingAt,
+  signedAt,
   storeAt,
   storedValues,
   tokensAt,
@@ -17,7 +18,7 @@ import { describe, expect, test } from 'vitest';
 import { describeDomainStore } from '../../services/domain-manager/src/store/store.contract.ts';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import type { StoredProposal } from '@keyfleet/domain-manager/store/store';
-import { parseProposal } from '@keyfleet/shared/domain/proposal';
+import { newProposal as unsigned, parseProposal, proposalId as idOf } from '@keyfleet/shared/domain/proposal';
 import type { Change } from '@keyfleet/test-support/domain';
 import { alice, bob, command, foundedReplica, resetWorld, signed, world } from '@keyfleet/test-support/replicas';
 
@@ -144,6 +145,21 @@ describe('the domain store in Redis', () => {
     expect(await redis.client.exists(...['junk-0', 'junk-1'].map((id) => proposalAt(domain, id)))).toBe(0);
   });
 
+  test('a date that is over, which somebody gave a proposal to come, keeps nobody from signing it', async () => {
+    resetWorld();
+    world.clock.time = Date.now();
+    const store = new RedisStore(redis.writes, world.clock, { domain: (domain = randomUUID()), storeId: () => '' });
+    world.store = Object.assign(store, { report: async () => {} });
+    const replica = await foundedReplica();
+    const asked = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
+    const planted = unsigned(asked);
+    const id = idOf(planted);
+    await redis.client.hset(proposalAt(domain, id), { command: planted.command, expiresAt: '1' });
+    await replica.proposals.propose(signed(asked, [alice]));
+    const [signature] = parseProposal(signed(asked, [bob])).signatures;
+    expect((await replica.proposals.approve(id, signature!)).signatures).toHaveLength(2);
+  });
+
   test('ids that are no text, which somebody left there for ever, keep nobody from proposing', async () => {
     const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
     const [proposal, other, third] = ['ab', 'cd', 'ef'].map((digits) => newProposal(digits));
@@ -154,6 +170,31 @@ describe('the domain store in Redis', () => {
     expect(await store.listProposals()).toEqual([proposal, other]);
     expect(await store.putProposal(third!, 2)).toBe(false);
     expect(await store.listProposalIds()).toHaveLength(2);
+  });
+
+  test('the dates of one operator’s signatures have a limit, and nobody else’s are forgotten for them', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const of = (operatorId: string, i: number) => ({ operatorId, signature: Buffer.alloc(96, i) });
+    const over = Date.now() - 1;
+    for (const operatorId of ['anna', 'berta']) await store.dateSignature(of(operatorId, 0), over);
+    for (let i = 1; i < 200; i++) await store.dateSignature(of('anna', i), over - i);
+    const later = Date.now() + 60_000;
+    expect(await store.dateSignature(of('anna', 100), later)).toBe(over - 100);
+    expect(await store.dateSignature(of('berta', 0), later)).toBe(over);
+    expect(await redis.client.strlen(signedAt(domain, 'anna'))).toBe(storedValues.signed.maxBytes);
+    expect(await redis.client.pttl(signedAt(domain, 'anna'))).toBeGreaterThan(0);
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['is a value of another type', () => redis.client.hset(signedAt(domain, 'anna'), 'x', 'x')],
+    ['is longer than it can be', () => redis.client.set(signedAt(domain, 'anna'), 'x'.repeat(9000))],
+    ['is no text', () => redis.client.set(signedAt(domain, 'anna'), Buffer.alloc(8000, 0xff))],
+  ])('what stands in the place of those dates and %s gives way to the next', async (_what, plant) => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    await plant();
+    const signature = { operatorId: 'anna', signature: Buffer.alloc(96, 1) };
+    const over = Date.now() - 1;
+    for (const until of [over, Date.now() + 60_000]) expect(await store.dateSignature(signature, until)).toBe(over);
   });
 
   test('what is no identity of a store is replaced when the domain is founded, and allows no token to be put back', async () => {

@@ -1,5 +1,19 @@
-import { encodeDomainChange, Proposal, proposalId, signProposal } from '@keyfleet/shared/domain/proposal';
-import { type Change, inFirstForm, newOperator, publicPart, rotation, testRules } from '@keyfleet/test-support/domain';
+import {
+  encodeDomainChange,
+  type OperatorSignature,
+  Proposal,
+  proposalId,
+  signProposal,
+} from '@keyfleet/shared/domain/proposal';
+import {
+  type Change,
+  inFirstForm,
+  memberOf,
+  newOperator,
+  publicPart,
+  rotation,
+  testRules,
+} from '@keyfleet/test-support/domain';
 import {
   alice,
   bob,
@@ -17,6 +31,16 @@ import { hash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 beforeEach(resetWorld);
+
+/** (r, n - s), which anyone makes from (r, s): both verify. */
+function inOtherForm({ operatorId, signature }: OperatorSignature): OperatorSignature {
+  const order = BigInt(
+    '0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973',
+  );
+  const s = order - BigInt(`0x${Buffer.from(signature).toString('hex', 48)}`);
+  const other = Buffer.from(s.toString(16).padStart(96, '0'), 'hex');
+  return { operatorId, signature: Buffer.concat([signature.subarray(0, 48), other]) };
+}
 
 describe('proposals', () => {
   test('without an operator’s valid signature nothing is stored', async () => {
@@ -116,6 +140,68 @@ describe('proposals', () => {
     expect(generations()).toEqual([2, 2]);
     expect(proposals.standingOf((await world.store.findProposal(waiting.proposalId))!).standing).toBe('failed');
     await expect(proposals.propose(signed(rotate, [alice, bob]))).rejects.toThrow('generation 1');
+  });
+
+  test('what expired is carried out no more, whoever brings what he kept of it, but by new signatures', async () => {
+    const replica = await foundedReplica();
+    const { proposals, round } = replica;
+    world.workers[1]!.down = true;
+    const admission = { admit: [memberOf(world.workers[2]!.hsm)], remove: [] };
+    const change = command(replica, { name: 'ModifyMembers', body: admission });
+    const kept = signed(change, [alice, bob]);
+    const { proposalId } = await proposals.propose(kept);
+    // Alice signs again on the way: her signature is shown no more, and may have been kept as well.
+    const again = Proposal.decode(signed(change, [alice])).signatures[0]!;
+    await proposals.approve(proposalId, again);
+    world.clock.advance(7 * DAY);
+    await round.run();
+    expect(await proposals.list()).toEqual([]);
+
+    const { command: bytes, signatures } = Proposal.decode(kept);
+    for (const one of [...signatures, again, inOtherForm(again)]) {
+      const brought = proposals.propose(Proposal.encode({ command: bytes, signatures: [one] }));
+      await expect(brought).rejects.toThrow(`it expired on ${new Date(world.clock.now()).toISOString()}`);
+    }
+    await expect(proposals.propose(kept)).rejects.toThrow('propose the change again');
+    expect(await proposals.list()).toEqual([]);
+
+    world.clock.advance(DAY);
+    await proposals.propose(signed(change, [alice]));
+    for (const one of signatures) await expect(proposals.approve(proposalId, one)).rejects.toThrow('it expired');
+    const stored = (await proposals.list())[0]!;
+    expect(stored.signatures.map(({ operatorId }) => operatorId)).toEqual(['alice']);
+    expect(stored.expiresAt).toBe(world.clock.now() + 7 * DAY);
+    await proposals.approve(proposalId, Proposal.decode(signed(change, [bob])).signatures[0]!);
+    world.workers[1]!.down = false;
+    await round.run();
+    expect(replica.tokens.head!.state.members).toHaveLength(3);
+  });
+
+  test('a signature that came late expires with its proposal, however often both come again before', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const change = command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs: 1 } });
+    const [ofAlice, ofBob] = [alice, bob].map((one) => signed(change, [one]));
+    const { expiresAt } = await proposals.propose(ofAlice!);
+    world.clock.advance(6 * DAY);
+    for (const one of [ofAlice!, ofBob!]) expect((await proposals.propose(one)).expiresAt).toBe(expiresAt);
+    world.clock.advance(DAY);
+    for (const one of [ofAlice!, ofBob!]) await expect(proposals.propose(one)).rejects.toThrow('it expired');
+  });
+
+  test('what is brought again after it expired takes no other proposal’s place', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const rules = (backupHorizonMs: number) =>
+      command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs } });
+    const kept = signed(rules(0), [bob]);
+    await proposals.propose(kept);
+    world.clock.advance(7 * DAY);
+    for (let i = 1; i <= 64; i++) await proposals.propose(signed(rules(i), [alice]));
+    await expect(proposals.propose(kept)).rejects.toThrow('it expired');
+    expect((await proposals.list()).map(({ signatures }) => signatures[0]!.operatorId)).toEqual(
+      Array(64).fill('alice'),
+    );
   });
 
   test('junk among the stored proposals hides none of them', async () => {

@@ -50,20 +50,43 @@ export class Proposals {
 
   async #propose(bytes: Uint8Array): Promise<StoredProposal> {
     const proposal = orRefuse(() => this.#verifier.checked(bytes));
+    const { command, signatures } = proposal;
+    const id = proposalId(proposal);
+    const expiresAt = this.#expiryOf(await this.#deps.store.findProposal(id));
+    await this.#assertInTime(signatures, expiresAt);
     await this.#makeRoom(proposal);
-    return this.#put({
-      proposalId: proposalId(proposal),
-      command: proposal.command,
-      signatures: proposal.signatures,
-      expiresAt: this.#deps.clock.now() + EXPIRES_AFTER_MS,
-    });
+    return this.#put({ proposalId: id, command, signatures, expiresAt });
   }
 
   async approve(id: string, signature: Signature): Promise<StoredProposal> {
     const stored = await this.#get(id);
     const { command } = stored;
     orRefuse(() => this.#verifier.assertSigned({ command, signatures: [signature] }));
+    await this.#assertInTime([signature], this.#expiryOf(stored));
     return this.#put({ ...stored, signatures: [signature] });
+  }
+
+  /** Of one that is stored, unless whoever wrote to the store gave it a date that it cannot have. */
+  #expiryOf(stored: StoredProposal | undefined): number {
+    const now = this.#deps.clock.now();
+    const latest = now + EXPIRES_AFTER_MS;
+    return stored !== undefined && stored.expiresAt > now ? Math.min(stored.expiresAt, latest) : latest;
+  }
+
+  /**
+   * Throws ProposalRefusedError for a signature that expired with its proposal: anyone may have kept it. The id proves
+   * nothing, as the same change has the same for whoever signs it again.
+   */
+  async #assertInTime(signatures: readonly Signature[], expiresAt: number): Promise<void> {
+    for (const one of signatures) {
+      const expiredAt = await this.#deps.store.dateSignature(one, expiresAt);
+      if (expiredAt === undefined) continue;
+      const date = new Date(expiredAt).toISOString();
+      throw new ProposalRefusedError(
+        'invalid',
+        `it expired on ${date}, and ${one.operatorId}’s signature with it: propose the change again, with new signatures`,
+      );
+    }
   }
 
   async #put(proposal: StoredProposal): Promise<StoredProposal> {

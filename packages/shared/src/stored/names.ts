@@ -63,6 +63,7 @@ export const storedValues = {
   store: { name: 'kf:domain:{<domain>}:store', type: 'hash', role: 'kept', maxBytes: SHORT },
   proposals: { name: 'kf:domain:{<domain>}:proposals', type: 'zset', role: 'passing', maxBytes: SHORT },
   proposal: { name: 'kf:domain:{<domain>}:proposal:<proposal id>', type: 'hash', role: 'passing', maxBytes: RECORD },
+  signed: { name: 'kf:domain:{<domain>}:signed:<operator id>', type: 'string', role: 'passing', maxBytes: SHORT },
   lease: { name: 'kf:domain:{<domain>}:lease', type: 'string', role: 'passing', maxBytes: SHORT },
   sighting: { name: 'kf:domain:{<domain>}:served:<generation>', type: 'string', role: 'passing', maxBytes: SHORT },
   confirmed: { name: 'kf:domain:{<domain>}:confirmed', type: 'string', role: 'passing', maxBytes: SHORT },
@@ -186,6 +187,10 @@ export function proposalsAt(domain: string): string {
 }
 export function proposalAt(domain: string, proposalId: string): string {
   return `kf:domain:{${domain}}:proposal:${proposalId}`;
+}
+/** Until when each of the operator's newest signatures counts. */
+export function signedAt(domain: string, operatorId: string): string {
+  return `kf:domain:{${domain}}:signed:${operatorId}`;
 }
 export function leaseAt(domain: string): string {
   return `kf:domain:{${domain}}:lease`;

@@ -1,13 +1,15 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { reportField, type ResealItem, type ShardReport } from '@keyfleet/shared/reseal-queue';
 import { progressOf } from './reseal-progress.ts';
-import type { DomainStore, ResealProgress, StoredProposal } from './store.ts';
+import { type DomainStore, markOf, type ResealProgress, type Signature, type StoredProposal } from './store.ts';
 
 /** The store's contract in memory, for tests. */
 export class MemoryStore implements DomainStore {
   readonly #clock: Clock;
   readonly #tokens: Buffer[] = [];
   readonly #proposals = new Map<string, StoredProposal>();
+  /** Until when a signature counts, by operator and mark. */
+  readonly #signed = new Map<string, number>();
   readonly #reseals = new Map<
     number,
     {
@@ -63,6 +65,11 @@ export class MemoryStore implements DomainStore {
     const failed = failure !== undefined && known.size === before ? { failure } : {};
     this.#proposals.set(proposal.proposalId, { ...rest, ...failed, signatures: [...known.values()] });
     return true;
+  }
+
+  async dateSignature(signature: Signature, until: number): Promise<number | undefined> {
+    const date = this.#signed.getOrInsertComputed(`${signature.operatorId}/${markOf(signature)}`, () => until);
+    return date <= this.#clock.now() ? date : undefined;
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {

@@ -39,6 +39,21 @@ for i = 5, #ARGV, 2 do
 end
 return 1`;
 
+/**
+ * KEYS: the operator's dates. ARGV: mark, date, bytes, ttl. What is no list of dates gives way. Cut at its beginning,
+ * it loses the oldest.
+ */
+export const DATE_SIGNATURE = `
+local function isText() return redis.call('TYPE', KEYS[1]).ok == 'string' end
+local dates = isText() and redis.call('STRLEN', KEYS[1]) <= tonumber(ARGV[3]) and redis.call('GET', KEYS[1]) or ''
+local date = string.match(dates, ARGV[1] .. ':(%d+)')
+if not date then
+  date = ARGV[2]
+  redis.call('SET', KEYS[1], string.sub(dates .. ARGV[1] .. ':' .. date .. ' ', -ARGV[3]), 'PX', ARGV[4])
+end
+local now = redis.call('TIME')
+return tonumber(date) <= now[1] * 1000 + now[2] / 1000 and date`;
+
 /** KEYS: index, proposal. ARGV: id. */
 export const DROP_PROPOSAL = `
 if redis.call('TYPE', KEYS[1]).ok == 'zset' then redis.call('ZREM', KEYS[1], ARGV[1]) end

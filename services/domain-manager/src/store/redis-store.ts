@@ -17,13 +17,15 @@ import {
   proposalsAt,
   resealProgressAt,
   sightingAt,
+  signedAt,
   storeAt,
+  storedValues,
   tokensAt,
 } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
-import { DROP_PROPOSAL, PUT_PROPOSAL, SET_OUTCOME } from './proposal-scripts.ts';
+import { DATE_SIGNATURE, DROP_PROPOSAL, PUT_PROPOSAL, SET_OUTCOME } from './proposal-scripts.ts';
 import { progressOf } from './reseal-progress.ts';
-import type { DomainStore, ResealProgress, Signature, StoredProposal } from './store.ts';
+import { type DomainStore, markOf, type ResealProgress, type Signature, type StoredProposal } from './store.ts';
 import { APPEND_TOKEN, REPLACE_TOKEN, RESTORE_TOKEN } from './token-scripts.ts';
 
 // Scripts, because Redis runs each one atomically: of two replicas that write at once, one comes first and the other
@@ -148,6 +150,14 @@ export class RedisStore implements DomainStore {
     const values = [proposalId, Buffer.from(command), ...numbers, ...signed];
     const put = (client: RedisCommands) => client.eval(PUT_PROPOSAL, keys.length, ...keys, ...values);
     return (await this.#writes.write(keys[0]!, put)) === 1;
+  }
+
+  async dateSignature(signature: Signature, until: number): Promise<number | undefined> {
+    const key = signedAt(this.#domain, signature.operatorId);
+    const numbers = [until, storedValues.signed.maxBytes, PROGRESS_TTL_MS].map(String);
+    const date = (client: RedisCommands) => client.eval(DATE_SIGNATURE, 1, key, markOf(signature), ...numbers);
+    const expiredAt = await this.#writes.write(key, date);
+    return expiredAt === null ? undefined : Number(expiredAt);
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {

@@ -138,6 +138,19 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(await store.listProposals()).toHaveLength(1);
   });
 
+  test('a signature has the date that it came with first, whoever brings it again in whatever form', async () => {
+    const store = await newStore();
+    const signature = { operatorId: 'anna', signature: Buffer.from('r'.repeat(48) + 's'.repeat(48)) };
+    const inAnotherForm = { operatorId: 'anna', signature: Buffer.from('r'.repeat(48) + 'S'.repeat(48)) };
+    const another = { operatorId: 'anna', signature: Buffer.from('R'.repeat(48) + 's'.repeat(48)) };
+    const over = Date.now() - 1;
+    expect(await store.dateSignature(signature, over)).toBe(over);
+    for (const one of [signature, inAnotherForm]) expect(await store.dateSignature(one, Date.now() + HOUR)).toBe(over);
+    expect(await store.dateSignature(another, Date.now() + HOUR)).toBeUndefined();
+    expect(await store.dateSignature(another, over)).toBeUndefined();
+    expect(await store.dateSignature({ ...signature, operatorId: 'berta' }, Date.now() + HOUR)).toBeUndefined();
+  });
+
   test('a pass begins once, and its shards report', async () => {
     const store = await newStore();
     expect(await store.findReseal(2)).toBeUndefined();

@@ -35,6 +35,14 @@ export interface Signature {
   readonly signature: Uint8Array;
 }
 
+/**
+ * What tells it from the operator's others: a part of r. From a signature (r, s) anyone makes another, (r, -s), which
+ * verifies too; for another r one needs the key.
+ */
+export function markOf({ signature }: Signature): string {
+  return Buffer.from(signature).toString('hex', 0, 16);
+}
+
 export interface StoredProposal {
   /** SHA-256 of the command, hexadecimal. */
   readonly proposalId: string;
@@ -55,6 +63,12 @@ export interface ProposalStore {
    * not failed yet. False if `limit` others are stored.
    */
   putProposal(proposal: StoredProposal, limit: number): Promise<boolean>;
+  /**
+   * Durable once it resolves. The signature counts until `until`, or the date that it was given first, whoever brings
+   * it again: a signature has no date of its own. Returns that date if it is over. Of each operator the newest
+   * signatures are remembered, more than anyone makes between two domain tokens.
+   */
+  dateSignature(signature: Signature, until: number): Promise<number | undefined>;
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
   /** Oldest first. */
   listProposals(): Promise<StoredProposal[]>;
