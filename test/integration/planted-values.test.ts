@@ -213,9 +213,11 @@ test('names, types and fields that are none of ours end no backup and no restore
   expect(taken.leftOut.map((what) => what.split(' ')[0]!).toSorted()).toEqual(
     ['kf:a"b', 'kf:domain:{other}:store', `kf:${'n'.repeat(297)}`, 'kf:other', 'kf:stream'].toSorted(),
   );
-  expect(taken.cutOff).toEqual(['kf:domain:{test}:tokens (from element 0 on: it is no domain token)']);
+  expect(taken.cutOff).toEqual([
+    'kf:domain:{test}:tokens (from element 0 on: token 1 does not verify: not a canonical keyfleet/domain-token/1)',
+  ]);
   expect(restored.leftOut.toSorted()).toEqual([
-    'kf:domain:{test}:tokens (from element 0 on: it is no domain token)',
+    'kf:domain:{test}:tokens (from element 0 on: token 1 does not verify: not a canonical keyfleet/domain-token/1)',
     'kf:newer:{x} (unknown to this release)',
     'kf:secret:{record-key-2} (not a record of this place)',
   ]);

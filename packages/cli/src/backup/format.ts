@@ -35,6 +35,7 @@ const Piece = z.discriminatedUnion('type', [
   z.strictObject({ name: z.string(), type: z.literal('list'), from: z.int().optional(), value: z.array(z.string()) }),
 ]);
 export type Piece = z.output<typeof Piece>;
+export type ListPiece = Extract<Piece, { type: 'list' }>;
 
 /** A position in the iteration over Redis's names: SCAN's cursor within a stage and a node. */
 export const Position = z.strictObject({ stage: z.int(), node: z.int(), cursor: z.string() });

@@ -4,7 +4,17 @@ import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { z } from 'zod';
 import { CliError } from '../cli-error.ts';
-import { Checkpoint, CHUNK_BYTES, Head, type Piece, piecesOf, type Position, type Sum, Tail } from './format.ts';
+import {
+  Checkpoint,
+  CHUNK_BYTES,
+  Head,
+  type ListPiece,
+  type Piece,
+  piecesOf,
+  type Position,
+  type Sum,
+  Tail,
+} from './format.ts';
 
 const NEWLINE = 0x0a;
 
@@ -29,13 +39,13 @@ export interface Unfinished {
  * Reads a whole backup without keeping it; `onTokens` is told of the pieces of domain tokens. Throws CliError if it is
  * cut off, changed, or not a backup.
  */
-export async function verifyBackup(path: string, onTokens: (piece: Piece) => void = () => {}): Promise<Whole> {
+export async function verifyBackup(path: string, onTokens?: (piece: ListPiece) => Promise<unknown>): Promise<Whole> {
   let last: CheckedLine | undefined;
   for await (const line of checkedLines(path)) {
     if (last?.kind === 'tail') throw damaged();
     last = line;
-    if (line.kind === 'piece' && storedNameOf(nameIn(line.bytes))?.kind === 'tokens')
-      piecesIn(line.bytes).forEach(onTokens);
+    if (onTokens === undefined || line.kind !== 'piece' || !isOfTokens(line.bytes)) continue;
+    for (const piece of piecesIn(line.bytes)) if (piece.type === 'list') await onTokens(piece);
   }
   if (last?.kind !== 'tail') throw cutOff();
   return last.whole;
@@ -126,6 +136,10 @@ function beginsValue(line: Buffer): boolean {
 /** The first release wrote a list of half a million keys into one line: it is not even parsed. */
 function isOfDerived(line: Buffer): boolean {
   return isDerived(nameIn(line));
+}
+
+function isOfTokens(line: Buffer): boolean {
+  return storedNameOf(nameIn(line))?.kind === 'tokens';
 }
 
 function nameIn(line: Buffer): string {

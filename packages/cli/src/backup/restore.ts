@@ -1,3 +1,4 @@
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { readAhead } from '@keyfleet/shared/read-ahead';
 import { mastersOf, type RedisClient } from '@keyfleet/shared/redis/connect';
 import { KEPT_AFTER_RESTORE_MS, noteRestored } from '@keyfleet/shared/redis/store-restored';
@@ -12,6 +13,7 @@ import { verifyBackup, type Whole } from './reader.ts';
 import { readBack, writePiece } from './redis-pieces.ts';
 import { keptIn } from '../left-out.ts';
 import { soundPieces } from './sound.ts';
+import { TokenChains } from './sound-tokens.ts';
 
 /** Pieces, and characters in them, that are written or compared at once. */
 const SLICE = 200;
@@ -26,6 +28,13 @@ export interface Restore {
   /** How many replicas must have it before it counts as restored. */
   readonly replicas: number;
   readonly progress: Progress;
+  /** Absent: whoever founded the domain is taken for its founders. */
+  readonly anchor?: TrustAnchor | undefined;
+}
+
+/** What each pass over the backup takes. */
+interface Pass extends Omit<Restore, 'anchor'> {
+  readonly chains: TokenChains;
 }
 
 export interface Restored extends Whole, Pick<DerivedLists, 'dangling' | 'pendingDeletion'> {
@@ -41,20 +50,24 @@ export interface Restored extends Whole, Pick<DerivedLists, 'dangling' | 'pendin
  * If interrupted, it continues where it was when called again with the same backup. It writes nothing of a backup that
  * is not whole.
  */
-export async function restoreBackup(redis: RedisClient, { path, replicas, progress }: Restore): Promise<Restored> {
+export async function restoreBackup(
+  redis: RedisClient,
+  { path, replicas, progress, anchor }: Restore,
+): Promise<Restored> {
+  const chains = new TokenChains(anchor, progress);
   const whole = await verifyBackup(path);
   const mark = await RestoreMark.find(redis, whole);
   if (mark.done === undefined) {
-    await assertEmpty(redis, soundPieces(path));
+    await assertEmpty(redis, soundPieces(path, chains));
     // Before anything is written, so that an interruption in the first slice can be resumed too.
     await mark.put(0);
   }
-  const domains = await write(redis, mark, { path, replicas, progress });
+  const domains = await write(redis, mark, { path, chains, replicas, progress });
   // Before there is a list of keys that are due.
   const restoredAt = await Promise.all([...domains].map((domain) => noteRestored(redis, domain)));
   const deletesFrom = Math.max(0, ...restoredAt) + KEPT_AFTER_RESTORE_MS;
   const lists = new DerivedLists(redis, deletesFrom);
-  const { scopes, granted, accounts, leftOut } = await compare(redis, { path, progress }, lists);
+  const { scopes, granted, accounts, leftOut } = await compare(redis, { path, chains, progress }, lists);
   for (const scope of scopes) await lists.addAliases(scope);
   for (const key of granted) await lists.addGrants(key);
   for (const accountId of accounts) await lists.addIamRecords(accountId);
@@ -68,12 +81,12 @@ export async function restoreBackup(redis: RedisClient, { path, replicas, progre
 async function write(
   redis: RedisClient,
   mark: RestoreMark,
-  { path, replicas, progress }: Restore,
+  { path, chains, replicas, progress }: Pass,
 ): Promise<ReadonlySet<string>> {
   const domains = new Set<string>();
   let done = 0;
   const before = mark.done ?? 0;
-  for await (const slice of readAhead(slicesOf(soundPieces(path)))) {
+  for await (const slice of readAhead(slicesOf(soundPieces(path, chains)))) {
     for (const { name } of slice)
       if (isOfKind(name, 'tokens') || isOfKind(name, 'store')) domains.add(storedNameOf(name)!.tag);
     done += slice.length;
@@ -98,7 +111,7 @@ interface Compared extends Pick<Restored, 'leftOut'> {
  */
 async function compare(
   redis: RedisClient,
-  { path, progress }: Pick<Restore, 'path' | 'progress'>,
+  { path, chains, progress }: Omit<Pass, 'replicas'>,
   lists: DerivedLists,
 ): Promise<Compared> {
   const scopes = new Map<string, Scope>();
@@ -106,7 +119,7 @@ async function compare(
   const accounts = new Set<string>();
   const wrong = new Set<string>();
   const leftOut: string[] = [];
-  const sound = soundPieces(path, keptIn(leftOut));
+  const sound = soundPieces(path, chains, keptIn(leftOut));
   let done = 0;
   for await (const slice of readAhead(slicesOf(sound))) {
     const there = await Promise.all(slice.map(async (piece) => [piece.name, await readBack(redis, piece)] as const));

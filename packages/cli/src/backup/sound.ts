@@ -1,7 +1,4 @@
 import { recordKeyNumberOf } from '@keyfleet/frontend/store/record-key';
-import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
-import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
-import { needsWitness } from '@keyfleet/shared/domain/witness';
 import { accessKeyIdOf, domainKeyIdOf } from '@keyfleet/shared/hsm/exported-key-token';
 import { isFleetSecretOf } from '@keyfleet/shared/hsm/fleet-secret';
 import { isStoreId } from '@keyfleet/shared/redis/store-id';
@@ -13,6 +10,7 @@ import { z } from 'zod';
 import { AliasRecord, KeyRecord } from '../list-entries.ts';
 import type { Piece } from './format.ts';
 import { readPieces } from './reader.ts';
+import { SoundTokens, type TokenChains } from './sound-tokens.ts';
 
 const Usage = z.object({ usedAt: z.int() });
 const SomeRecord = z.record(z.string(), z.unknown());
@@ -38,10 +36,15 @@ export function dueEntryIn(key: z.output<typeof KeyRecord>): string | undefined 
 /**
  * The pieces of a backup that are restored, without anything that has no place there, whoever put it into Redis before
  * the backup: what is unknown, of another type or too long, and what is no record of its place. What stands beside a
- * record without a MAC is made again from it. `leftOut` is told of the others.
+ * record without a MAC is made again from it. `leftOut` is told of the others. `chains`: the same for each pass over
+ * the same backup.
  */
-export async function* soundPieces(path: string, leftOut: (what: string) => void = () => {}): AsyncGenerator<Piece> {
-  const chains = new Map<string, Chain>();
+export async function* soundPieces(
+  path: string,
+  chains: TokenChains,
+  leftOut: (what: string) => void = () => {},
+): AsyncGenerator<Piece> {
+  const tokens = new SoundTokens(chains, leftOut);
   const accounts = new Accounts();
   for await (const piece of readPieces(path)) {
     const kind = storedNameOf(piece.name)?.kind;
@@ -49,9 +52,10 @@ export async function* soundPieces(path: string, leftOut: (what: string) => void
     if (kind !== undefined && storedValues[kind].role !== 'kept') continue;
     const problem = problemOf(piece, kind);
     if (problem !== undefined) leftOut(`${piece.name} (${problem})`);
-    else if (piece.type === 'list')
-      yield* soundElements(piece, chains.getOrInsertComputed(piece.name, newChain), leftOut);
-    else for (const sound of soundValue(piece, kind!, leftOut)) if (!accounts.keepsBack(sound)) yield sound;
+    else if (piece.type === 'list') {
+      const sound = await tokens.soundOf(piece);
+      if (sound !== undefined) yield sound;
+    } else for (const sound of soundValue(piece, kind!, leftOut)) if (!accounts.keepsBack(sound)) yield sound;
   }
   yield* accounts.firstAccessKeys(leftOut);
 }
@@ -127,66 +131,6 @@ function isFirstAccessKey(text: string): boolean {
 function isRecordKey(name: string, bytes: Buffer): boolean {
   const isItsOwn = parsed(() => domainKeyIdOf(bytes) !== '' && isFleetSecretOf(name, accessKeyIdOf(bytes)));
   return recordKeyNumberOf(name) !== undefined && isItsOwn === true;
-}
-
-/** What came of a list of domain tokens so far. */
-interface Chain {
-  isCutOff: boolean;
-  /** By their places: a backup may hold some of them twice. */
-  readonly hashes: Buffer[];
-  newest: DomainToken | undefined;
-}
-
-function newChain(): Chain {
-  return { isCutOff: false, hashes: [], newest: undefined };
-}
-
-/** Of a list the rest goes with an element: another would come into its place. */
-function* soundElements(
-  piece: Extract<Piece, { type: 'list' }>,
-  chain: Chain,
-  leftOut: (what: string) => void,
-): Generator<Piece> {
-  const { name, value, from = 0 } = piece;
-  const sound: string[] = [];
-  for (const element of chain.isCutOff ? [] : value) {
-    const place = from + sound.length;
-    const problem = problemOfToken(bytesOf(element), place, chain);
-    if (problem !== undefined) {
-      chain.isCutOff = true;
-      leftOut(`${name} (from element ${place} on: it is ${problem})`);
-      break;
-    }
-    sound.push(element);
-  }
-  if (sound.length > 0) yield { ...piece, value: sound };
-}
-
-/** Of what it is given, tells where a restore ends a list of domain tokens. */
-export function tokenCheck(tell: (what: string) => void): (piece: Piece) => void {
-  const chains = new Map<string, Chain>();
-  return (piece) => {
-    if (piece.type === 'list') soundElements(piece, chains.getOrInsertComputed(piece.name, newChain), tell).next();
-  };
-}
-
-/** Whether it follows and has a witness. Signatures are for those who have the trust anchor. */
-function problemOfToken(bytes: Buffer, place: number, chain: Chain): string | undefined {
-  if (bytes.length > storedValues.tokens.maxBytes) return 'too long';
-  const token = parsed(() => parseToken(bytes));
-  const change = token && parsed(() => parseDomainChange(token.proposal.command));
-  if (token === undefined || change === undefined) return 'no domain token';
-  if (chain.hashes[place]?.equals(token.hash) === true) return undefined;
-  const { newest: before, hashes } = chain;
-  const { state, signerId, previousHash, witness } = token;
-  const isNext = place === hashes.length && state.generation === place + 1;
-  if (!isNext || Buffer.compare(previousHash ?? Buffer.of(), before?.hash ?? Buffer.of()) !== 0)
-    return 'not the token after the one before';
-  const isAsked = needsWitness((before?.state ?? state).members, change, signerId);
-  if (isAsked && witness === undefined) return 'without its witness';
-  hashes.push(token.hash);
-  chain.newest = token;
-  return undefined;
 }
 
 function* soundFields(

@@ -1,4 +1,5 @@
 import { readAhead } from '@keyfleet/shared/read-ahead';
+import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { assertSameHolders, holdersOf } from '@keyfleet/shared/redis/nodes';
 import { RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
@@ -12,7 +13,7 @@ import { pagesOfNames } from './names.ts';
 import { keptIn } from '../left-out.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
 import { type LeaveOut, readPieces } from './redis-pieces.ts';
-import { tokenCheck } from './sound.ts';
+import { SoundTokens, TokenChains } from './sound-tokens.ts';
 import { BackupWriter } from './writer.ts';
 
 /** After this many pages of names, what was read is flushed to disk. */
@@ -25,6 +26,8 @@ export interface Backup {
   readonly progress: Progress;
   /** Absent: all that a service may have stored. */
   readonly sift?: Sift | undefined;
+  /** Absent: whoever founded the domain is taken for its founders. */
+  readonly anchor?: TrustAnchor | undefined;
 }
 
 export interface Taken extends Whole {
@@ -38,7 +41,7 @@ export interface Taken extends Whole {
  * Writes everything kept in Redis to a file and reads it back. Until it is whole its name ends in `.unfinished`, so
  * that nobody takes it for a backup. Each value is as it was at one moment; in a large hash, each field is.
  */
-export async function takeBackup(redis: RedisClient, { path, resume, progress, sift }: Backup): Promise<Taken> {
+export async function takeBackup(redis: RedisClient, { path, resume, progress, sift, anchor }: Backup): Promise<Taken> {
   if (existsSync(path)) throw new CliError(`cannot write ${path}: the file already exists.`);
   const unfinished = `${path}.unfinished`;
   const leftOut: string[] = [];
@@ -56,7 +59,8 @@ export async function takeBackup(redis: RedisClient, { path, resume, progress, s
     await file.finish();
   }
   const cutOff: string[] = [];
-  const whole = await verifyBackup(unfinished, tokenCheck(keptIn(cutOff)));
+  const tokens = new SoundTokens(new TokenChains(anchor, progress), keptIn(cutOff));
+  const whole = await verifyBackup(unfinished, (piece) => tokens.soundOf(piece));
   await rename(unfinished, path);
   return { ...whole, leftOut, cutOff };
 }

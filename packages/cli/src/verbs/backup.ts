@@ -3,6 +3,7 @@ import { takeBackup } from '../backup/take.ts';
 import { CliError } from '../cli-error.ts';
 import { openHostHsm } from '../host-pool.ts';
 import { managerOptions, numberOf, openDomain } from '../options.ts';
+import { loadTrustAnchor } from '../public-files.ts';
 import { openRecords } from '../records.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
@@ -24,7 +25,11 @@ export const backup = verb({
       valueHint: 'ID',
     },
     'host-key': { type: 'string', description: 'With --host: the key file of that frontend.', valueHint: 'FILE' },
-    'trust-anchor': { type: 'string', description: 'With --host: the trust anchor of the domain.', valueHint: 'FILE' },
+    'trust-anchor': {
+      type: 'string',
+      description: 'The trust anchor of the domain: also verify who founded it. --host needs it.',
+      valueHint: 'FILE',
+    },
     newest: {
       type: 'string',
       description: 'With --host: the newest record key, as store rotate-record-key takes it.',
@@ -38,22 +43,24 @@ export const backup = verb({
     ...managerOptions,
   },
   async run(args, terminal) {
+    const { out, resume, host, 'host-key': hostKey, 'trust-anchor': anchorFile, newest, 'made-in': madeIn } = args;
+    const anchor = anchorFile === undefined ? undefined : loadTrustAnchor(anchorFile);
     await using redis = await openRedis(args);
-    const { out, resume, host, 'host-key': hostKey, 'trust-anchor': anchor, newest, 'made-in': madeIn } = args;
     const take = async (sift?: Sift) => {
       const { values, leftOut, cutOff } = await takeBackup(redis, {
         path: out,
         resume,
         progress: new Progress(terminal),
         sift,
+        anchor,
       });
       return { file: out, values, leftOut, cutOff };
     };
     if (host === undefined) return await take();
-    if (hostKey === undefined || anchor === undefined || newest === undefined || madeIn === undefined)
+    if (hostKey === undefined || anchorFile === undefined || newest === undefined || madeIn === undefined)
       throw new CliError('--host takes --host-key, --trust-anchor, --newest and --made-in as well.', { exitCode: 2 });
     const known = { number: numberOf('--newest', newest), madeIn: numberOf('--made-in', madeIn, 0) };
-    using domain = openDomain({ ...args, 'trust-anchor': anchor });
+    using domain = openDomain({ ...args, 'trust-anchor': anchorFile });
     await using hsm = await openHostHsm({ host, 'host-key': hostKey }, domain, redis);
     return await take(await onlyAuthentic(redis, await openRecords(redis, hsm, domain, known), known));
   },

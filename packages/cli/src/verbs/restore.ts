@@ -2,6 +2,7 @@ import { ConfigError } from '@keyfleet/shared/config';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { checkDurability } from '@keyfleet/shared/redis/durability';
 import { restoreBackup } from '../backup/restore.ts';
+import { loadTrustAnchor } from '../public-files.ts';
 import { verb } from '../verb.ts';
 import { Progress } from '../progress.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
@@ -13,14 +14,22 @@ export const restore = verb({
   args: {
     from: { type: 'positional', description: 'The backup.', required: true },
     ...redisOptions,
+    'trust-anchor': {
+      type: 'string',
+      description: 'The trust anchor of the domain: also verify who founded it.',
+      valueHint: 'FILE',
+    },
   },
   async run(args, terminal) {
+    const { from: path, 'trust-anchor': anchorFile } = args;
+    const anchor = anchorFile === undefined ? undefined : loadTrustAnchor(anchorFile);
     await using redis = await openRedis(args);
     const replicas = await replicasOf(redis, terminal);
     const { values, leftOut, dangling, pendingDeletion, deletesFrom } = await restoreBackup(redis, {
-      path: args.from,
+      path,
       replicas,
       progress: new Progress(terminal),
+      anchor,
     });
     return { values, leftOut, dangling, pendingDeletion, deletesFrom: new Date(deletesFrom).toISOString() };
   },
