@@ -1,19 +1,23 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
-import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { giveIdentity } from '@keyfleet/shared/redis/store-identity';
 import { tokensAt } from '@keyfleet/shared/stored/names';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { runKeyfleet } from '@keyfleet/test-support/cli';
 import { TestDomain } from '@keyfleet/test-support/domain';
+import { eventually } from '@keyfleet/test-support/fleet';
 import { connectTestRedis, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execa } from 'execa';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { TokenWatch } from '../../services/domain-manager/src/token-watch.ts';
+import { userLines } from '../../tools/servers/redis-users.ts';
 
 const name = tokensAt('test');
 const domain = new TestDomain({ members: 3 });
@@ -21,6 +25,13 @@ for (let i = 0; i < 3; i++) domain.rotate();
 const { anchor, clock } = domain;
 /** The same tokens to whoever looks at hashes and lengths alone. */
 const forged = domain.tokens.map((token) => withWitness(parseToken(token), Buffer.from('no witness')));
+
+/** The command that ends connections, for the only domain-manager at this address. */
+function documented(address: string): string {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/domain.md'), 'utf8');
+  const [line = ''] = text.split('\n').filter((one) => one.trim().startsWith('redis-cli CLIENT LIST '));
+  return line.replace(/\(10.*?\):/, `${address} `).replaceAll('redis-cli', `redis-cli -p ${server.port}`);
+}
 
 let server: TestServer;
 let redis: RedisClient & AsyncDisposable;
@@ -94,4 +105,89 @@ test('a domain that somebody founded under the same name is told from the own by
   const restored = await restore(...withAnchor());
   expect([restored.exitCode, await redis.exists(name)]).toEqual([1, 0]);
   expect(restored.out).toContain(said);
+});
+
+describe('somebody who writes in a loop as the user of domain-managers, and leaves', () => {
+  let attacker: RedisClient & AsyncDisposable;
+  let manager: RedisClient & AsyncDisposable;
+  let watch: TokenWatch;
+
+  const connect = (password: string) => {
+    writeFileSync(join(dir, password), password, { mode: 0o600 });
+    const url = `redis://127.0.0.1:${server.port}`;
+    const config = RedisConfig.parse({ url, username: 'domain-manager', passwordFile: join(dir, password) });
+    return connectRedis(config, { onProblem: () => {} });
+  };
+  const as = async (password: string) => {
+    const client = connect(password);
+    await untilReady(client, PATIENCE_MS);
+    return client;
+  };
+  /** What docs/domain.md says: each connection of that user but those of domain-managers. */
+  async function endOthers(client: RedisClient): Promise<void> {
+    const own = String(await redis.client('LIST', 'ID', Number(await client.client('ID'))));
+    const [, address = ''] = / addr=(\S+) /.exec(own)!;
+    const { stdout } = await execa('sh', ['-c', documented(address)]);
+    expect(stdout.trim()).toMatch(/^1(?:\s+1)*$/);
+  }
+  const setUser = (...rules: string[]) => redis.acl('SETUSER', 'domain-manager', ...rules);
+
+  beforeEach(async () => {
+    const [line] = userLines(() => 'old')
+      .split('\n')
+      .filter((one) => one.startsWith('user domain-manager '));
+    const rules = line!.slice('user domain-manager '.length).match(/\([^)]*\)|\S+/g)!;
+    await setUser('reset', ...rules);
+    attacker = await as('old');
+    manager = await as('old');
+    watch = new TokenWatch({ tokens: logOn(manager), events: { tokensUnreadable() {} } });
+    await watch.started();
+    let isRunning = true;
+    const loop = (async () => {
+      for (let i = 0; isRunning; i = (i + 1) % forged.length)
+        await attacker.lset(name, i, forged[i]!).catch(() => new Promise((r) => setTimeout(r, 20)));
+    })();
+    return async () => {
+      isRunning = false;
+      await loop;
+      await watch[Symbol.asyncDispose]();
+      for (const client of [attacker, manager]) await client[Symbol.asyncDispose]();
+      await redis.acl('DELUSER', 'domain-manager');
+    };
+  });
+
+  async function expectWhole(): Promise<void> {
+    await eventually(
+      'all are back',
+      async () => (await stored()).every((token, i) => token.equals(domain.tokens[i]!)),
+      20_000,
+    );
+    expect(await redis.llen(name)).toBe(domain.generation);
+    expect(await backup(...withAnchor())).toMatchObject({ exitCode: 0, notes: '' });
+    await using client = await as('new');
+    const started = logOn(client);
+    await started.refresh();
+    expect(started.generation).toBe(domain.generation);
+  }
+
+  test('has the tokens put back, where connections of domain-managers outlive the change of the password', async () => {
+    await setUser('resetpass', '>new');
+    await endOthers(manager);
+    await expectWhole();
+    expect(attacker.status).not.toBe('ready');
+  }, 60_000);
+
+  test('has them put back, too, where both were cut off, and domain-managers are let in once more', async () => {
+    await setUser('resetpass', '>new');
+    await redis.client('KILL', 'USER', 'domain-manager');
+    await eventually('both are cut off', () => manager.status !== 'ready' && attacker.status !== 'ready');
+    expect((await backup(...withAnchor())).exitCode).toBe(1);
+    rmSync(file());
+    await setUser('>old');
+    await eventually('both are there again', () => manager.status === 'ready' && attacker.status === 'ready');
+    await setUser('<old');
+    await endOthers(manager);
+    await expectWhole();
+    expect(attacker.status).not.toBe('ready');
+  }, 60_000);
 });
