@@ -84,6 +84,16 @@ export class DomainManagerEvents {
       this.#log.warn({ command, why, omitted }, 'a change waits for a member that could witness its token'),
     );
   }
+  /** Perhaps the clock is wrong. `madeAt`: milliseconds since the epoch. */
+  isLate(command: DomainChange['name'], madeAt: number): void {
+    const newest = new Date(madeAt).toISOString();
+    this.#rarely.say(`late ${command}`, (omitted) =>
+      this.#log.error(
+        { command, newest, omitted },
+        'by this clock the newest domain token is too old for a machine alone to make the next',
+      ),
+    );
+  }
   tokenNotTaken({ address }: Worker, error: unknown): void {
     this.#rarely.say(`taken ${address}`, (omitted) =>
       this.#log.warn({ worker: address, err: error, omitted }, 'a worker did not take the newest domain token'),

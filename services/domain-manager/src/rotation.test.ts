@@ -35,6 +35,31 @@ describe('rotation', () => {
     expect(world.published).toEqual([1, 2]);
   });
 
+  test('where clocks are ahead together by more than an outage explains, nothing is made that is dated ahead', async () => {
+    const replica = await grownReplica();
+    const { round, tokens, proposals } = replica;
+    const right = world.clock.now();
+    for (const days of [9, 365]) {
+      world.clock.time = right + days * DAY;
+      await round.run();
+      expect(tokens.generation).toBe(2);
+    }
+    world.clock.time = right + DAY;
+    await round.run();
+    expect(tokens.generation).toBe(3);
+
+    world.clock.advance(8 * DAY);
+    await round.run();
+    expect(tokens.generation).toBe(4);
+    // People, who have looked at the clock.
+    world.clock.advance(9 * DAY);
+    await round.run();
+    expect(tokens.generation).toBe(4);
+    await proposals.propose(signed(command(replica, { name: 'RotateDomainKeys', body: {} }), [alice, bob]));
+    await round.run();
+    expect(tokens.generation).toBe(5);
+  });
+
   test('no member seals under the new key before every reachable member holds it', async () => {
     const { round } = await foundedReplica();
     world.workers[1]!.installFails = true;

@@ -12,7 +12,14 @@ import { distributeTokens } from './token-distribution.ts';
 import { surveyWorkers, type WorkerView } from './worker-survey.ts';
 import type { Proposals } from './proposals.ts';
 import { provesRetirement, type ResealPasses } from './reseal-passes.ts';
-import { mayAlone, nextRotationAt, preparersOf, scheduled, type ScheduledChange } from './scheduled-changes.ts';
+import {
+  isTooLate,
+  mayAlone,
+  nextRotationAt,
+  preparersOf,
+  scheduled,
+  type ScheduledChange,
+} from './scheduled-changes.ts';
 import type { Sightings } from './sightings.ts';
 import type { ProposalStore, StoredProposal } from './store/store.ts';
 import type { Head, TokenLog } from './token-log.ts';
@@ -193,8 +200,9 @@ export class Round {
    * Carries out a change that the scheduler signs, if the rules allow it. The first member that can makes the token.
    */
   async #carryOut(head: Head, change: ScheduledChange): Promise<void> {
-    const { tokens, proposals, scheduler } = this.#deps;
+    const { tokens, proposals, scheduler, clock, rotateEveryMs, events } = this.#deps;
     if (!mayAlone(scheduler, change.name, head.state)) return;
+    if (isTooLate(head.state, rotateEveryMs, clock.now())) return events.isLate(change.name, head.state.madeAt);
     const asked = preparersOf(head, this.#views).map((preparer) => scheduled(head, { change, scheduler, preparer }));
     const decided = proposals.decided(await proposals.list());
     // Those that have made the token of another change come last, and then with that one: nobody could go on otherwise.

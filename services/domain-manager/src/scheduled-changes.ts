@@ -20,6 +20,17 @@ export function nextRotationAt(state: DomainState, everyMs: number): number {
   return activeDomainKey(state).createdAt + (state.version < 3 ? Math.min(everyMs, ROTATION_PAUSE_MS) : everyMs);
 }
 
+/**
+ * How much later than the rotation's period a machine alone still makes a token. All clocks may be ahead together, by
+ * the source that they share: a token that is stored then stands in the way of every other until its time comes. So
+ * what is later than an outage explains is for people, who look at the clock.
+ */
+const LATE_MS = 7 * 86_400_000;
+
+export function isTooLate({ madeAt }: DomainState, everyMs: number, now: number): boolean {
+  return now > madeAt + everyMs + LATE_MS;
+}
+
 /** A domain change signed by the scheduler alone, if the rules allow it. `preparer` makes its token. */
 export function scheduled(
   head: VerifiedDomain,
