@@ -13,26 +13,38 @@ export class RestoreMark {
   readonly #sha256: string;
   /** The number of pieces written; undefined if no restore was begun here. */
   readonly done: number | undefined;
+  /** Whether all of it was compared. From then on, what does not belong together is taken out of Redis again. */
+  readonly isCompared: boolean;
 
-  private constructor(redis: RedisClient, sha256: string, done: number | undefined) {
+  private constructor(
+    redis: RedisClient,
+    sha256: string,
+    { done, isCompared }: Pick<RestoreMark, 'done' | 'isCompared'>,
+  ) {
     this.#redis = redis;
     this.#sha256 = sha256;
     this.done = done;
+    this.isCompared = isCompared;
   }
 
   /** Throws CliError if the restore of another backup was begun in this Redis. */
   static async find(redis: RedisClient, { sha256 }: Whole): Promise<RestoreMark> {
-    const { backup, done } = await redis.hgetall(RESTORE);
+    const { backup, done, compared } = await redis.hgetall(RESTORE);
     if (backup !== undefined && backup !== sha256) {
       throw new CliError(
         'the restore of another backup into this Redis was interrupted: finish that one, or empty this Redis.',
       );
     }
-    return new RestoreMark(redis, sha256, backup === undefined ? undefined : Number(done));
+    const isBegun = backup !== undefined;
+    return new RestoreMark(redis, sha256, { done: isBegun ? Number(done) : undefined, isCompared: compared === '1' });
   }
 
   async put(done: number): Promise<void> {
     await this.#redis.hset(RESTORE, { backup: this.#sha256, done });
+  }
+
+  async putCompared(): Promise<void> {
+    await this.#redis.hset(RESTORE, { compared: 1 });
   }
 
   async remove(): Promise<void> {
