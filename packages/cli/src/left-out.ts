@@ -2,8 +2,11 @@
 const MOST_KEPT = 10_000;
 const MOST_NAMED = 20;
 
+/** Called with what is left out, and why. */
+export type LeaveOut = (what: string) => void;
+
 /** Keeps what people are told of, up to a number of things. */
-export function keptIn(told: string[]): (what: string) => void {
+export function keptIn(told: string[]): LeaveOut {
   return (what) => {
     if (told.length < MOST_KEPT) told.push(what);
     else told[MOST_KEPT] = 'and more';

@@ -6,11 +6,11 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { type DamagedValueError, unlessDamaged } from '@keyfleet/shared/redis/stored-values';
 import { firstAccessKeyIn, isOfKind, secretAt, storedNameOf } from '@keyfleet/shared/stored/names';
 import { CliError } from '../cli-error.ts';
+import type { LeaveOut } from '../left-out.ts';
 import { storedNumbers } from '../record-key-numbers.ts';
 import type { Records } from '../records.ts';
 import { rangeUpTo } from '../rotate-record-key.ts';
 import type { Piece } from './format.ts';
-import type { LeaveOut } from './redis-pieces.ts';
 
 /** What of a piece is backed up. */
 export type Sift = (piece: Piece, leaveOut: LeaveOut) => Promise<Piece | undefined>;

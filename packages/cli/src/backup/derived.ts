@@ -2,18 +2,24 @@ import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
 import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
 import { aliasesAt, dueAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
+import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { keptIn } from '../left-out.ts';
 import { HASH_PIECE } from './format.ts';
 import { AliasRecord, KeyRecord, type ListEntry, listEntriesOf } from '../list-entries.ts';
-import { dueEntryIn } from './sound.ts';
+import { dueEntryIn, parseRecord } from './sound.ts';
 
 /** Of a megabyte each. */
 const LONG_RECORDS = 64;
 /** List members added by one command: in the tree of a large list each takes a microsecond or two. */
 const AT_ONCE = 250;
+/** IAM records of an account of which the unique ids are compared: more than its quotas allow. */
+const MOST_FOLLOWED = 20_000;
 /** ECMA-262, 21.4.1.1. */
 const MAX_DATE = 8.64e15;
+
+const IamVersion = z.object({ id: z.string(), revision: z.int() });
+type IamVersion = z.output<typeof IamVersion>;
 
 /**
  * Builds the lists derived from key records, aliases and IAM records, which are those of `soundPieces`. A backup is
@@ -24,6 +30,8 @@ export class DerivedLists {
   readonly #redis: RedisClient;
   readonly #dangling: string[] = [];
   readonly #leaveOut = keptIn(this.#dangling);
+  readonly #renamed: string[] = [];
+  readonly #tellRenamed = keptIn(this.#renamed);
   readonly #deletesFrom: number;
   readonly #pendingDeletion: string[] = [];
   readonly #tellPending = keptIn(this.#pendingDeletion);
@@ -45,6 +53,14 @@ export class DerivedLists {
    */
   get dangling(): readonly string[] {
     return this.#dangling;
+  }
+
+  /**
+   * Names of users and groups that were renamed during the backup, which has them under the new one as well. They are
+   * left out.
+   */
+  get renamed(): readonly string[] {
+    return this.#renamed;
   }
 
   /** Adds keys to the lists, given their records. */
@@ -101,9 +117,10 @@ export class DerivedLists {
     } while (cursor !== '0');
   }
 
-  /** Adds an account's users, roles, groups and policies to its lists. */
+  /** Adds an account's users, roles, groups and policies to its lists, but for what is left of a former name. */
   async addIamRecords(accountId: string): Promise<void> {
     const [records] = iamAt(accountId);
+    await this.#removeFormer(records, accountId);
     let cursor = '0';
     do {
       const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', LONG_RECORDS);
@@ -112,6 +129,31 @@ export class DerivedLists {
       for (const [field, text] of pairsOf(flat)) members.add(...listEntriesOf({ name: records, field }, text));
       await members.write(this.#redis);
     } while (cursor !== '0');
+  }
+
+  /** Of records with one unique id, those of which another has a higher revision. */
+  async #removeFormer(records: string, accountId: string): Promise<void> {
+    // More are no account's, and would fill memory.
+    if ((await this.#redis.hlen(records)) > MOST_FOLLOWED) return;
+    const newest = new Map<string, IamVersion & { readonly field: string }>();
+    const former = new Map<string, string>();
+    let cursor = '0';
+    do {
+      const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', LONG_RECORDS);
+      cursor = next;
+      for (const [field, text] of pairsOf(flat)) {
+        const version = parseRecord(IamVersion, text);
+        if (version === undefined) continue;
+        const found = { ...version, field };
+        const known = newest.get(version.id);
+        const [older, newer] = known && known.revision >= found.revision ? [found, known] : [known, found];
+        newest.set(version.id, newer);
+        if (older !== undefined && older.revision < newer.revision) former.set(older.field, version.id);
+      }
+    } while (cursor !== '0');
+    for (const [field, id] of former)
+      this.#tellRenamed(`${field} of account ${accountId}: now ${newest.get(id)!.field}`);
+    if (former.size > 0) await this.#redis.hdel(records, ...former.keys());
   }
 
   async #existing(region: string, keyIds: ReadonlySet<string>): Promise<Set<string>> {

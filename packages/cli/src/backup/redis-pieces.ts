@@ -1,7 +1,6 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import {
   DamagedValueError,
-  pageOfFields,
   readEachField,
   readElements,
   readString,
@@ -10,10 +9,9 @@ import {
 } from '@keyfleet/shared/redis/stored-values';
 import { isStoreId } from '@keyfleet/shared/redis/store-id';
 import { isOfKind, storedValueOf } from '@keyfleet/shared/stored/names';
-import { HASH_PIECE, LIST_PIECE, type Piece } from './format.ts';
-
-/** Called with what is not in a backup, and why. */
-export type LeaveOut = (what: string) => void;
+import type { LeaveOut } from '../left-out.ts';
+import { LIST_PIECE, type Piece } from './format.ts';
+import { pagesOfHash } from './hash-pages.ts';
 
 /** Names of ours are short, and lines of a backup begin with the name. */
 const PLAIN_NAME = /^[ !#-[\]-~]{1,250}$/;
@@ -50,15 +48,13 @@ async function* piecesOf(redis: RedisClient, name: string, leaveOut: LeaveOut): 
 }
 
 async function* hashPieces(redis: RedisClient, name: string, leaveOut: LeaveOut): AsyncGenerator<Piece> {
-  for (let [cursor, from]: [string | undefined, number] = ['0', 0]; cursor !== undefined;) {
-    const page = await pageOfFields(redis, name, { cursor, count: HASH_PIECE });
-    for (const what of page.damaged) leaveOut(what);
-    const sound = page.fields.filter(([field, value]) => !isOtherId(name, field, value));
-    if (sound.length < page.fields.length) leaveOut(`${name} id (no identity of a store)`);
+  let from = 0;
+  for await (const page of pagesOfHash(redis, name, leaveOut)) {
+    const sound = page.filter(([field, value]) => !isOtherId(name, field, value));
+    if (sound.length < page.length) leaveOut(`${name} id (no identity of a store)`);
     const fields = sound.map(([field, value]) => [field, base64(value)] as const);
     if (fields.length > 0) yield { name, type: 'hash', ...fromOf(from), value: Object.fromEntries(fields) };
     from += fields.length;
-    cursor = page.cursor === '0' ? undefined : page.cursor;
   }
 }
 

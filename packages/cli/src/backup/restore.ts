@@ -37,7 +37,7 @@ interface Pass extends Omit<Restore, 'anchor'> {
   readonly chains: TokenChains;
 }
 
-export interface Restored extends Whole, Pick<DerivedLists, 'dangling' | 'pendingDeletion'> {
+export interface Restored extends Whole, Pick<DerivedLists, 'dangling' | 'renamed' | 'pendingDeletion'> {
   /** Before that, frontends delete no key. Milliseconds since the epoch. */
   readonly deletesFrom: number;
   /** What no service wrote there, or what is no record: each with why. */
@@ -74,8 +74,8 @@ export async function restoreBackup(
   for (const accountId of accounts) await lists.addIamRecords(accountId);
   await replicated(redis, replicas);
   await mark.remove();
-  const { dangling, pendingDeletion } = lists;
-  return { ...whole, dangling, pendingDeletion, deletesFrom, leftOut };
+  const { dangling, renamed, pendingDeletion } = lists;
+  return { ...whole, dangling, renamed, pendingDeletion, deletesFrom, leftOut };
 }
 
 /** Returns the domains that are in the backup: one. */

@@ -10,9 +10,9 @@ import type { Progress } from '../progress.ts';
 import type { Sift } from './authentic.ts';
 import type { Piece, Position } from './format.ts';
 import { pagesOfNames } from './names.ts';
-import { keptIn } from '../left-out.ts';
+import { keptIn, type LeaveOut } from '../left-out.ts';
 import { findUnfinished, verifyBackup, type Whole } from './reader.ts';
-import { type LeaveOut, readPieces } from './redis-pieces.ts';
+import { readPieces } from './redis-pieces.ts';
 import { SoundTokens, TokenChains } from './sound-tokens.ts';
 import { BackupWriter } from './writer.ts';
 
@@ -39,7 +39,8 @@ export interface Taken extends Whole {
 
 /**
  * Writes everything kept in Redis to a file and reads it back. Until it is whole its name ends in `.unfinished`, so
- * that nobody takes it for a backup. Each value is as it was at one moment; in a large hash, each field is.
+ * that nobody takes it for a backup. Each value is as it was at one moment; in a large hash, each field is. The last
+ * ones of an account's IAM records belong together (`pagesOfHash`).
  */
 export async function takeBackup(redis: RedisClient, { path, resume, progress, sift, anchor }: Backup): Promise<Taken> {
   if (existsSync(path)) throw new CliError(`cannot write ${path}: the file already exists.`);

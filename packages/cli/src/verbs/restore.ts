@@ -25,19 +25,20 @@ export const restore = verb({
     const anchor = anchorFile === undefined ? undefined : loadTrustAnchor(anchorFile);
     await using redis = await openRedis(args);
     const replicas = await replicasOf(redis, terminal);
-    const { values, leftOut, dangling, pendingDeletion, deletesFrom } = await restoreBackup(redis, {
+    const { values, leftOut, dangling, renamed, pendingDeletion, deletesFrom } = await restoreBackup(redis, {
       path,
       replicas,
       progress: new Progress(terminal),
       anchor,
     });
-    return { values, leftOut, dangling, pendingDeletion, deletesFrom: new Date(deletesFrom).toISOString() };
+    return { values, leftOut, dangling, renamed, pendingDeletion, deletesFrom: new Date(deletesFrom).toISOString() };
   },
-  text: ({ values, leftOut, dangling, pendingDeletion, deletesFrom }) =>
+  text: ({ values, leftOut, dangling, renamed, pendingDeletion, deletesFrom }) =>
     [
       `${values} values were restored and compared.`,
       ...pendingText(pendingDeletion, deletesFrom),
       ...(dangling.length > 0 ? [`${dangling.length} aliases were left out: their keys had been deleted.`] : []),
+      ...renamedText(renamed),
       ...leftOutText(leftOut),
     ].join('\n'),
   isWell: ({ leftOut }) => leftOut.length === 0,
@@ -49,6 +50,14 @@ function pendingText(pending: readonly string[], deletesFrom: string): string[] 
   return [
     `${pending.length} keys are pending deletion, with these dates. Frontends delete no key before ${deletesFrom}: until then cancel what is not to be, also what was cancelled since the backup.`,
     ...firstOf(pending, ' (--json names them)'),
+  ];
+}
+
+function renamedText(renamed: readonly string[]): string[] {
+  if (renamed.length === 0) return [];
+  return [
+    `${renamed.length} users or groups were left out under a former name: they were renamed during the backup.`,
+    ...firstOf(renamed, ' (--json names them)'),
   ];
 }
 
