@@ -104,12 +104,14 @@ test('lists that were torn apart by a backup are made whole by its restore', asy
   const writes = new DurableWrites(client, () => ({ replicas: 0 }));
   const store = openStore({ client, writes, clock: { now: Date.now } });
   const date = Date.now() + 86_400_000;
-  const [deleted, rotated, moved] = [
+  const [deleted, rotated, moved, replicated] = [
     newKey({ state: 'PendingDeletion', deletionDate: date }),
     newKey({ automaticRotation: { periodInDays: 90, nextDate: date } }),
     newKey(),
+    newKey({ multiRegion: true, related: { version: 1, primary: 'us-east-1', replicas: ['eu-west-1'] } }),
   ];
-  for (const key of [deleted, rotated, moved]) await store.insertKey(key);
+  const keys = [deleted, rotated, moved, replicated];
+  for (const key of keys) await store.insertKey(key);
   for (const [name, targetKeyId] of [
     ['alias/a', rotated.keyId],
     ['alias/gone', 'a-key-deleted-meanwhile'],
@@ -128,12 +130,13 @@ test('lists that were torn apart by a backup are made whole by its restore', asy
   expect(await restore()).toContain('1 aliases were left out');
 
   const { items } = await store.listKeys(scope, 10);
-  expect(items.toSorted()).toEqual([deleted, rotated, moved].map(({ keyId }) => keyId).toSorted());
+  expect(items.toSorted()).toEqual(keys.map(({ keyId }) => keyId).toSorted());
   const due = await Promise.all(
     Array.from({ length: DUE_SHARDS }, (_, shard) => store.listDue(shard, date, { limit: 10 })),
   );
   const dueKeys = due.flatMap((page) => page.items.map(({ keyId }) => keyId));
-  expect(dueKeys.toSorted()).toEqual([deleted.keyId, rotated.keyId].toSorted());
+  // Nobody knows whether the backup has the other Region's record from the same moment.
+  expect(dueKeys.toSorted()).toEqual([deleted.keyId, rotated.keyId, replicated.keyId].toSorted());
   const namesOf = async (keyId?: string) =>
     (await store.listAliases(scope, 10, undefined, keyId)).items.map(({ name }) => name);
   expect([await namesOf(), await namesOf(rotated.keyId), await namesOf(moved.keyId)]).toEqual([

@@ -4,7 +4,9 @@ import { type CarryOutDeps, carryOutDue } from '@keyfleet/frontend/background/du
 import type { HsmCommands } from '@keyfleet/frontend/hsm/commands';
 import type { MemoryStore } from '@keyfleet/frontend/store/memory-store';
 import { StoreUnavailableError } from '@keyfleet/frontend/store/store';
+import type { KmsKey } from '@keyfleet/frontend/keys/kms-key';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
+import { dueKeyOf, dueShardOf, restoredEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { type FakeFrontend, regions } from './frontend.ts';
 
 function throwLeft(_due: unknown, error: unknown): void {
@@ -41,6 +43,22 @@ export async function carryOutAll(
   };
   for (let shard = 0; shard < DUE_SHARDS; shard++) await carryOutDue(shard, { ...given, ...overrides }, () => {});
   return frontend.serviceEvents.slice(from);
+}
+
+/** The store, where a restore has just put these keys. */
+export function restoredStore(store: MemoryStore, keys: readonly KmsKey[]): MemoryStore {
+  const entries = new Set(keys.map(restoredEntryOf).filter((entry) => entry !== undefined));
+  return storeWith(store, {
+    async listDue(shard, until, page) {
+      const { items, ...rest } = await store.listDue(shard, until, page);
+      const own = [...entries].map(dueKeyOf).filter((due) => page.after === undefined && dueShardOf(due) === shard);
+      return { ...rest, items: [...own, ...items] };
+    },
+    async removeDue(shard, due) {
+      entries.delete(due.entry);
+      await store.removeDue(shard, due);
+    },
+  });
 }
 
 /** The store, but for some methods. */

@@ -1,5 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
-import { dueShardOf } from '@keyfleet/shared/stored/due-entries';
+import { dueShardOf, restoredEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
 import { aliasesAt, dueAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
 import { z } from 'zod';
@@ -69,8 +69,8 @@ export class DerivedLists {
     for (const record of records) {
       const key = KeyRecord.parse(JSON.parse(record));
       members.add(...listEntriesOf({ name: keyAt(key.region, key.keyId), field: 'record' }, record));
-      const entry = dueEntryIn(key);
-      if (entry !== undefined) members.add({ list: dueAt(dueShardOf(key)), entry });
+      for (const entry of [dueEntryIn(key), restoredEntryOf(key)])
+        if (entry !== undefined) members.add({ list: dueAt(dueShardOf(key)), entry });
       const { state, deletionDate = Infinity } = key;
       if (state === 'PendingDeletion' && deletionDate < this.#deletesFrom)
         this.#tellPending(`${key.region}/${key.keyId} of account ${key.accountId}, ${dateText(deletionDate)}`);

@@ -23,6 +23,9 @@ interface Dated {
   readonly related?: { readonly primary: string; readonly spreading?: boolean | undefined } | undefined;
 }
 
+/** By then a primary has told its replicas of a rotation. */
+const TOLD_MS = 86_400_000;
+
 /**
  * When the service itself must act on a key: delete it or its imported material, rotate it, or finish what was begun in
  * its other Regions. Milliseconds since the epoch; 0: as soon as nobody else does it.
@@ -36,9 +39,11 @@ export function dueDateOf(key: Dated): number | undefined {
   return date === Infinity ? undefined : date;
 }
 
-/** A replica receives its primary's rotations. */
+/** A replica receives its primary's rotations. If one does not come, there may be no primary, as after a restore. */
 function rotationDateOf({ region, related, automaticRotation }: Dated): number | undefined {
-  return (related?.primary ?? region) === region ? automaticRotation?.nextDate : undefined;
+  if (automaticRotation === undefined) return undefined;
+  const isReplica = related !== undefined && related.primary !== region;
+  return automaticRotation.nextDate + (isReplica ? TOLD_MS : 0);
 }
 
 /** The list that holds a key's entries. */
@@ -53,6 +58,14 @@ export function dueShardOf({ region, keyId }: Pick<KeyName, 'region' | 'keyId'>)
 export function dueEntryOf({ region, accountId, keyId }: KeyName, date: number, mark = ''): string {
   const entry = `${hexOf(date)}/${region}/${accountId}/${keyId}`;
   return mark === '' ? entry : `${entry}/${mark}`;
+}
+
+/**
+ * After a restore, for a key in several Regions, that somebody look whether its records are from one moment; undefined
+ * for one that never had a replica.
+ */
+export function restoredEntryOf(key: KeyName & Pick<Dated, 'related'>): string | undefined {
+  return key.related && dueEntryOf(key, 0, 'restored');
 }
 
 /** Sorts directly after the entries of `date`. */

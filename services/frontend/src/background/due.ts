@@ -10,11 +10,12 @@ import type { HsmCommands } from '../hsm/commands.ts';
 import { isMultiRegionKeyId } from '@keyfleet/shared/ids';
 import { evictBackingKeys } from '../keys/backing-keys.ts';
 import { withoutMaterial } from '../keys/import.ts';
-import type { BackingKey, KmsKey } from '../keys/kms-key.ts';
+import { type BackingKey, type KmsKey, multiRegionTypeOf } from '../keys/kms-key.ts';
 import { sharedChange } from '../keys/multi-region.ts';
 import { changeAndRecord, RECORDING_MS } from '../audit/recorded-change.ts';
 import { rotationAfter } from '../keys/key-rotation.ts';
 import { join, leave } from '../multi-region/replicas.ts';
+import { reunite } from '../multi-region/reunite.ts';
 import { rotate } from '../multi-region/rotate.ts';
 import { isToldBy, spread, type SpreadDeps, writeShared } from '../multi-region/spread.ts';
 import { ConflictError, type DueStore, type KeyStore, type KeyTraces } from '../store/store.ts';
@@ -86,7 +87,10 @@ async function carryOut(
       const work = (dueDateOf(key) ?? Infinity) <= times.now ? workOn(key, times) : undefined;
       await work?.(key, deps);
       // Last: the claim of a frontend that died holds up nothing else. A deletion ends with it.
-      if (work !== destroy) await recordEvents(key, deps);
+      if (work !== destroy) {
+        await recordEvents(key, deps);
+        if (key.related !== undefined) await reunite(key, deps.regions, spreadDeps(deps));
+      }
     }
     await store.removeDue(shard, due);
   } catch (error) {
@@ -105,14 +109,15 @@ interface Times {
  * Picks the work for a key that has something due: first finish what was begun, then prefer what destroys more. The
  * rest gets entries of its own when the changed record is written.
  */
-function workOn(key: KmsKey, { now, deletesFrom }: Times): typeof destroy {
+function workOn(key: KmsKey, { now, deletesFrom }: Times): typeof destroy | undefined {
   const { state, deletionDate, related } = key;
   if (state === 'Creating') return finishCreation;
   if (related?.spreading) return finishSpreading;
   if (state === 'PendingDeletion' && deletionDate !== undefined && deletionDate <= now)
     return now < deletesFrom ? (of, deps) => putOff(of, deletesFrom, deps) : destroy;
   const expired = findExpired(key, now);
-  return expired ? (of, deps) => expire(of, expired, deps) : rotateAutomatically;
+  if (expired) return (of, deps) => expire(of, expired, deps);
+  return multiRegionTypeOf(key) === 'REPLICA' ? undefined : rotateAutomatically;
 }
 
 /** Its record may be from before people cancelled this, and the restore have been made to get the key back. */
@@ -142,6 +147,7 @@ async function expire(key: KmsKey, expired: BackingKey, deps: CarryOutDeps): Pro
 
 /** The frontend that began to create this replica was interrupted. */
 async function finishCreation(replica: KmsKey, deps: CarryOutDeps): Promise<void> {
+  await reunite(replica, deps.regions, spreadDeps(deps));
   if (!(await join(replica, spreadDeps(deps)))) await destroy(replica, deps);
 }
 

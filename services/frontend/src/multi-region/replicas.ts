@@ -1,9 +1,9 @@
-import { DAY_MS } from '../keys/key-rotation.ts';
 import { isPendingDeletion } from '../keys/key-states.ts';
 import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
 import { sharedChange } from '../keys/multi-region.ts';
 import { decidedAgain } from '../request/deadlines.ts';
-import { findPrimary, type SpreadDeps, writeShared } from './spread.ts';
+import { reunite } from './reunite.ts';
+import { findPrimary, freed, type SpreadDeps, writeShared } from './spread.ts';
 
 /**
  * Tells the primary about a replica whose record exists in the state Creating, which completes the replica. False if
@@ -24,7 +24,10 @@ export function join(replica: KmsKey, deps: SpreadDeps): Promise<boolean> {
   return decidedAgain(joining, deps.deadline, deps.clock);
 }
 
-/** Makes the primary forget a replica whose record is gone. `regions`: wherever the primary may be. */
+/**
+ * Makes the primary forget a replica whose record is gone. If it was the primary, which a restore had left without its
+ * replicas, another one takes its place. `regions`: wherever the key may be.
+ */
 export function leave(
   { region, keyId }: Pick<KmsKey, 'region' | 'keyId'>,
   regions: readonly string[],
@@ -39,6 +42,9 @@ export function leave(
       if (!relatedOf(key).replicas.includes(region)) continue;
       await writeShared(key, withoutReplica(key, region, deps.clock.now()), deps);
     }
+    const left = keys.filter((key) => key !== undefined);
+    if (!left.some((key) => multiRegionTypeOf(key) === 'PRIMARY'))
+      for (const key of left) await reunite(key, regions, deps);
   };
   return decidedAgain(leaving, deps.deadline, deps.clock);
 }
@@ -46,13 +52,5 @@ export function leave(
 /** The primary's record without a deleted replica. The primary's own deletion may have waited for this one. */
 function withoutReplica(key: KmsKey, region: string, now: number): KmsKey {
   const replicas = relatedOf(key).replicas.filter((one) => one !== region);
-  const isFree = key.state === 'PendingReplicaDeletion' && replicas.length === 0;
-  const own: Partial<KmsKey> = isFree
-    ? {
-        state: 'PendingDeletion',
-        deletionDate: now + (key.pendingWindowInDays ?? 0) * DAY_MS,
-        pendingWindowInDays: undefined,
-      }
-    : {};
-  return sharedChange(key, own, { replicas });
+  return freed(sharedChange(key, {}, { replicas }), now);
 }

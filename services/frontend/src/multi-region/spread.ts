@@ -2,7 +2,7 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { changeAndRecord } from '../audit/recorded-change.ts';
 import type { ServiceEvents } from '../audit/service-events.ts';
 import { type KmsKey, multiRegionTypeOf, relatedOf } from '../keys/kms-key.ts';
-import { promoted } from '../keys/key-rotation.ts';
+import { DAY_MS, promoted } from '../keys/key-rotation.ts';
 import { caughtUp, hasReplicas, isRelated, saysTheSame, sharedChange, toldBy } from '../keys/multi-region.ts';
 import { decidedAgain } from '../request/deadlines.ts';
 import { ConflictError, type KeyStore, type StoredEvent } from '../store/store.ts';
@@ -117,28 +117,42 @@ function isNewer(key: KmsKey, primary: KmsKey): boolean {
 /**
  * Either somebody else was faster and went on to make another key the primary, which now decides, also for the former
  * one; or this is still the primary, and an older record of it was restored. Of two primaries, as a restore can leave
- * them, the newer one decides; of two at the same version the one whose Region comes first.
+ * them, the newer one decides; of two at the same version the one whose Region comes first. Where the newer record
+ * leads to none, this is the only one: another that had become it would be one until this one was told.
  */
 async function follow(newer: KmsKey, former: KmsKey, deps: SpreadDeps): Promise<KmsKey | undefined> {
-  const primary = await findPrimary(newer, deps);
-  if (primary === undefined) throw new ConflictError(`${former.arn} has changed`);
+  const { primary } = await followRecords(newer, deps);
+  if (primary === undefined || primary.region === former.region) return deps.keys.updateKey(caughtUp(former, newer));
   const isEven = relatedOf(primary).version === relatedOf(former).version;
   const isDecider = multiRegionTypeOf(former) === 'PRIMARY' && isEven && former.region < primary.region;
-  if (primary.region === former.region || isDecider) return deps.keys.updateKey(caughtUp(former, newer));
+  if (isDecider) return deps.keys.updateKey(caughtUp(former, newer));
   await tell(primary, former.region, deps);
   return primary;
 }
 
-/** The primary, found by following the records: it may be elsewhere than a replica's record says. */
-export async function findPrimary(key: KmsKey, { keys }: Pick<SpreadDeps, 'keys'>): Promise<KmsKey | undefined> {
+/**
+ * The primary, found by following the records: it may be elsewhere than a replica's record says. Undefined if a record
+ * names one that is gone.
+ */
+export async function findPrimary(key: KmsKey, deps: Pick<SpreadDeps, 'keys'>): Promise<KmsKey | undefined> {
+  const { primary, isCircle } = await followRecords(key, deps);
+  if (isCircle) throw new ConflictError(`the primary of ${key.arn} is changing`);
+  return primary;
+}
+
+async function followRecords(
+  key: KmsKey,
+  { keys }: Pick<SpreadDeps, 'keys'>,
+): Promise<{ readonly primary?: KmsKey; readonly isCircle?: true }> {
+  const seen = new Set<string>();
   let at: KmsKey | undefined = key;
-  for (let hops = relatedOf(key).replicas.length; hops >= 0; hops--) {
-    if (multiRegionTypeOf(at) === 'PRIMARY') return at;
-    const found: KmsKey | undefined = await keys.findKey(relatedOf(at).primary, key.keyId);
-    if (!isRelated(key, found)) return undefined;
-    at = found;
+  while (isRelated(key, at)) {
+    if (multiRegionTypeOf(at) === 'PRIMARY') return { primary: at };
+    if (seen.has(at.region)) return { isCircle: true };
+    seen.add(at.region);
+    at = await keys.findKey(relatedOf(at).primary, key.keyId);
   }
-  throw new ConflictError(`the primary of ${key.arn} is changing`);
+  return {};
 }
 
 /** Returns the other Regions' records, all at least at the primary's version. A key that is gone need not be told. */
@@ -159,9 +173,17 @@ async function tell(
   if (!isRelated(primary, key)) return undefined;
   if (relatedOf(key).version >= relatedOf(primary).version) return key;
   if (clock.now() > until) throw new ConflictError(`what ${primary.arn} says was read too long ago`);
-  const told = toldBy(primary, key);
+  const told = freed(toldBy(primary, key), clock.now());
   if (told.backingKeys.length === key.backingKeys.length) return keys.updateKey(told);
   return changeRecorded(told, serviceEvents.synchronizationOf(told), deps);
+}
+
+/** A primary that waits for its replicas to be deleted, and has none any more, waits for its date from `now` on. */
+export function freed(key: KmsKey, now: number): KmsKey {
+  const { state, pendingWindowInDays = 0 } = key;
+  if (state !== 'PendingReplicaDeletion' || hasReplicas(key)) return key;
+  const deletionDate = now + pendingWindowInDays * DAY_MS;
+  return { ...key, state: 'PendingDeletion', deletionDate, pendingWindowInDays: undefined };
 }
 
 /**
