@@ -1,5 +1,5 @@
 import { GenerateRandom } from '@keyfleet/shared/hsm/commands';
-import { MAX_FRAME_ENTRIES } from '@keyfleet/shared/hsm/frame';
+import { MAX_FRAME_ENTRIES, MAX_INPUT_BYTES } from '@keyfleet/shared/hsm/frame';
 import { HostEnd, negotiate, newHost, newWorker, operatorOf, FakeDomain } from '@keyfleet/test-support/session-pair';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -379,6 +379,37 @@ describe('a command is refused', () => {
     await setImmediate();
     expect(waiting).toHaveLength(1);
   });
+
+  test.each([
+    ['its host', { worker: 100, stream: 8 }],
+    ['the worker', { worker: 8, stream: 100 }],
+  ])(
+    'as overloaded beyond the bytes that %s may have in flight, until the frame of a slow one is done',
+    async (_whose, maxInFlight) => {
+      const waiting: ((output: { bytes: Buffer }) => void)[] = [];
+      const handlers = {
+        GenerateRandom: () => new Promise<{ bytes: Buffer }>((resolve) => void waiting.push(resolve)),
+      };
+      const { end } = await connect({ handlers, maxInFlight });
+      const filler = (id: number) => ({ ...random(end, id), code: 9999, input: Buffer.alloc(MAX_INPUT_BYTES - 256) });
+      end.send(random(end, 0), filler(1));
+      await setImmediate();
+      end.send(filler(2), filler(3));
+      end.send(filler(4));
+      // An empty frame has room always.
+      end.send();
+      await setImmediate();
+      await setImmediate();
+      const refusals = () => Object.fromEntries(end.replies.map(({ id, refusal }) => [id, refusal]));
+      expect(refusals()).toEqual({ 1: 'invalid-input', 2: 'overloaded', 3: 'overloaded', 4: 'invalid-input' });
+      expect(end.stream.inFlight).toBe(1);
+      for (const done of waiting) done({ bytes: Buffer.alloc(1) });
+      await end.settled();
+      end.send(filler(5), filler(6));
+      await end.settled();
+      expect(refusals()).toMatchObject({ 0: undefined, 5: 'invalid-input', 6: 'invalid-input' });
+    },
+  );
 
   test('as invalid when its code or its input is unknown', async () => {
     const { end } = await connect();

@@ -89,8 +89,10 @@ export const WorkerConfig = z
     nats: NatsConfig.optional().describe('Brings notices of new domain tokens; without it the worker polls for them.'),
     maxInFlight: z
       .strictObject({
-        worker: count(4096).describe('The most HSM commands at once; more are refused as throttled.'),
-        stream: count(2048).describe('The most HSM commands of one frontend at once.'),
+        worker: count(4096).describe(
+          'The most HSM commands at once, and 32 KiB in memory for each; more are refused as throttled.',
+        ),
+        stream: count(2048).describe('The same of one frontend.'),
       })
       .prefault({}),
     backingKeyCache: z

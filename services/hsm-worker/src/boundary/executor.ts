@@ -6,6 +6,7 @@ import type { RequestEntry, TraceParent } from '@keyfleet/shared/hsm/frame';
 import type { Caller } from './caller.ts';
 import type { CommandContext, CommandHandler } from './commands/command.ts';
 import { RefusedError } from './errors.ts';
+import { InFlight } from './host-load.ts';
 
 export type CommandHandlers = { readonly [N in CommandName]: CommandHandler<N> };
 
@@ -119,6 +120,8 @@ export interface CommandSource {
 export interface CommandBatch {
   readonly source: CommandSource;
   readonly entries: readonly RequestEntry[];
+  /** The length of the frame. */
+  readonly bytes: number;
   /** Whether the host's signature of the frame verifies. Called only for commands that need it. */
   readonly isSigned: () => boolean;
   /** Called when every command has its outcome: the frame is no longer needed. */
@@ -171,41 +174,41 @@ interface RunningBatch extends CommandBatch {
 
 /**
  * Runs the commands of all streams in order of arrival, one slice per turn of the event loop, so that even a large
- * batch does not block other work. Commands in flight are bounded: the excess is refused at once, not queued.
+ * batch does not block other work. What is in flight is bounded: the excess is refused at once, not queued.
  */
 export class Executor {
   readonly #dispatcher: Dispatcher;
   readonly #clock: Clock;
-  readonly #maxInFlight: number;
+  readonly #inFlight: InFlight;
   /** A short list: there is one source for each frontend. */
   #unflushed: CommandSource[] = [];
   readonly #observer: CommandObserver | undefined;
   #queue: Job[] = [];
-  #inFlight = 0;
   #scheduled = false;
 
   constructor(options: ExecutorOptions) {
     this.#dispatcher = options.dispatcher;
     this.#clock = options.clock;
-    this.#maxInFlight = options.maxInFlight;
+    this.#inFlight = new InFlight(options.maxInFlight);
     this.#observer = options.observer;
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight.commands;
   }
 
   submit(commands: CommandBatch): void {
-    const { source, entries } = commands;
+    const { source, entries, bytes } = commands;
     const now = this.#clock.now();
-    const room = Math.max(0, this.#maxInFlight - this.#inFlight);
+    const room = this.#inFlight.roomIn(bytes);
     const batch = { ...commands, left: Math.min(entries.length, room) };
+    this.#inFlight.add(batch.left);
+    this.#inFlight.hold(bytes);
     for (const entry of entries.slice(0, room)) {
-      this.#inFlight++;
       this.#queue.push(new Job(batch, entry, now + entry.remainingMs, this.#clock));
     }
     for (const { id } of entries.slice(room)) source.settle(id, 'overloaded');
-    if (batch.left === 0) batch.onDone();
+    if (batch.left === 0) this.#release(batch);
     this.#touch(source);
   }
 
@@ -243,11 +246,16 @@ export class Executor {
 
   #finish(batch: RunningBatch, entry: RequestEntry, outcome: Outcome, startedAt: number): void {
     const { source } = batch;
-    this.#inFlight--;
+    this.#inFlight.add(-1);
     this.#observer?.ran(entry.code, typeof outcome === 'string' ? outcome : undefined, startedAt, entry.trace);
     source.settle(entry.id, outcome);
-    if (--batch.left === 0) batch.onDone();
+    if (--batch.left === 0) this.#release(batch);
     this.#touch(source);
+  }
+
+  #release({ bytes, onDone }: RunningBatch): void {
+    this.#inFlight.hold(-bytes);
+    onDone();
   }
 
   #touch(source: CommandSource): void {

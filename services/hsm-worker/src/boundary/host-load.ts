@@ -1,8 +1,49 @@
+import { MAX_FRAME_BYTES } from '@keyfleet/shared/hsm/frame';
+
 /**
  * The most streams that one service host may have at once. A frontend has one, and briefly a second while it renews its
  * session. A frontend that restarts without closing leaves some behind.
  */
 export const MAX_STREAMS_OF_HOST = 64;
+
+/**
+ * A frame stays in memory until its last command has its outcome: beyond so many bytes for each command that may be in
+ * flight, commands are refused as too many are. Few have more: ReEncrypt, where each character of two long encryption
+ * contexts takes three bytes. The slow ones of an honest host do not each keep a frame of that size.
+ */
+const BYTES_OF_COMMAND = 32 * 1024;
+
+/** The commands in flight, taken and not yet answered, of one host or of all, and the frames that they are in. */
+export class InFlight {
+  readonly #maxCommands: number;
+  readonly #maxBytes: number;
+  #commands = 0;
+  #bytes = 0;
+
+  constructor(maxCommands: number) {
+    this.#maxCommands = maxCommands;
+    this.#maxBytes = MAX_FRAME_BYTES + maxCommands * BYTES_OF_COMMAND;
+  }
+
+  get commands(): number {
+    return this.#commands;
+  }
+
+  /** How many commands may be taken of a frame of so many bytes. */
+  roomIn(bytes: number): number {
+    return this.#bytes + bytes > this.#maxBytes ? 0 : Math.max(0, this.#maxCommands - this.#commands);
+  }
+
+  /** The number taken, or if negative, answered or abandoned. */
+  add(commands: number): void {
+    this.#commands += commands;
+  }
+
+  /** The bytes of a frame that was taken, or if negative, of one that is needed no more. */
+  hold(bytes: number): void {
+    this.#bytes += bytes;
+  }
+}
 
 /** The host has authenticated, so it may learn the reason. */
 export class TooManyStreamsError extends Error {
@@ -27,20 +68,14 @@ export interface HostStream {
 
 /** The load of one service host on this worker, over all its streams. */
 export class HostLoad {
+  readonly inFlight: InFlight;
   readonly #hostId: string;
-  readonly #maxInFlight: number;
   readonly #streams = new Set<HostStream>();
-  #inFlight = 0;
   #frames = 0;
 
   constructor(hostId: string, maxInFlight: number) {
     this.#hostId = hostId;
-    this.#maxInFlight = maxInFlight;
-  }
-
-  /** How many more commands it may send. */
-  get room(): number {
-    return Math.max(0, this.#maxInFlight - this.#inFlight);
+    this.inFlight = new InFlight(maxInFlight);
   }
 
   /** The number of the next frame. */
@@ -61,11 +96,6 @@ export class HostLoad {
 
   leave(stream: HostStream): void {
     this.#streams.delete(stream);
-  }
-
-  /** `commands`: the number taken, or if negative, answered or abandoned. */
-  add(commands: number): void {
-    this.#inFlight += commands;
   }
 
   #makeRoom(): void {

@@ -106,14 +106,20 @@ export class MemberStream implements CommandSource, HostStream {
       const { plain, entries, signature } = this.#open(frame);
       if (this.#joined) this.#lastFrame = this.#deps.load.nextFrame();
       else this.#join(plain);
-      const { room } = this.#deps.load;
+      const { executor, load } = this.#deps;
+      const bytes = plain.length;
+      const room = load.inFlight.roomIn(bytes);
+      load.inFlight.hold(bytes);
       this.#count(entries.length);
       // An empty frame is a ping.
       this.#answerPing ||= entries.length === 0;
       for (const { id } of entries.slice(room)) this.settle(id, 'overloaded');
       const isSigned = this.#proofOf(entries, signature);
-      const onDone = (): void => void plain.fill(0);
-      this.#deps.executor.submit({ source: this, entries: entries.slice(0, room), isSigned, onDone });
+      const onDone = (): void => {
+        plain.fill(0);
+        load.inFlight.hold(-bytes);
+      };
+      executor.submit({ source: this, entries: entries.slice(0, room), bytes, isSigned, onDone });
     } catch (error) {
       this.close();
       throw error;
@@ -151,7 +157,7 @@ export class MemberStream implements CommandSource, HostStream {
 
   #count(commands: number): void {
     this.#inFlight += commands;
-    this.#deps.load.add(commands);
+    this.#deps.load.inFlight.add(commands);
   }
 
   /** The output may be sealed under a domain key; a host that was removed meanwhile must get nothing of it. */
