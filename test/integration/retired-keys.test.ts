@@ -1,3 +1,8 @@
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { openHostPool } from '@keyfleet/cli/host-pool';
+import { loadTrustAnchor } from '@keyfleet/cli/public-files';
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
+import { keyAt } from '@keyfleet/shared/stored/names';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
@@ -5,6 +10,7 @@ import { startTestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { countTokensByDomainKey, redisOf } from '@keyfleet/test-support/stored-tokens';
 import { expect, test } from 'vitest';
+import { identities } from '../../tools/home.ts';
 
 interface DomainKey {
   readonly id: string;
@@ -69,4 +75,37 @@ test('a backup from before a removal is restored: its domain keys are reinstated
   await decrypts();
   await kms.send(new EncryptCommand({ KeyId, Plaintext }));
   expect((await domainKeys()).map(({ status }) => status)).toEqual(['retired', 'deactivated', 'active']);
+});
+
+test('a worker that has a token open refuses it as soon as its domain key is retired', async () => {
+  await using cluster = await startTestCluster({ workers: 1 });
+  const { domain, signer } = cliOptionsOf(cluster);
+  const { KeyId, Arn } = (await kmsClient(cluster).send(new CreateKeyCommand({}))).KeyMetadata!;
+  const [, , , region, account] = Arn!.split(':');
+  await using resources = new AsyncDisposableStack();
+  const redis = resources.adopt(redisOf(cluster), (client) => client.disconnect());
+  const record = await redis.hget(keyAt(region!, KeyId!), 'record');
+  const { backingKeys } = JSON.parse(record!) as { backingKeys: { token: string }[] };
+  const key = { keyId: KeyId!, account: account!, token: Buffer.from(backingKeys[0]!.token, 'base64') };
+  const client = resources.use(
+    new DomainManagerClient(`127.0.0.1:${cluster.ports.domainManager}`, plaintextPeers.credentials),
+  );
+  const host = { host: identities.frontend, 'host-key': cluster.home.keyFile(identities.frontend) };
+  const anchor = loadTrustAnchor(cluster.home.trustAnchorFile);
+  // A session ends with its domain key.
+  const encrypts = async () => {
+    await using hsm = await openHostPool(host, { client, anchor, ...plaintextPeers }, redis);
+    const input = {
+      ...key,
+      algorithm: 'SYMMETRIC_DEFAULT',
+      encryptionContext: {},
+      plaintext: Buffer.from('x'),
+    } as const;
+    await hsm.execute('Encrypt', input, Date.now() + 10_000);
+  };
+  const old = (await keyfleetJson<{ domainKeys: DomainKey[] }>('domain', 'show', ...domain)).domainKeys[0]!.id;
+  await runKeyfleet('domain', 'rotate', ...domain, ...signer);
+  await encrypts();
+  await runKeyfleet('domain', 'retire', old, ...domain, ...signer);
+  await expect(encrypts()).rejects.toThrow('retired-domain-key');
 });
