@@ -93,6 +93,7 @@ const cliAsMember = [
   'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/record-key',
   'packages/cli/src/doctor/check-record-key.ts -> @keyfleet/frontend/store/store',
   'packages/cli/src/doctor/check-records.ts -> @keyfleet/frontend/store/store',
+  'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/commands',
   'packages/cli/src/doctor/open-tokens.ts -> @keyfleet/frontend/hsm/pool',
   'packages/cli/src/doctor/record-key.ts -> @keyfleet/frontend/store/fleet-key',
   'packages/cli/src/doctor/record-key.ts -> @keyfleet/frontend/store/record-fence',

@@ -23,7 +23,9 @@ export async function checkMaterial(patient: Patient, options: HostOptions): Pro
   const domain = await loadStoredDomain(redis, patient);
   const { tokens, failed } = await openAllTokens({ redis, hsm, domain, progress: patient.progress });
   if (failed.length > 0) {
-    throw new CliError(`${failed.length} values do not open: ${failed.join(', ')}. Restore them from a backup.`);
+    throw new CliError(
+      `${failed.length} values do not open: ${failed.join(', ')}. If it is not one hsm-worker alone that says so, restore them from a backup.`,
+    );
   }
   return `all ${tokens} tokens open`;
 }

@@ -1,3 +1,4 @@
+import { HsmRefusedError } from '@keyfleet/frontend/hsm/commands';
 import type { WorkerPool } from '@keyfleet/frontend/hsm/pool';
 import { systemClock } from '@keyfleet/shared/clock';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
@@ -61,8 +62,15 @@ async function openTokensAt(name: string, tools: Tools): Promise<{ count: number
   try {
     return { count: await openTokens(name, tools) };
   } catch (error) {
-    return { count: 0, problem: error instanceof z.ZodError ? 'not a record' : (error as Error).message };
+    return { count: 0, problem: problemOf(error) };
   }
+}
+
+/** Names the member whose word it is: it may be broken or hostile. */
+function problemOf(error: unknown): string {
+  if (error instanceof z.ZodError) return 'not a record';
+  const { message } = error as Error;
+  return error instanceof HsmRefusedError && error.memberId ? `${message}, says ${error.memberId}` : message;
 }
 
 async function openTokens(name: string, { redis, hsm, domain }: Tools): Promise<number> {
