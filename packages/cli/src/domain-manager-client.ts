@@ -124,7 +124,8 @@ export class DomainManagerClient implements Disposable {
         `${id}: give ${PROPOSAL_DIGITS} digits of the id, as the proposal is shown: another may begin with fewer`,
       );
     const found = (await this.listProposals()).find((view) => view.proposalId.startsWith(id));
-    if (found === undefined) throw new CliError(`there is no proposal ${id}. See: keyfleet domain proposals`);
+    if (found === undefined)
+      throw new CliError(`there is no proposal ${id}, or it expired. See: keyfleet domain proposals`);
     return found;
   }
 
