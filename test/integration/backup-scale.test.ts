@@ -1,10 +1,12 @@
 import { openStore } from '@keyfleet/test-support/redis-store';
+import { newUser } from '@keyfleet/frontend/identities/iam-store.contract';
 import { newKey } from '@keyfleet/frontend/store/key-store.contract';
 import { DUE_SHARDS } from '@keyfleet/shared/due-queue';
 import { connectRedis, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { keyListsAt } from '@keyfleet/shared/stored/key-list';
-import { keysAt } from '@keyfleet/shared/stored/names';
+import { iamFieldOf } from '@keyfleet/shared/stored/iam';
+import { iamAt, keysAt } from '@keyfleet/shared/stored/names';
 import { runKeyfleet } from '@keyfleet/test-support/cli';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { makeAliases, makeKeyRecords } from '@keyfleet/test-support/key-records';
@@ -93,6 +95,17 @@ test('200,000 aliases and 40,000 keys of one account are backed up and restored 
   const listed = await listedKeys();
   expect([listed.length, listed[0]]).toEqual([KEYS, '018bcfe56800/00000000-0000-4000-8000-000000000000']);
 }, 240_000);
+
+test('dozens of accounts with as many users and policies as they may have are backed up in little memory', async () => {
+  for (let n = 0; n < 32; n++) {
+    const [records, names] = iamAt(`${100_000_000_000 + n}`);
+    const users = Array.from({ length: 6_500 }, (_, i) => newUser(`of-${n}-${i}-with-some-twenty-more`));
+    const fields = users.map(({ kind, name }) => iamFieldOf(kind, name));
+    await redis.hset(records, Object.fromEntries(fields.map((field, i) => [field, JSON.stringify(users[i])])));
+    await redis.zadd(names, ...fields.flatMap((field) => [0, field]));
+  }
+  expect(await peakMemoryOf('backup', ...from(), '--out', file())).toBeLessThan(MAX_RSS);
+}, 120_000);
 
 test('lists that were torn apart by a backup are made whole by its restore', async () => {
   await using client = connectRedis(

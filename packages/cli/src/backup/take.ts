@@ -3,6 +3,7 @@ import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { assertSameHolders, holdersOf } from '@keyfleet/shared/redis/nodes';
 import { RECORDS_AT_ONCE } from '@keyfleet/shared/redis/stored-values';
+import { isOfKind } from '@keyfleet/shared/stored/names';
 import { existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { CliError } from '../cli-error.ts';
@@ -18,6 +19,9 @@ import { BackupWriter } from './writer.ts';
 
 /** After this many pages of names, what was read is flushed to disk. */
 const CHECKPOINT_PAGES = 20;
+
+/** Of each it is remembered what was read: some megabytes, if it has as many users as it may. */
+const ACCOUNTS_AT_ONCE = 4;
 
 export interface Backup {
   readonly path: string;
@@ -99,8 +103,7 @@ async function* readPages(
   begin?: Position,
 ): AsyncGenerator<{ pieces: Piece[]; next?: Position }> {
   for await (const { names, ...next } of pagesOfNames(redis, begin)) {
-    for (let from = 0; from < names.length; from += RECORDS_AT_ONCE) {
-      const some = names.slice(from, from + RECORDS_AT_ONCE);
+    for (const some of readAtOnce(names)) {
       for await (const { pieces } of readAll(some.map((name) => readPieces(redis, name, leaveOut)))) {
         const sifted = await Promise.all(
           pieces.map(async (piece) => (sift === undefined ? piece : sift(piece, leaveOut))),
@@ -110,6 +113,16 @@ async function* readPages(
     }
     yield { pieces: [], ...next };
   }
+}
+
+function* readAtOnce(names: readonly string[]): Generator<readonly string[]> {
+  const accounts = names.filter((name) => isOfKind(name, 'iam'));
+  const others = names.filter((name) => !isOfKind(name, 'iam'));
+  for (const [some, count] of [
+    [accounts, ACCOUNTS_AT_ONCE],
+    [others, RECORDS_AT_ONCE],
+  ] as const)
+    for (let from = 0; from < some.length; from += count) yield some.slice(from, from + count);
 }
 
 /** The first piece of each, then the second of those that have one, and so on. */
