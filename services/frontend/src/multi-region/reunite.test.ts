@@ -7,6 +7,7 @@ import {
   decryptIn,
   encryptIn,
   frontend,
+  inSouth,
   inWest,
   KeyId,
   newFrontend,
@@ -46,6 +47,14 @@ async function lose(where: string): Promise<void> {
   const key = await find(where);
   await frontend.store.deleteKey(key, event);
   await frontend.store.forgetEvents(key, [event]);
+}
+
+/** As ReplicateKey, cut off after its first write. */
+async function beginReplica(): Promise<void> {
+  const primary = await find(region);
+  const { description, policy, tags } = primary;
+  const own = { region: south, createdAt: frontend.now, description, policy, tags };
+  await frontend.store.insertKey(newReplica(primary, own));
 }
 
 async function restore(): Promise<void> {
@@ -119,12 +128,22 @@ describe('after a restore, a key', () => {
   });
 
   test('completes a replica of which the primary is not in the backup, but another replica', async () => {
-    const own = { createdAt: frontend.now, description: '', policy: '{}', tags: [] };
-    await frontend.store.insertKey(newReplica(await find(region), { ...own, region: south }));
+    await beginReplica();
     await lose(region);
     await restore();
     expect(await expectWhole()).toBe(west);
     expect(await find(south)).toMatchObject({ state: 'Enabled' });
+  });
+
+  test('leaves its place to none that was still being made', async () => {
+    await beginReplica();
+    await frontend.call(ScheduleKeyDeletion, { KeyId, PendingWindowInDays: 7 }, inSouth);
+    for (const where of [region, west]) await lose(where);
+    await restore();
+    expect(multiRegionTypeOf(await find(south))).toBe('REPLICA');
+    frontend.now += 8 * DAY;
+    await carryOutAll(frontend);
+    expect(await keysThere()).toEqual([]);
   });
 
   test('does not wait for a replica that is gone', async () => {

@@ -37,9 +37,10 @@ export function reunite(key: KmsKey, regions: readonly string[], deps: SpreadDep
   return decidedAgain(reuniting, deps.deadline, deps.clock);
 }
 
-/** A replica that is being made has nothing to say yet, and its primary completes it. */
-function isComplete({ state }: KmsKey): boolean {
-  return state !== 'Creating';
+/** A replica that is being made has nothing to say yet; one that is deleted meanwhile has no material. */
+function isComplete(key: KmsKey): boolean {
+  const isEmpty = !isPrimary(key) && key.backingKeys.length === 0;
+  return key.state !== 'Creating' && !(isEmpty && isPendingDeletion(key));
 }
 
 function isPrimary(key: KmsKey): boolean {
@@ -101,10 +102,14 @@ interface Others {
   readonly now: number;
 }
 
-/** The head's record as that of the primary, which is to be told to all. No record is newer than it. */
+/**
+ * The head's record as that of the primary, which is to be told to all. No record is newer than it. Where nobody was
+ * the primary, it also completes the replicas that were being made.
+ */
 function leading(head: KmsKey, { newest, others, now }: Others): KmsKey {
-  const { replicas: listed } = relatedOf(isPrimary(head) ? head : newest);
-  const replicas = others.filter((key) => isComplete(key) || listed.includes(key.region)).map(({ region }) => region);
+  const { replicas: listed } = relatedOf(head);
+  const isOwn = (key: KmsKey) => isComplete(key) || !isPrimary(head) || listed.includes(key.region);
+  const replicas = others.filter(isOwn).map(({ region }) => region);
   const { automaticRotation } = isPrimary(head) ? head : newest;
   const { version } = relatedOf(newest);
   const led = caughtUp({ ...head, automaticRotation, related: { version, primary: head.region, replicas } }, newest);
