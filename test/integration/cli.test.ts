@@ -1,7 +1,10 @@
 import { Writer } from '@keyfleet/shared/encoding/bytes';
+import { storeAt } from '@keyfleet/shared/stored/names';
 import { keyfleetJson, runKeyfleet, type Transcript } from '@keyfleet/test-support/cli';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
+import { connectTestRedis } from '@keyfleet/test-support/redis-client';
 import { startRedis } from '@keyfleet/test-support/servers';
+import { randomUUID } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -212,6 +215,21 @@ test('the removed member is told by quorum to erase what it is, and then it is a
     return out.includes('hsm-2  asking-to-join');
   });
   expect(readFileSync(identity(2), 'utf8')).not.toBe(before);
+});
+
+test('the status says why nothing is carried out where somebody has put another identity into Redis', async () => {
+  await using redis = await connectTestRedis(fleet.redis.port);
+  const id = (await redis.hget(storeAt('test'), 'id'))!;
+  await redis.hset(storeAt('test'), 'id', randomUUID());
+  await eventually('it says so', async () => {
+    const { out, exitCode } = await keyfleetCli('domain', 'status', ...manager);
+    return exitCode === 1 && out.includes('Redis: it is another store (');
+  });
+  await redis.hset(storeAt('test'), 'id', id);
+  await eventually('it goes on', async () => {
+    const { out } = await keyfleetCli('domain', 'status', ...manager);
+    return !out.includes('another store');
+  });
 });
 
 test('old domain keys are retired, reinstated and dropped by two', async () => {

@@ -54,6 +54,7 @@ export const status = verb({
       replica: seen.replica ?? '',
       leader: seen.leader ?? '',
       schedulerProblem: seen.scheduler_problem ?? '',
+      storeProblem: seen.store_problem ?? '',
       rotationEvery: seen.rotation_every ?? 0,
       nextRotationAt: seen.next_rotation_at ?? 0,
       absentMembers: seen.absent_members ?? [],
@@ -87,6 +88,7 @@ export const status = verb({
     generation,
     leader,
     schedulerProblem,
+    storeProblem,
     rotationEvery,
     nextRotationAt,
     absentMembers,
@@ -99,6 +101,7 @@ export const status = verb({
         ? `Domain ${domain} is not founded yet.`
         : `Domain ${domain}, generation ${generation}. Leader: ${leader === '' ? 'none' : leader}`,
       ...(schedulerProblem === '' ? [] : [`This domain-manager cannot lead: ${schedulerProblem}.`]),
+      ...(storeProblem === '' ? [] : [storeProblem]),
       rotationText(generation, rotationEvery, nextRotationAt),
       ...(domainKeys.length === 0 ? [] : [sentenceOf(summaryOf(domainKeys, Date.now()))]),
       '',
@@ -125,8 +128,10 @@ export const status = verb({
               (reseal.verified ? 'Nothing is left under older domain keys.' : 'Not verified yet.'),
           ]),
     ].join('\n'),
-  isWell: ({ schedulerProblem, workers }) =>
-    schedulerProblem === '' && workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
+  isWell: ({ schedulerProblem, storeProblem, workers }) =>
+    schedulerProblem === '' &&
+    storeProblem === '' &&
+    workers.every(({ standing, problem }) => standing !== 'unreachable' && problem === ''),
 });
 
 /** A round takes a second, and one with an unreachable worker some more. */
