@@ -3,6 +3,7 @@ import { FrontendConfig } from '@keyfleet/frontend/config';
 import { PluginConfig } from '@keyfleet/kms-plugin/config';
 import { WorkerConfig } from '@keyfleet/hsm-worker/config';
 import { loadConfig } from '@keyfleet/shared/config';
+import { MAX_DOMAIN_KEYS } from '@keyfleet/shared/domain/state';
 import {
   arrowsOf,
   manifestsIn,
@@ -16,6 +17,7 @@ import { refusedByPublicIssuers } from '@keyfleet/test-support/public-issuer';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { mebibytes } from './kubernetes/support/topology/usage.ts';
 
 const root = join(import.meta.dirname, '..');
 const manifests = manifestsIn('base');
@@ -69,6 +71,14 @@ describe.each(['frontend', 'hsm-worker', 'domain-manager'] as const)('the manife
     const drain = configOf(service).drain / 1000;
     expect(terminationGracePeriodSeconds).toBeGreaterThanOrEqual(preStop + drain + 5);
   });
+});
+
+test('a domain-manager has room for the domain tokens of all rotations that it may have, each with the keys before it', () => {
+  const { limits } = pods.get('domain-manager')!.containers[0]!.resources as { limits: { memory: string } };
+  const bytesPerKey = 140;
+  const tokens = (bytesPerKey * MAX_DOMAIN_KEYS ** 2) / 2;
+  // Half as much again: for what reads them, and what Node.js has not collected yet.
+  expect(mebibytes(limits.memory) * 1024 ** 2).toBeGreaterThan(1.5 * tokens);
 });
 
 test('behind a load balancer, a frontend serves on for as long as that needs, and drains before it is killed', () => {

@@ -7,8 +7,9 @@ import type { DomainKeyInfo, DomainState, Operator, Rule, RuledChange } from './
 export const forMachines: ReadonlySet<DomainChange['name']> = new Set(['RotateDomainKeys', 'RetireDomainKeys']);
 /**
  * How long after the last rotation a member makes the next for whoever may not change the members. Each token is kept
- * for ever and 140 bytes larger than the one before, until domain keys are dropped: 12 MB in two weeks, and at ten
- * minutes 300 MB, more than a domain-manager has room for.
+ * for ever and 140 bytes larger than the one before, until domain keys are dropped, so that all of them grow with the
+ * square of their number: 12 MB in two weeks, 370 MB in three months, 1.1 GB when rotations stop for want of places. At
+ * ten minutes that would be within a month. A domain-manager holds them all in memory (deploy/k8s has room for these).
  */
 export const ROTATION_PAUSE_MS = 60 * 60_000;
 
