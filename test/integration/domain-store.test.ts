@@ -179,8 +179,8 @@ describe('the domain store in Redis', () => {
     for (const operatorId of ['anna', 'berta']) await store.dateSignature(of(operatorId, 0), over);
     for (let i = 1; i < 200; i++) await store.dateSignature(of('anna', i), over - i);
     const later = Date.now() + 60_000;
-    expect(await store.dateSignature(of('anna', 100), later)).toBe(over - 100);
-    expect(await store.dateSignature(of('berta', 0), later)).toBe(over);
+    expect((await store.dateSignature(of('anna', 100), later)).until).toBe(over - 100);
+    expect((await store.dateSignature(of('berta', 0), later)).until).toBe(over);
     expect(await redis.client.strlen(signedAt(domain, 'anna'))).toBe(storedValues.signed.maxBytes);
     expect(await redis.client.pttl(signedAt(domain, 'anna'))).toBeGreaterThan(0);
   });
@@ -194,7 +194,8 @@ describe('the domain store in Redis', () => {
     await plant();
     const signature = { operatorId: 'anna', signature: Buffer.alloc(96, 1) };
     const over = Date.now() - 1;
-    for (const until of [over, Date.now() + 60_000]) expect(await store.dateSignature(signature, until)).toBe(over);
+    for (const until of [over, Date.now() + 60_000])
+      expect((await store.dateSignature(signature, until)).until).toBe(over);
   });
 
   test('what is no identity of a store is replaced when the domain is founded, and allows no token to be put back', async () => {
@@ -219,6 +220,20 @@ describe('the domain store in Redis', () => {
     const ahead = new RedisStore(redis.writes, { now: () => Date.now() + 8 * 24 * 3_600_000 }, options);
     await ahead.putProposal(newProposal('cd'), 8);
     expect((await store.listProposals()).map(({ proposalId }) => proposalId)).toContain(proposal.proposalId);
+  });
+
+  test('of a proposal that is over when it is put, nothing is left, nor of the signatures that one had', async () => {
+    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const proposal = newProposal('ab');
+    await store.putProposal({ ...proposal, expiresAt: Date.now() - 1 }, 8);
+    expect(await redis.client.exists(proposalAt(domain, proposal.proposalId))).toBe(0);
+    await store.putProposal(proposal, 8);
+    // Somebody gave it another date, and left it there for ever.
+    await redis.client.hset(proposalAt(domain, proposal.proposalId), 'expiresAt', String(Date.now() - 1));
+    await redis.client.persist(proposalAt(domain, proposal.proposalId));
+    const ofBob = { ...proposal, signatures: [{ operatorId: 'bob', signature: Buffer.from('b') }] };
+    await store.putProposal(ofBob, 8);
+    expect(await store.listProposals()).toEqual([ofBob]);
   });
 
   test('a lease that no replica can have written holds nobody up', async () => {

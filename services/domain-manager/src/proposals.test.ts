@@ -29,6 +29,7 @@ import {
 } from '@keyfleet/test-support/replicas';
 import { hash } from 'node:crypto';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { MemoryStore } from './store/memory-store.ts';
 
 beforeEach(resetWorld);
 
@@ -187,6 +188,45 @@ describe('proposals', () => {
     for (const one of [ofAlice!, ofBob!]) expect((await proposals.propose(one)).expiresAt).toBe(expiresAt);
     world.clock.advance(DAY);
     for (const one of [ofAlice!, ofBob!]) await expect(proposals.propose(one)).rejects.toThrow('it expired');
+  });
+
+  test('what expires while somebody brings it has expired, whatever the clock is ahead of the store’s', async () => {
+    const ahead = 50;
+    const store = new MemoryStore({ now: () => world.clock.now() - ahead });
+    world.store = store;
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const change = command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs: 1 } });
+    const kept = signed(change, [alice, bob]);
+    const { expiresAt } = await proposals.propose(kept);
+    world.clock.time = expiresAt + ahead - 1;
+    expect((await proposals.propose(kept)).expiresAt).toBe(expiresAt);
+
+    const dateSignature = store.dateSignature.bind(store);
+    store.dateSignature = async (one, until) => {
+      const date = await dateSignature(one, until);
+      if (one.operatorId === 'bob') world.clock.advance(1);
+      return date;
+    };
+    await expect(proposals.propose(kept)).rejects.toThrow('it expired');
+    expect(await proposals.list()).toEqual([]);
+  });
+
+  test('what was dropped ends when it would have, whoever brings it again, and takes new signatures with it', async () => {
+    const replica = await foundedReplica();
+    const { proposals } = replica;
+    const change = command(replica, { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs: 1 } });
+    const kept = signed(change, [bob]);
+    const { proposalId, expiresAt } = await proposals.propose(kept);
+    for (const again of [kept, signed(change, [alice])]) {
+      await world.store.dropProposal(proposalId);
+      world.clock.advance(DAY);
+      await proposals.propose(again);
+      expect((await proposals.propose(kept)).expiresAt).toBe(expiresAt);
+    }
+    world.clock.time = expiresAt;
+    expect(await proposals.list()).toEqual([]);
+    await expect(proposals.propose(kept)).rejects.toThrow('it expired');
   });
 
   test('what is brought again after it expired takes no other proposal’s place', async () => {

@@ -52,8 +52,8 @@ export class Proposals {
     const proposal = orRefuse(() => this.#verifier.checked(bytes));
     const { command, signatures } = proposal;
     const id = proposalId(proposal);
-    const expiresAt = this.#expiryOf(await this.#deps.store.findProposal(id));
-    await this.#assertInTime(signatures, expiresAt);
+    const latest = this.#expiryOf(await this.#deps.store.findProposal(id));
+    const expiresAt = await this.#earliestOf(signatures, latest);
     await this.#makeRoom(proposal);
     return this.#put({ proposalId: id, command, signatures, expiresAt });
   }
@@ -62,8 +62,8 @@ export class Proposals {
     const stored = await this.#get(id);
     const { command } = stored;
     orRefuse(() => this.#verifier.assertSigned({ command, signatures: [signature] }));
-    await this.#assertInTime([signature], this.#expiryOf(stored));
-    return this.#put({ ...stored, signatures: [signature] });
+    const expiresAt = await this.#earliestOf([signature], this.#expiryOf(stored));
+    return this.#put({ ...stored, signatures: [signature], expiresAt });
   }
 
   /** Of one that is stored, unless whoever wrote to the store gave it a date that it cannot have. */
@@ -74,19 +74,24 @@ export class Proposals {
   }
 
   /**
-   * Throws ProposalRefusedError for a signature that expired with its proposal: anyone may have kept it. The id proves
+   * Until when all the signatures count, at most `latest`: a proposal that was dropped, or that the store drops
+   * meanwhile, is put anew with this date, so that what was signed once does not wait for another week. Throws
+   * ProposalRefusedError for a signature that expired with its proposal: anyone may have kept it. The id proves
    * nothing, as the same change has the same for whoever signs it again.
    */
-  async #assertInTime(signatures: readonly Signature[], expiresAt: number): Promise<void> {
+  async #earliestOf(signatures: readonly Signature[], latest: number): Promise<number> {
+    let earliest = latest;
     for (const one of signatures) {
-      const expiredAt = await this.#deps.store.dateSignature(one, expiresAt);
-      if (expiredAt === undefined) continue;
-      const date = new Date(expiredAt).toISOString();
+      const { until, isOver } = await this.#deps.store.dateSignature(one, latest);
+      earliest = Math.min(earliest, until);
+      if (!isOver) continue;
+      const date = new Date(until).toISOString();
       throw new ProposalRefusedError(
         'invalid',
         `it expired on ${date}, and ${one.operatorId}’s signature with it: propose the change again, with new signatures`,
       );
     }
+    return earliest;
   }
 
   async #put(proposal: StoredProposal): Promise<StoredProposal> {

@@ -1,7 +1,14 @@
 import type { Clock } from '@keyfleet/shared/clock';
 import { reportField, type ResealItem, type ShardReport } from '@keyfleet/shared/reseal-queue';
 import { progressOf } from './reseal-progress.ts';
-import { type DomainStore, markOf, type ResealProgress, type Signature, type StoredProposal } from './store.ts';
+import {
+  type DomainStore,
+  markOf,
+  type ResealProgress,
+  type Signature,
+  type SignatureDate,
+  type StoredProposal,
+} from './store.ts';
 
 /** The store's contract in memory, for tests. */
 export class MemoryStore implements DomainStore {
@@ -63,13 +70,14 @@ export class MemoryStore implements DomainStore {
     for (const signature of proposal.signatures) known.set(signature.operatorId, signature);
     const { failure, ...rest } = stored ?? proposal;
     const failed = failure !== undefined && known.size === before ? { failure } : {};
-    this.#proposals.set(proposal.proposalId, { ...rest, ...failed, signatures: [...known.values()] });
+    const expiresAt = Math.min(rest.expiresAt, proposal.expiresAt);
+    this.#proposals.set(proposal.proposalId, { ...rest, ...failed, expiresAt, signatures: [...known.values()] });
     return true;
   }
 
-  async dateSignature(signature: Signature, until: number): Promise<number | undefined> {
+  async dateSignature(signature: Signature, until: number): Promise<SignatureDate> {
     const date = this.#signed.getOrInsertComputed(`${signature.operatorId}/${markOf(signature)}`, () => until);
-    return date <= this.#clock.now() ? date : undefined;
+    return { until: date, isOver: date <= this.#clock.now() };
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {

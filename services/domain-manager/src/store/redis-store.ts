@@ -25,7 +25,14 @@ import {
 import { z } from 'zod';
 import { DATE_SIGNATURE, DROP_PROPOSAL, PUT_PROPOSAL, SET_OUTCOME } from './proposal-scripts.ts';
 import { progressOf } from './reseal-progress.ts';
-import { type DomainStore, markOf, type ResealProgress, type Signature, type StoredProposal } from './store.ts';
+import {
+  type DomainStore,
+  markOf,
+  type ResealProgress,
+  type Signature,
+  type SignatureDate,
+  type StoredProposal,
+} from './store.ts';
 import { APPEND_TOKEN, REPLACE_TOKEN, RESTORE_TOKEN } from './token-scripts.ts';
 
 // Scripts, because Redis runs each one atomically: of two replicas that write at once, one comes first and the other
@@ -152,12 +159,12 @@ export class RedisStore implements DomainStore {
     return (await this.#writes.write(keys[0]!, put)) === 1;
   }
 
-  async dateSignature(signature: Signature, until: number): Promise<number | undefined> {
+  async dateSignature(signature: Signature, until: number): Promise<SignatureDate> {
     const key = signedAt(this.#domain, signature.operatorId);
     const numbers = [until, storedValues.signed.maxBytes, PROGRESS_TTL_MS].map(String);
     const date = (client: RedisCommands) => client.eval(DATE_SIGNATURE, 1, key, markOf(signature), ...numbers);
-    const expiredAt = await this.#writes.write(key, date);
-    return expiredAt === null ? undefined : Number(expiredAt);
+    const [kept, isOver] = z.tuple([z.string(), z.number()]).parse(await this.#writes.write(key, date));
+    return { until: Number(kept), isOver: isOver === 1 };
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {

@@ -82,6 +82,19 @@ export function describeDomainStore<Store extends DomainStore>(
     expect(stored?.expiresAt).toBe(proposal.expiresAt);
   });
 
+  test('a proposal has the earliest date that it was put with, and nothing is left of one that is over', async () => {
+    const store = await newStore();
+    const proposal = newProposal();
+    for (const later of [0, 1, -2, -1, HOUR])
+      await store.putProposal({ ...proposal, expiresAt: proposal.expiresAt + later }, 8);
+    expect((await store.findProposal(proposal.proposalId))?.expiresAt).toBe(proposal.expiresAt - 2);
+    await store.putProposal({ ...proposal, expiresAt: Date.now() - 1 }, 8);
+    expect(await store.findProposal(proposal.proposalId)).toBeUndefined();
+    const ofBerta = [{ operatorId: 'berta', signature: Buffer.from([3]) }];
+    await store.putProposal({ ...proposal, signatures: ofBerta }, 8);
+    expect(await store.findProposal(proposal.proposalId)).toEqual({ ...proposal, signatures: ofBerta });
+  });
+
   test('a full store still takes signatures of a known proposal, and refuses a new one', async () => {
     const store = await newStore();
     expect(await store.putProposal(newProposal(), 1)).toBe(true);
@@ -144,11 +157,14 @@ export function describeDomainStore<Store extends DomainStore>(
     const inAnotherForm = { operatorId: 'anna', signature: Buffer.from('r'.repeat(48) + 'S'.repeat(48)) };
     const another = { operatorId: 'anna', signature: Buffer.from('R'.repeat(48) + 's'.repeat(48)) };
     const over = Date.now() - 1;
-    expect(await store.dateSignature(signature, over)).toBe(over);
-    for (const one of [signature, inAnotherForm]) expect(await store.dateSignature(one, Date.now() + HOUR)).toBe(over);
-    expect(await store.dateSignature(another, Date.now() + HOUR)).toBeUndefined();
-    expect(await store.dateSignature(another, over)).toBeUndefined();
-    expect(await store.dateSignature({ ...signature, operatorId: 'berta' }, Date.now() + HOUR)).toBeUndefined();
+    const later = Date.now() + HOUR;
+    for (const until of [over, later])
+      expect(await store.dateSignature(signature, until)).toEqual({ until: over, isOver: true });
+    expect(await store.dateSignature(inAnotherForm, later)).toEqual({ until: over, isOver: true });
+    for (const until of [later, over, later + 1])
+      expect(await store.dateSignature(another, until)).toEqual({ until: later, isOver: false });
+    const ofBerta = { ...signature, operatorId: 'berta' };
+    expect(await store.dateSignature(ofBerta, later)).toEqual({ until: later, isOver: false });
   });
 
   test('a pass begins once, and its shards report', async () => {

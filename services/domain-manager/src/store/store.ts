@@ -43,6 +43,12 @@ export function markOf({ signature }: Signature): string {
   return Buffer.from(signature).toString('hex', 0, 16);
 }
 
+/** Until when a signature counts, in milliseconds since the epoch, and whether that is over by the store's clock. */
+export interface SignatureDate {
+  readonly until: number;
+  readonly isOver: boolean;
+}
+
 export interface StoredProposal {
   /** SHA-256 of the command, hexadecimal. */
   readonly proposalId: string;
@@ -60,15 +66,15 @@ export interface StoredProposal {
 export interface ProposalStore {
   /**
    * Durable once it resolves. Stores the proposal, or adds its signatures to the one with the same id, which then has
-   * not failed yet. False if `limit` others are stored.
+   * not failed yet, and has the earlier of both dates. False if `limit` others are stored.
    */
   putProposal(proposal: StoredProposal, limit: number): Promise<boolean>;
   /**
    * Durable once it resolves. The signature counts until `until`, or the date that it was given first, whoever brings
-   * it again: a signature has no date of its own. Returns that date if it is over. Of each operator the newest
-   * signatures are remembered, more than anyone makes between two domain tokens.
+   * it again: a signature has no date of its own. Returns the date that it has. Of each operator the newest signatures
+   * are remembered, more than anyone makes between two domain tokens.
    */
-  dateSignature(signature: Signature, until: number): Promise<number | undefined>;
+  dateSignature(signature: Signature, until: number): Promise<SignatureDate>;
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
   /** Oldest first. */
   listProposals(): Promise<StoredProposal[]>;
