@@ -1,7 +1,5 @@
 import { type JetStreamManager, type NatsConnection, NatsError, type StreamConfig } from 'nats';
 
-/** JetStream's code for a stream that exists with other settings. */
-const OTHER_SETTINGS = 10_058;
 /** HTTP's: the cluster has no leader or no room for now. */
 const UNAVAILABLE = 503;
 /**
@@ -13,9 +11,10 @@ const MAX_BYTES = 1_048_576;
 type Stream = Partial<StreamConfig> & { readonly name: string };
 
 /**
- * Creates the stream, or changes it to these settings, such as another number of replicas, and has `withStream` do the
- * rest. What somebody did to a stream may be for good, such as to seal it: then it is made anew, for nothing in it must
- * be kept. Only publishers call this: NATS users that only take may create nothing (deploy/nats/users.conf).
+ * Creates the stream, and has `withStream` do the rest. One that exists with other settings, such as another number of
+ * replicas, or that somebody sealed, is made anew, for nothing in it must be kept. (To change one, the client first
+ * asks for its subjects, page after page for as long as the server says that there are more.) Only publishers call
+ * this: NATS users that only take may create nothing (deploy/nats/users.conf).
  */
 export async function assertStream(
   connection: NatsConnection,
@@ -25,31 +24,20 @@ export async function assertStream(
   const manager = await connection.jetstreamManager();
   const { streams } = manager;
   const config = { max_bytes: MAX_BYTES, ...stream };
-  const assertConfig = async (): Promise<void> => {
-    try {
-      await streams.add(config);
-    } catch (error) {
-      if (codeOf(error) !== OTHER_SETTINGS) throw error;
-      // What our settings do not name stays as it was: whether that matters is for JetStream to say.
-      await streams.update(config.name, config);
-      await streams.add(config);
-    }
-  };
   try {
-    await assertConfig();
+    await streams.add(config);
     await withStream(manager);
   } catch (error) {
-    if (codeOf(error) === undefined) throw error;
+    if (!isRefusedForGood(error)) throw error;
     await streams.delete(config.name);
     await streams.add(config);
     await withStream(manager);
   }
 }
 
-/** Undefined unless JetStream refused for good. */
-function codeOf(error: unknown): number | undefined {
+function isRefusedForGood(error: unknown): boolean {
   const answer = error instanceof NatsError ? error.api_error : undefined;
-  return answer?.code === UNAVAILABLE ? undefined : answer?.err_code;
+  return answer !== undefined && answer.code !== UNAVAILABLE;
 }
 
 /** Whether JetStream answered that there is no such stream, consumer or message. */

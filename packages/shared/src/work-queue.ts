@@ -34,6 +34,8 @@ const CONSUMER = 'frontends';
 /** An item whose worker is silent this long goes to another. */
 const ACK_WAIT_MS = 30_000;
 const RETRY_MS = 2_000;
+/** For all that the publisher asks of JetStream: a domain-manager waits for it, and must not lose its lease by that. */
+const PUBLISH_MS = 4_000;
 
 /** Work that any frontend may do. A lost, repeated or late item must do no harm: it only says where to look. */
 export class WorkQueue<Item> {
@@ -54,17 +56,27 @@ export class WorkQueue<Item> {
   ): Promise<boolean> {
     const connection = notices.connection();
     if (connection === undefined) return false;
-    try {
+    const inTime = new AbortController();
+    const putAll = async (): Promise<void> => {
       await this.#assertQueue(connection, notices.streamReplicas);
       const stream = connection.jetstream();
       const publishing = items.map((item) =>
         stream.publish(this.#options.subjectOf(item), JSON.stringify(item), { msgID: idOf(item), timeout: RETRY_MS }),
       );
       await Promise.all(publishing);
+    };
+    const late = async (): Promise<never> => {
+      await delay(PUBLISH_MS, undefined, { signal: inTime.signal });
+      throw new Error(`JetStream did not answer within ${PUBLISH_MS} ms`);
+    };
+    try {
+      await Promise.race([putAll(), late()]);
       return true;
     } catch (error) {
       onProblem(error);
       return false;
+    } finally {
+      inTime.abort();
     }
   }
 
