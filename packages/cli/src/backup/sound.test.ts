@@ -208,8 +208,10 @@ test.each(kinds)('a value of another type or too long is no %s', async (kind) =>
   expect(leftOut.length).toBe(role === 'kept' ? 2 : 0);
 });
 
-test("the store's mark and date count anew: what somebody set would outlive him; a check of earlier releases goes", async () => {
-  const store = { id: btoa(storeId), mark: btoa('999999999999000'), restoredAt: btoa('9'), check: 'AP8=' };
+test("the store's mark, dates and acceptance count anew: what somebody set would outlive him; so goes a former check", async () => {
+  const planted = { mark: btoa('999999999999000'), restoredAt: btoa('9'), acceptedAt: btoa('999999999999999') };
+  const acceptance = { follows: btoa(storeId), acceptedBy: btoa('anna'), signature: 'AP8=' };
+  const store = { id: btoa(storeId), ...planted, ...acceptance, check: 'AP8=' };
   const { sound, leftOut } = await soundOf(hash('kf:domain:{d}:store', store));
   expect(sound).toEqual([hash('kf:domain:{d}:store', { id: btoa(storeId) })]);
   expect(leftOut).toEqual([]);

@@ -16,7 +16,7 @@ const Usage = z.object({ usedAt: z.int() });
 const SomeRecord = z.record(z.string(), z.unknown());
 
 /** Beside the identity. */
-const STORE_FIELDS = new Set(['follows', 'acceptedAt', 'acceptedBy', 'signature']);
+const COUNT_ANEW = new Set(['mark', 'restoredAt', 'follows', 'acceptedAt', 'acceptedBy', 'signature', 'check']);
 
 /** Undefined for anything else. */
 export function parseRecord<T>(schema: z.ZodType<T>, text: string | undefined): T | undefined {
@@ -174,15 +174,11 @@ function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<s
       return isGrant(name, field, text) ? itself : undefined;
     case 'store':
       // These count anew: what somebody set would outlive him. And earlier releases kept a check beside the token.
-      if (field === 'mark' || field === 'restoredAt' || field === 'check') return {};
-      return isStoreField(field, text) ? itself : undefined;
+      if (COUNT_ANEW.has(field)) return {};
+      return field === 'id' && isStoreId(text) ? itself : undefined;
     default:
       return undefined;
   }
-}
-
-function isStoreField(field: string, text: string): boolean {
-  return field === 'id' ? isStoreId(text) : STORE_FIELDS.has(field);
 }
 
 /** Of what stands beside a record without a MAC, a number or a date of somebody's choice would outlive him. */
