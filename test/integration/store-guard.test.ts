@@ -213,6 +213,35 @@ describe('a store', () => {
     await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 20_000 });
   });
 
+  test.each<[string, (redis: RedisClient) => Promise<unknown>]>([
+    ['another', (redis) => redis.hset(storeAt(domain), 'id', '00000000-0000-4000-8000-000000000000')],
+    ['none', (redis) => redis.del(storeAt(domain))],
+    ['a string', (redis) => redis.set(storeAt(domain), 'x')],
+  ])('whose identity became %s goes on when it is put back, and still refuses what is older', async (_, takeAway) => {
+    await using service = await open();
+    const key = newKey();
+    await service.store.insertKey(key);
+    const at = `kf:key:{us-east-1/${key.keyId}}`;
+    const old = await service.client.hgetall(at);
+    await service.store.updateKey({ ...key, state: 'Disabled' });
+    await vi.waitUntil(async () => (await readStoreIdentity(service.client, domain)).mark > 0, 20_000);
+    await service.client.hset(at, old);
+    await takeAway(service.client);
+    await service.refused();
+    const id = /\(([^()]*)\)\. Nothing is answered/.exec(service.said.at(-1)!)![1]!;
+    if ((await service.client.type(storeAt(domain))) === 'string') await service.client.del(storeAt(domain));
+    await service.client.hset(storeAt(domain), 'id', id);
+    await vi.waitUntil(
+      () => service.guard.problem === undefined || service.guard.problem.includes('mark 0, was'),
+      20_000,
+    );
+    const mark = /mark 0, was (\d+)/.exec(service.guard.problem ?? '')?.[1];
+    if (mark !== undefined) await service.client.hset(storeAt(domain), 'mark', mark);
+    await vi.waitFor(() => service.store.insertKey(newKey()), { timeout: 20_000 });
+    await expect(service.store.findKey(key.region, key.keyId)).rejects.toThrow('and revision 2 was acknowledged');
+    expect(service.said).not.toContain('accepted');
+  });
+
   test('that is restored from a backup of before its last acceptance goes on once operators name the one before', async () => {
     const backup = await redis.client.hgetall(storeAt(domain));
     const restore = () => redis.client.multi().del(storeAt(domain)).hset(storeAt(domain), backup).exec();
