@@ -19,7 +19,7 @@ export interface TokenFollowerOptions<S extends TokenSource = TokenSource> {
   readonly generation: (from: S) => number;
   /**
    * Verifies tokens that follow on that generation, and keeps them. Throws for one that does not verify; the tokens
-   * before it are kept.
+   * before it may be kept.
    */
   readonly take: (tokens: readonly Uint8Array[], from: S) => Promise<unknown>;
   /** How long after a look the next one follows on its own. */

@@ -73,4 +73,36 @@ describe('a worker whose clock is wrong', () => {
     expect(parseToken(token).state.madeAt).toBe(domain.hsms[0]!.installed!.state.madeAt);
     expect(refusalOf(() => domain.hsms[1]!.install([token]))).toBe('accepted');
   });
+
+  test('takes of a page of tokens those that are not from its future, and refuses the rest', () => {
+    const domain = new TestDomain({ members: 3 });
+    const away = domain.hsms.pop()!;
+    const { generation } = domain;
+    domain.clock.advance(7_200_000);
+    domain.step({ name: 'ModifyOperators', body: { admit: [], remove: ['frontend-1'] } });
+    domain.clock.advance(3_600_000);
+    domain.rotate();
+    domain.clock.advance(-900_000);
+    const page = domain.tokens.slice(generation);
+    expect(away.install(page).map(({ state }) => state.generation)).toEqual([2]);
+    expect(away.state!.operators.map(({ operatorId }) => operatorId)).not.toContain('frontend-1');
+    expect(away.keyring()!.find(away.state!.domainKeys.at(-1)!.id)).toBeDefined();
+    expect(refusalOf(() => away.install(page))).toBe('from-the-future');
+    expect(refusalOf(() => away.install(page.slice(1)))).toBe('from-the-future');
+    domain.clock.advance(900_000);
+    expect(away.install(page).map(({ state }) => state.generation)).toEqual([3]);
+  });
+
+  test('opens its newest token again though the one after it is from its future', () => {
+    const domain = new TestDomain({ members: 3 });
+    const identity = domain.hsms[2]!.sealedIdentity();
+    domain.clock.advance(3_600_000);
+    domain.rotate();
+    domain.clock.advance(-3_600_000);
+    const restarted = domain.newHsm('hsm-3', identity);
+    expect(restarted.installed).toBeUndefined();
+    restarted.install(domain.tokens);
+    expect(restarted.installed!.state.generation).toBe(1);
+    expect(refusalOf(() => restarted.install(domain.tokens))).toBe('from-the-future');
+  });
 });

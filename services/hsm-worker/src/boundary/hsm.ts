@@ -191,16 +191,20 @@ export class Hsm {
 
   /**
    * Verifies `tokens`, oldest first, against what is installed (or the trust anchor) and opens the newest; only then
-   * changes anything. Skips tokens before the installed one. Returns those after it, for the shell to keep: the
-   * installed one again may lack its witness. Throws `DomainError`, in which case nothing has changed; only, a member
-   * that may not leave by them (`assertMayLeave`) serves nobody from then on.
+   * changes anything. Skips tokens before the installed one, and takes those before one that is from the future: that
+   * is refused when it is shown again. Returns those after the installed one, for the shell to keep: the installed one
+   * again may lack its witness. Throws `DomainError`, in which case nothing has changed; only, a member that may not
+   * leave by them (`assertMayLeave`) serves nobody from then on.
    */
   install(tokens: readonly Uint8Array[]): readonly DomainToken[] {
-    const { verified, read } = followTokens(this.#options.anchor, this.#verified, tokens);
+    const now = this.#options.clock.now();
+    const { verified, read, tooEarly } = followTokens(this.#options.anchor, this.#verified, tokens, now);
     const newest = read.at(-1)!;
     const before = this.installed;
-    if (this.#opened !== undefined && verified === this.#verified) return [];
-    if (verified !== this.#verified) assertNotFromFuture(verified, this.#options.clock.now());
+    if (verified === this.#verified && (this.#opened !== undefined || !this.#isMemberOf(verified))) {
+      if (tooEarly !== undefined) assertNotFromFuture(tooEarly, now);
+      return [];
+    }
     if (this.#isMemberOf(this.#verified) && !this.#isMemberOf(verified)) this.#leaveBy(read);
 
     // Before the checkpoint, too: what it has by then is what it serves with. It must be what it had before.

@@ -1,4 +1,4 @@
-import { assertSignature, follow, followMade } from '@keyfleet/shared/domain/chain';
+import { assertNotFromFuture, assertSignature, follow, followMade, isFromFuture } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
@@ -9,17 +9,21 @@ interface Followed {
   readonly verified: VerifiedDomain;
   /** From the known one on, if it was among them; never empty. */
   readonly read: readonly DomainToken[];
+  /** The first of those after them, if it is from the future. */
+  readonly tooEarly?: DomainToken;
 }
 
 /**
  * Follows `tokens`, oldest first and without a gap, from what an HSM knows, or from the trust anchor if it knows
  * nothing. Of those before the known one it reads only the first, and none after one that does not follow: who shows
- * them may be hostile, and to read megabytes takes a second, in which no customer is served. Throws `DomainError`.
+ * them may be hostile, and to read megabytes takes a second, in which no customer is served. It stops before one that
+ * is from the future by `now`: those before it may remove somebody. Throws `DomainError`, also if that is the first.
  */
 export function followTokens(
   anchor: TrustAnchor,
   known: VerifiedDomain | undefined,
   tokens: readonly Uint8Array[],
+  now = Infinity,
 ): Followed {
   if (tokens[0] === undefined) throw new DomainError('no-domain', 'there is no domain token to install');
   const oldest = parseToken(tokens[0]);
@@ -27,9 +31,12 @@ export function followTokens(
   const first = behind === 0 ? oldest : parseToken(tokens[Math.min(behind, tokens.length - 1)]!);
   const read = [first];
   let verified = followToken(anchor, known, first);
+  if (verified !== known) assertNotFromFuture(verified, now);
   for (const bytes of tokens.slice(behind + 1)) {
     const token = parseToken(bytes);
-    verified = follow(anchor, verified, token);
+    const next = follow(anchor, verified, token);
+    if (isFromFuture(next, now)) return { verified, read, tooEarly: token };
+    verified = next;
     read.push(token);
   }
   return { verified, read };
