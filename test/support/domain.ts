@@ -124,6 +124,7 @@ export class TestDomain {
       anchor: { ...this.anchor, ...(checkpoint && { checkpoint }) },
       sealKey: testSealKey,
       clock: this.clock,
+      monotonicClock: this.clock,
       random: randomBytes,
       sealedIdentity: sealedIdentity ?? this.#newIdentity(memberId).seal(testSealKey),
       ...(onKeysLost && { onKeysLost }),

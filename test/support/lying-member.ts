@@ -136,7 +136,8 @@ export class LyingMember extends LocalWorker {
 
   /** A second token of the generation, where it has made one. */
   #another(proposal: Uint8Array, current: Uint8Array | undefined): Buffer {
-    const common = { anchor, sealKey: testSealKey, clock: world.clock, random: randomBytes };
+    const clocks = { clock: world.clock, monotonicClock: world.clock };
+    const common = { anchor, sealKey: testSealKey, ...clocks, random: randomBytes };
     const twin = new Hsm({ memberId: this.hsm.memberId, ...common, sealedIdentity: this.#unbound! });
     if (current !== undefined) twin.install([current]);
     return twin.prepare(proposal, current);

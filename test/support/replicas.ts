@@ -74,7 +74,8 @@ export class LocalWorker implements Worker {
   ) {
     this.address = `${memberId}:1`;
     this.#clock = clock;
-    this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, clock, random: randomBytes, ...options });
+    const clocks = { clock, monotonicClock: clock };
+    this.hsm = new Hsm({ memberId, anchor, sealKey: testSealKey, ...clocks, random: randomBytes, ...options });
   }
   async describe() {
     return this.#reach(() => this.#said());

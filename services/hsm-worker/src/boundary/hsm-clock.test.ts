@@ -3,15 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
 import { parseToken } from '@keyfleet/shared/domain/token';
+import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { SESSION_MS } from '@keyfleet/shared/hsm/session';
 import { Hsm } from './hsm.ts';
 
-const YEAR = 365 * 86_400_000;
+const DAY = 86_400_000;
+const YEAR = 365 * DAY;
 
 describe('a worker whose clock is wrong', () => {
-  /** The first member again, with its clock ahead of the others'. */
-  function ahead(domain: TestDomain, by: number): Hsm {
-    const clock = new TestClock();
+  /** The first member again, with its clock ahead of the others'. Time passes for it as for them. */
+  function ahead(domain: TestDomain, by: number, clock = new TestClock(), rotationPauseMs = ROTATION_PAUSE_MS): Hsm {
     clock.time = domain.clock.now() + by;
     const sealedIdentity = domain.hsms[0]!.sealedIdentity();
     const hsm = new Hsm({
@@ -19,7 +20,9 @@ describe('a worker whose clock is wrong', () => {
       anchor: domain.anchor,
       sealKey: testSealKey,
       clock,
+      monotonicClock: domain.clock,
       random: randomBytes,
+      rotationPauseMs,
       sealedIdentity,
     });
     hsm.install(domain.tokens);
@@ -104,5 +107,44 @@ describe('a worker whose clock is wrong', () => {
     restarted.install(domain.tokens);
     expect(restarted.installed!.state.generation).toBe(1);
     expect(refusalOf(() => restarted.install(domain.tokens))).toBe('from-the-future');
+  });
+
+  test('that was ahead when it took a rotation waits as long as others for the next one, and for what else follows', () => {
+    const domain = new TestDomain();
+    const clock = new TestClock();
+    const wrong = ahead(domain, 300 * DAY, clock);
+    domain.clock.advance(ROTATION_PAUSE_MS);
+    domain.step(rotation, [domain.scheduler], domain.hsms[1]);
+    const old = wrong.keyring()!.active.id;
+    wrong.install(domain.tokens);
+    domain.clock.advance(ROTATION_PAUSE_MS - 1);
+    clock.time = domain.clock.now();
+    expect(refusalOf(() => domain.make(rotation, [domain.scheduler], wrong))).toBe('too-soon');
+    domain.clock.advance(1);
+    const others = domain.make(rotation, [domain.scheduler], domain.hsms[1]);
+    expect(refusalOf(() => wrong.check(others))).toBe('accepted');
+    expect(refusalOf(() => domain.make(rotation, [domain.scheduler], wrong))).toBe('accepted');
+    expect(wrong.keyring()!.active.id).not.toBe(old);
+    domain.clock.advance(SESSION_MS);
+    expect(wrong.installed!.takesSessionsUnder(old)).toBe(false);
+  });
+
+  test.each([
+    ['put forward', DAY],
+    ['put back', -300_000],
+  ])('makes and confirms no rotation too soon after one that was dated back: %s', (_, by) => {
+    const domain = new TestDomain();
+    const hostile = ahead(domain, 0, new TestClock(), 0);
+    const clock = new TestClock();
+    const member = ahead(domain, 0, clock);
+    domain.clock.advance(DAY);
+    clock.time = domain.clock.now();
+    domain.step(rotation, [domain.scheduler], hostile);
+    member.install(domain.tokens);
+    hostile.install(domain.tokens);
+    clock.advance(by);
+    expect(refusalOf(() => domain.make(rotation, [domain.scheduler], member))).toBe('too-soon');
+    const token = domain.make(rotation, [domain.scheduler], hostile);
+    expect(refusalOf(() => member.check(token))).toBe('too-soon');
   });
 });

@@ -1,4 +1,3 @@
-import type { Clock } from '@keyfleet/shared/clock';
 import { assertNotFromFuture, reaches } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { parseProposal, type Proposal } from '@keyfleet/shared/domain/proposal';
@@ -6,7 +5,6 @@ import { verifyProposal } from '@keyfleet/shared/domain/quorum';
 import { type DomainState, isMember, type Operator, type VerifiedDomain } from '@keyfleet/shared/domain/state';
 import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import { SignedMessage } from '@keyfleet/shared/hsm/session';
 import type { Random } from './crypto/random.ts';
 import { type Asked, checkToken, type Confirmed } from './domain/check-token.ts';
@@ -14,7 +12,7 @@ import { assertSoundKeys, type DomainSecrets } from './domain/domain-secrets.ts'
 import { openDomainToken } from './domain/domain-token.ts';
 import { assertSameToken, followMadeToken, followTokens } from './domain/follow-tokens.ts';
 import { HeldChain } from './domain/held-chain.ts';
-import { InstalledDomain, losesKeys } from './domain/installed-domain.ts';
+import { InstalledDomain, type InstalledDomainOptions, losesKeys } from './domain/installed-domain.ts';
 import type { Keyring } from './domain/keyring.ts';
 import { assertMayLeave } from './domain/leaving.ts';
 import { PreparedToken } from './domain/prepared-token.ts';
@@ -31,7 +29,7 @@ export interface Successor {
   succeed(): void;
 }
 
-export interface HsmOptions {
+export interface HsmOptions extends InstalledDomainOptions {
   readonly memberId: string;
   readonly anchor: TrustAnchor;
   readonly sealKey: SealKey;
@@ -39,10 +37,7 @@ export interface HsmOptions {
   readonly sealedIdentity?: Uint8Array;
   /** The last tokens that `install` returned, oldest first, as far as they are there: see `HeldChain`. */
   readonly heldTokens?: readonly Uint8Array[];
-  readonly clock: Clock;
   readonly random: Random;
-  /** See `assertWithinLimits`; default `ROTATION_PAUSE_MS`. */
-  readonly rotationPauseMs?: number;
   /** Domain keys were lost or went out of use: forget everything that was opened under any of them. */
   readonly onKeysLost?: () => void;
 }
@@ -180,13 +175,13 @@ export class Hsm {
     const verified = this.#verified;
     if (verified === undefined || this.installed === undefined) throw noDomain();
     assertSameToken(parseToken(current), verified);
-    const { secrets, activeSince } = this.installed;
-    return yield* prepareNext({ ...verified, secrets, activeSince }, proposal, this.#maker());
+    const { secrets, rotatesInMs } = this.installed;
+    return yield* prepareNext({ ...verified, secrets, rotatesInMs }, proposal, this.#maker());
   }
 
   #maker(): TokenMaker {
-    const { clock, random, rotationPauseMs = ROTATION_PAUSE_MS } = this.#options;
-    return { identity: this.#identity, prepared: this.#prepared, clock, random, rotationPauseMs };
+    const { clock, random } = this.#options;
+    return { identity: this.#identity, prepared: this.#prepared, clock, random };
   }
 
   /**
@@ -240,7 +235,7 @@ export class Hsm {
 
   /** `check` in steps: of the state at the first one. */
   *checking(token: Uint8Array, asked: Asked = 'opens'): Steps<Buffer> {
-    const { anchor, clock, rotationPauseMs = ROTATION_PAUSE_MS } = this.#options;
+    const { anchor, clock } = this.#options;
     return yield* checkToken(token, asked, {
       domain: anchor.domain,
       identity: this.#identity,
@@ -249,7 +244,6 @@ export class Hsm {
       isMember: this.#isMemberOf(this.#verified),
       installed: this.installed,
       clock,
-      rotationPauseMs,
       follow: (parsed) => followMadeToken(anchor, this.#verified, parsed),
       confirmed: () => this.#confirmed,
     });
@@ -274,7 +268,7 @@ export class Hsm {
   #open(token: DomainToken, verified: VerifiedDomain, held: DomainSecrets | undefined): InstalledDomain {
     const secrets = openDomainToken(token, this.#identity);
     if (held !== undefined) assertSoundKeys(token.state, secrets, held);
-    return new InstalledDomain({ ...verified, secrets }, this.#options.clock, this.installed);
+    return new InstalledDomain({ ...verified, secrets }, this.#options, this.installed);
   }
 
   /**

@@ -6,11 +6,10 @@ import { areDomainKeysToRetire, type DomainState } from '@keyfleet/shared/domain
 interface AskedChange {
   readonly change: DomainChange;
   /**
-   * A rotation's time, of which makers and witnesses must think alike: a member is bound to what it made, and a quorum
-   * then has nobody to change the domain.
+   * Until a rotation's time, of which makers and witnesses must think alike: a member is bound to what it made, and a
+   * quorum then has nobody to change the domain.
    */
-  readonly rotatesFrom: number;
-  readonly now: number;
+  readonly rotatesInMs: number;
 }
 
 /**
@@ -19,14 +18,10 @@ interface AskedChange {
  * other: a rotation has its time, and a retirement takes all keys that a removal gave to retire. Throws `DomainError`:
  * `too-soon` or `invalid-change`.
  */
-export function assertWithinLimits(
-  state: DomainState,
-  proposal: Proposal,
-  { change, rotatesFrom, now }: AskedChange,
-): void {
+export function assertWithinLimits(state: DomainState, proposal: Proposal, { change, rotatesInMs }: AskedChange): void {
   if (mayModifyMembers(state, proposal)) return;
-  if (change.name === 'RotateDomainKeys' && rotatesFrom > now) {
-    const seconds = Math.ceil((rotatesFrom - now) / 1000);
+  if (change.name === 'RotateDomainKeys' && rotatesInMs > 0) {
+    const seconds = Math.ceil(rotatesInMs / 1000);
     throw new DomainError(
       'too-soon',
       `the next rotation is possible in ${seconds} s, and at once if those sign who may change the members`,

@@ -373,6 +373,7 @@ function restart(domain: TestDomain, member: Hsm, options: Partial<HsmOptions>):
     anchor: domain.anchor,
     sealKey: testSealKey,
     clock: domain.clock,
+    monotonicClock: domain.clock,
     random: randomBytes,
     sealedIdentity: member.sealedIdentity(),
     ...options,

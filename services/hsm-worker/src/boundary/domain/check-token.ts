@@ -30,8 +30,6 @@ export interface Checker {
   /** Undefined for who is no member, and for a member that has just started. */
   readonly installed: InstalledDomain | undefined;
   readonly clock: Clock;
-  /** Its own, whatever that of the token's maker is. */
-  readonly rotationPauseMs: number;
   readonly follow: (token: DomainToken) => VerifiedDomain;
   /**
    * What it signed of tokens that follow the newest, by the signing key of the maker. Another map once another token is
@@ -99,11 +97,11 @@ function againOf({ tokenHash, check }: Confirmed, { state, signerId, hash }: Dom
 }
 
 /** What a member asks of a change that it carries out itself: a hostile maker does not ask. */
-function assertMayFollow({ proposal }: DomainToken, { installed, clock, rotationPauseMs }: Checker): void {
+function assertMayFollow({ proposal }: DomainToken, { installed }: Checker): void {
   const change = parseDomainChange(proposal.command);
   assertMayBeMade(change);
   if (installed === undefined) return;
-  // `activeSince`, because a maker may date a key back. What is too soon now passes later.
-  const rotatesFrom = installed.activeSince + rotationPauseMs - CLOCK_TOLERANCE_MS;
-  assertWithinLimits(installed.state, proposal, { change, rotatesFrom, now: clock.now() });
+  // By its own pause, whatever that of the token's maker is. What is too soon now passes later.
+  const rotatesInMs = installed.rotatesInMs - CLOCK_TOLERANCE_MS;
+  assertWithinLimits(installed.state, proposal, { change, rotatesInMs });
 }

@@ -1,11 +1,20 @@
-import type { Clock } from '@keyfleet/shared/clock';
+import { type Clock, monotonicClock as processClock } from '@keyfleet/shared/clock';
 import { activeDomainKey, type DomainState, type VerifiedDomain } from '@keyfleet/shared/domain/state';
+import { ROTATION_PAUSE_MS } from '@keyfleet/shared/domain/valid-state';
 import type { DomainSecrets } from './domain-secrets.ts';
 import { type Keyring, newKeyring, type Sealings } from './keyring.ts';
 import { sessionFloor, takesSessionsUnder } from './session-keys.ts';
 
 /** A member that is not told to activate a new domain key starts to use it after this time. */
 export const ACTIVATION_DELAY_MS = 60_000;
+
+export interface InstalledDomainOptions {
+  readonly clock: Clock;
+  /** For what is to last as long as it should though `clock` is wrong, or was set. */
+  readonly monotonicClock?: Clock;
+  /** See `assertWithinLimits`; default `ROTATION_PAUSE_MS`. */
+  readonly rotationPauseMs?: number;
+}
 
 /**
  * A domain state and its keys, as installed by one member. A member holds a new domain key at once, but seals under it
@@ -18,9 +27,11 @@ export class InstalledDomain {
   /** The hash of the token that made `state`. */
   readonly tokenHash: Uint8Array;
   readonly secrets: DomainSecrets;
-  /** When the active domain key was made, or, if that was later, when this member learned of it while it ran. */
-  readonly activeSince: number;
+  /** Monotonic, as all times here. */
   readonly #clock: Clock;
+  /** When this member learned of the active domain key, or, if it did not run then, when the state says it was made. */
+  readonly #activeSince: number;
+  readonly #rotationPauseMs: number;
   readonly #sessionFloor: number;
   /** By domain key id: when this member learned that the key is no longer the active one. */
   readonly #deactivatedAt: ReadonlyMap<string, number>;
@@ -33,24 +44,37 @@ export class InstalledDomain {
   /**
    * Without `before`, as after a restart, the newest key seals at once: it may already have sealed before the restart.
    */
-  constructor(parts: VerifiedDomain & { readonly secrets: DomainSecrets }, clock: Clock, before?: InstalledDomain) {
+  constructor(
+    parts: VerifiedDomain & { readonly secrets: DomainSecrets },
+    { clock, monotonicClock = processClock, rotationPauseMs = ROTATION_PAUSE_MS }: InstalledDomainOptions,
+    before?: InstalledDomain,
+  ) {
     this.state = parts.state;
     this.tokenHash = parts.hash;
     this.secrets = parts.secrets;
-    this.activeSince = activeSince(this.state, clock.now(), before);
-    this.#clock = clock;
+    const now = monotonicClock.now();
+    this.#clock = monotonicClock;
+    const isKnown = before !== undefined && activeDomainKey(before.state).id === activeDomainKey(this.state).id;
+    const age = before === undefined ? ageOfActiveKey(this.state, clock) : 0;
+    this.#activeSince = isKnown ? before.#activeSince : now - age;
+    this.#rotationPauseMs = rotationPauseMs;
     this.#sessionFloor = sessionFloor(this.state, before && before.#sessionFloor);
     const known = before === undefined ? new Map<string, number>() : before.#deactivatedAt;
     const old = this.state.domainKeys.slice(0, -1);
-    this.#deactivatedAt = new Map(old.map(({ id }) => [id, known.get(id) ?? clock.now()]));
+    this.#deactivatedAt = new Map(old.map(({ id }) => [id, known.get(id) ?? now]));
     this.#sealings = before === undefined ? new Map() : before.#sealings;
     const newest = activeDomainKey(this.state).createdGeneration;
     const previous = before?.sealingGeneration ?? newest;
     this.#sealingGeneration = maySeal(this.state, previous) ? previous : newest;
     const pending = this.#sealingGeneration < newest;
     // The earlier of two deadlines counts, or rotations in quick succession would postpone activation forever.
-    this.#activatesAt = pending ? Math.min(before!.#activatesAt, clock.now() + ACTIVATION_DELAY_MS) : Infinity;
+    this.#activatesAt = pending ? Math.min(before!.#activatesAt, now + ACTIVATION_DELAY_MS) : Infinity;
     this.#keyring = newKeyring(this, this.#sealingGeneration, this.#sealings);
+  }
+
+  /** How long it makes no further domain key by rotation: see `assertWithinLimits`. Negative after that time. */
+  get rotatesInMs(): number {
+    return this.#activeSince + this.#rotationPauseMs - this.#clock.now();
   }
 
   get keyring(): Keyring {
@@ -87,10 +111,8 @@ export class InstalledDomain {
   }
 }
 
-function activeSince(state: DomainState, now: number, before: InstalledDomain | undefined): number {
-  const { id, createdAt } = activeDomainKey(state);
-  if (before === undefined) return createdAt;
-  return activeDomainKey(before.state).id === id ? before.activeSince : Math.max(createdAt, now);
+function ageOfActiveKey(state: DomainState, clock: Clock): number {
+  return Math.max(clock.now() - activeDomainKey(state).createdAt, 0);
 }
 
 /** Whether the domain key made by `generation` still exists, and no former member knows it. */

@@ -24,8 +24,6 @@ export interface TokenMaker {
   readonly prepared: PreparedToken;
   readonly clock: Clock;
   readonly random: Random;
-  /** See `assertWithinLimits`. */
-  readonly rotationPauseMs: number;
 }
 
 /** The founding token: a first domain key, and the material id key for the life of the domain. Throws `DomainError`. */
@@ -48,19 +46,18 @@ export function* prepareGenesis(anchor: TrustAnchor, proposal: Proposal, maker: 
 
 /** The token that follows `current`, whose keys are `secrets`. Throws `DomainError`. */
 export function* prepareNext(
-  current: VerifiedDomain & Pick<InstalledDomain, 'secrets' | 'activeSince'>,
+  current: VerifiedDomain & Pick<InstalledDomain, 'secrets' | 'rotatesInMs'>,
   proposal: Proposal,
   maker: TokenMaker,
 ): Steps<DomainToken> {
-  const { identity, prepared, clock, random, rotationPauseMs } = maker;
+  const { identity, prepared, clock, random } = maker;
   const change = verifyProposal(current, proposal);
   assertPreparer(change, identity);
   const made = prepared.following(current.state);
   if (made !== undefined) return made;
   assertNotFromFuture(current, clock.now());
   assertMayBeMade(change);
-  const rotatesFrom = current.activeSince + rotationPauseMs;
-  assertWithinLimits(current.state, proposal, { change, rotatesFrom, now: clock.now() });
+  assertWithinLimits(current.state, proposal, { change, rotatesInMs: current.rotatesInMs });
   const { domain, generation } = current.state;
   const key = newDomainKey(random, { domain, generation: generation + 1 });
   // If the clock was set back, tokens must still be in order. Domain keys are then kept longer, never shorter.

@@ -12,8 +12,8 @@ export function sessionFloor(state: DomainState, before = activeDomainKey(state)
 
 /**
  * Whether session tokens under this domain key are accepted: the key seals, or stopped less than a session's lifetime
- * ago, and no former member holds it. `deactivatedAt`: when the member learned by its own clock that there is a newer
- * key; undefined for the active key. The time in the token does not count: its preparer may have backdated it.
+ * ago, and no former member holds it. `deactivatedAt`: when the member learned, by its monotonic clock, that there is a
+ * newer key; undefined for the active key. The time in the token does not count: its preparer may have backdated it.
  */
 export function takesSessionsUnder(
   domainKeyId: string,
