@@ -1,11 +1,12 @@
 import { systemClock } from '@keyfleet/shared/clock';
 import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
-import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
+import { parseToken, TokenEnvelope, tokenHash, withWitness } from '@keyfleet/shared/domain/token';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { giveIdentity } from '@keyfleet/shared/redis/store-identity';
-import { tokensAt } from '@keyfleet/shared/stored/names';
+import { storeAt, tokensAt } from '@keyfleet/shared/stored/names';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
+import { LIST_PIECE } from '@keyfleet/cli/backup/format';
 import { runKeyfleet } from '@keyfleet/test-support/cli';
 import { TestDomain } from '@keyfleet/test-support/domain';
 import { eventually } from '@keyfleet/test-support/fleet';
@@ -92,6 +93,45 @@ describe('a list of domain tokens in which somebody replaced witnesses, and left
       expect(await restore(...options)).toMatchObject({ exitCode: 0, notes: '' });
       expect(await stored()).toEqual(domain.tokens);
     }
+  });
+});
+
+describe('beside a domain-manager that kept running, and puts its tokens back, a backup', () => {
+  const long = new TestDomain({ members: 3 });
+  // More than one piece of a backup has.
+  while (long.generation <= LIST_PIECE) long.rotate();
+  const again = long.tokens.map((token) => {
+    const { body, witness, signerId } = parseToken(token);
+    const made = TokenEnvelope.encode({ body, signature: long.identities.get(signerId)!.sign(body) });
+    return witness === undefined ? made : withWitness({ made }, witness);
+  });
+  const confirmed = long.tokens.map((token, i) =>
+    i === 0 ? token : withWitness(parseToken(token), long.checkBy('hsm-3', token)),
+  );
+
+  beforeEach(async () => {
+    await redis.del(name);
+    await redis.rpush(name, ...long.tokens);
+    await backup();
+    await redis.flushall();
+  });
+
+  test.each([
+    ['signed another time', again],
+    ['confirmed by another member', confirmed],
+  ])('restores where these are %s: they are the same tokens', async (_, tokens) => {
+    expect(tokens.map((token) => tokenHash(token))).toEqual(long.tokens.map((token) => tokenHash(token)));
+    await redis.rpush(name, ...tokens);
+    expect(await restore()).toMatchObject({ exitCode: 0, notes: '' });
+    expect(await stored()).toEqual(tokens);
+  });
+
+  test('does not restore where one of these does not verify, though its hash is the same', async () => {
+    const other = withWitness(parseToken(long.tokens.at(-1)!), Buffer.from('no witness'));
+    await redis.rpush(name, ...again.with(-1, other));
+    const refused = await restore();
+    expect([refused.exitCode, await redis.exists(storeAt('test'))]).toEqual([1, 0]);
+    expect(refused.notes).toContain('this Redis holds 1 Keyfleet values already');
   });
 });
 

@@ -10,8 +10,9 @@ import {
 import { isStoreId } from '@keyfleet/shared/redis/store-id';
 import { isOfKind, storedValueOf } from '@keyfleet/shared/stored/names';
 import type { LeaveOut } from '../left-out.ts';
-import { LIST_PIECE, type Piece } from './format.ts';
+import { LIST_PIECE, type ListPiece, type Piece } from './format.ts';
 import { pagesOfHash } from './hash-pages.ts';
+import type { TokenChains } from './sound-tokens.ts';
 
 /** Names of ours are short, and lines of a backup begin with the name. */
 const PLAIN_NAME = /^[ !#-[\]-~]{1,250}$/;
@@ -109,14 +110,24 @@ export interface Member {
   readonly found: Buffer | null;
 }
 
-/** Each member of a piece as it is in Redis. A list there may have grown. */
-export async function readBack(redis: RedisClient, piece: Piece): Promise<Member[]> {
-  const found = await readMembers(redis, piece);
-  return membersOf(piece).map(([member, text], i) => ({
-    member,
-    isSame: found[i]?.equals(bytes(text)) === true,
-    found: found[i] ?? null,
-  }));
+/** Each member of a sound piece as it is in Redis. A list there may have grown. `chains`: of the same backup. */
+export async function readBack(redis: RedisClient, piece: Piece, chains: TokenChains): Promise<Member[]> {
+  const there = await readMembers(redis, piece);
+  const before = piece.type === 'list' ? await elementBefore(redis, piece) : undefined;
+  return membersOf(piece).map(([member, text], i) => {
+    const [expected, found = null] = [bytes(text), there[i]];
+    const isSameToken = (token: Buffer) =>
+      piece.type === 'list' &&
+      chains.isSame(piece.name, { expected, found: token, before: i === 0 ? before : there[i - 1]! });
+    return { member, isSame: found !== null && (found.equals(expected) || isSameToken(found)), found };
+  });
+}
+
+/** What is in front of the piece in Redis. */
+async function elementBefore(redis: RedisClient, { from = 0, ...piece }: ListPiece): Promise<Buffer | undefined> {
+  if (from === 0) return undefined;
+  const [before] = await readMembers(redis, { ...piece, from: from - 1, value: piece.value.slice(0, 1) });
+  return before ?? undefined;
 }
 
 /** Each with its value. */

@@ -5,6 +5,7 @@ import { pagesOfAllNames } from '../redis-option.ts';
 import type { Piece } from './format.ts';
 import type { Whole } from './reader.ts';
 import { readBack } from './redis-pieces.ts';
+import type { TokenChains } from './sound-tokens.ts';
 import { isKept } from './stages.ts';
 
 /** Marks a restore in Redis, so that an interrupted one is recognized and continues. */
@@ -55,9 +56,13 @@ export class RestoreMark {
 /**
  * Throws CliError if this Redis contains anything that backups keep. The exception: a domain-manager that kept running
  * has put back the domain tokens, with newer ones, which members need. So there may be a list of tokens that begins
- * like the backup's, which is in its `pieces`.
+ * like the backup's, which is in its sound `pieces`.
  */
-export async function assertEmpty(redis: RedisClient, pieces: AsyncIterable<Piece>): Promise<void> {
+export async function assertEmpty(
+  redis: RedisClient,
+  pieces: AsyncIterable<Piece>,
+  chains: TokenChains,
+): Promise<void> {
   let values = 0;
   const lists = new Set<string>();
   for await (const names of pagesOfAllNames(redis)) {
@@ -66,7 +71,7 @@ export async function assertEmpty(redis: RedisClient, pieces: AsyncIterable<Piec
       else values++;
     }
   }
-  if (values === 0 && lists.size > 0) values = lists.size - (await countThatGoOn(redis, lists, pieces));
+  if (values === 0 && lists.size > 0) values = lists.size - (await countThatGoOn(redis, lists, pieces, chains));
   if (values > 0) throw new CliError(`this Redis holds ${values} Keyfleet values already: restore into an empty one.`);
 }
 
@@ -74,11 +79,12 @@ async function countThatGoOn(
   redis: RedisClient,
   lists: ReadonlySet<string>,
   pieces: AsyncIterable<Piece>,
+  chains: TokenChains,
 ): Promise<number> {
   const goOn = new Map<string, boolean>();
   for await (const piece of pieces) {
     if (!lists.has(piece.name)) continue;
-    const members = await readBack(redis, piece);
+    const members = await readBack(redis, piece, chains);
     goOn.set(piece.name, members.every(({ isSame }) => isSame) && goOn.get(piece.name) !== false);
   }
   return [...goOn.values()].filter(Boolean).length;

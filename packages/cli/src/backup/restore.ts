@@ -58,7 +58,7 @@ export async function restoreBackup(
   const whole = await verifyBackup(path);
   const mark = await RestoreMark.find(redis, whole);
   if (mark.done === undefined) {
-    await assertEmpty(redis, soundPieces(path, chains));
+    await assertEmpty(redis, soundPieces(path, chains), chains);
     // Before anything is written, so that an interruption in the first slice can be resumed too.
     await mark.put(0);
   }
@@ -124,7 +124,9 @@ async function compare(
   const sound = soundPieces(path, chains, keptIn(leftOut));
   let done = 0;
   for await (const slice of readAhead(slicesOf(sound))) {
-    const there = await Promise.all(slice.map(async (piece) => [piece.name, await readBack(redis, piece)] as const));
+    const there = await Promise.all(
+      slice.map(async (piece) => [piece.name, await readBack(redis, piece, chains)] as const),
+    );
     for (const [name, members] of there) {
       for (const { member, isSame } of members) {
         if (!isSame && !isCompared) wrong.add(`${name} ${member}`);

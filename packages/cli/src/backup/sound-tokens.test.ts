@@ -64,6 +64,39 @@ describe.each(Object.entries(forgeries))(
   },
 );
 
+describe('a token that a restore finds is that of the backup', () => {
+  const again = signedAnew(two, (body) => domain.identities.get('hsm-1')!.sign(body));
+  const otherWitness = witnessedBy(two, domain.checkBy('hsm-3', two));
+  const chains = new TokenChains(domain.anchor, { tell() {} });
+
+  test('if its maker signed it another time, or another member confirms it', () => {
+    for (const found of [again, otherWitness]) {
+      expect(chains.isSame(name, { expected: two, found, before: one })).toBe(true);
+      expect(chains.isSame(name, { expected: found, found: two, before: one })).toBe(true);
+      expect(chains.isSame(name, { expected: three, found: three, before: found })).toBe(true);
+    }
+  });
+
+  test.each(Object.entries(forgeries))('but not with %s', (_, forge) => {
+    for (const some of [chains, new TokenChains(undefined, { tell() {} })]) {
+      expect(some.isSame(name, { expected: one, found: forge(one), before: undefined })).toBe(false);
+      expect(some.isSame(name, { expected: two, found: forge(two), before: one })).toBe(false);
+    }
+  });
+
+  test('but not if it is another genuine one, or follows something else', () => {
+    const forked = new TestDomain({ members: 3 });
+    const [before] = forked.tokens;
+    const found = forked.prepare(rotation, forked.people, forked.hsms[1]!);
+    const expected = forked.rotate();
+    const both = new TokenChains(forked.anchor, { tell() {} });
+    expect(both.isSame(name, { expected: found, found, before })).toBe(true);
+    expect(both.isSame(name, { expected, found, before })).toBe(false);
+    for (const other of [undefined, three, Buffer.from('x')])
+      expect(chains.isSame(name, { expected: two, found: again, before: other })).toBe(false);
+  });
+});
+
 test('all that a member signed another time stay', async () => {
   const again = signedAnew(two, (body) => domain.identities.get('hsm-1')!.sign(body));
   const otherWitness = witnessedBy(three, domain.checkBy('hsm-3', three));

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { assertSignature, follow } from '@keyfleet/shared/domain/chain';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import type { VerifiedDomain } from '@keyfleet/shared/domain/state';
-import { type DomainToken, parseToken } from '@keyfleet/shared/domain/token';
+import { type DomainToken, parseToken, tokenHash } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { assertWitnessed } from '@keyfleet/shared/domain/witness';
 import { storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
@@ -15,6 +15,13 @@ interface Chain {
   /** SHA-256 of each one's bytes, by place: a backup may hold some twice, and a restore goes over all three times. */
   readonly digests: string[];
   newest: VerifiedDomain | undefined;
+}
+
+interface TokenInPlace {
+  readonly expected: Buffer;
+  readonly found: Buffer;
+  /** What stands in Redis in the place before; undefined if `found` is in the first one. */
+  readonly before: Buffer | undefined;
 }
 
 /**
@@ -51,6 +58,21 @@ export class TokenChains {
     chain.digests.push(digest);
     this.#verified++;
     return undefined;
+  }
+
+  /**
+   * Whether a restore finds the token of the backup, `expected`, in Redis, whoever confirms it there: a domain-manager
+   * that kept running may have put it back as it was stored another time (`tokenHash`). It is verified like any other.
+   */
+  isSame(name: string, { expected, found, before }: TokenInPlace): boolean {
+    try {
+      const token = parseToken(found);
+      this.#next(storedNameOf(name)!.tag, before && parseToken(before), token);
+      return token.hash.equals(tokenHash(expected));
+    } catch (error) {
+      if (error instanceof DomainError) return false;
+      throw error;
+    }
   }
 
   #next(domain: string, previous: VerifiedDomain | undefined, token: DomainToken): VerifiedDomain {
