@@ -135,6 +135,22 @@ describe('beside a domain-manager that kept running, and puts its tokens back, a
   });
 });
 
+test('whoever brings the first token to an emptied Redis keeps a restore from beginning, and docs/recovery.md says how to go on', async () => {
+  await backup();
+  await redis.flushall();
+  const started = logOn(redis);
+  await started.refresh();
+  expect(await started.append(domain.tokens[0]!, async ({ witness }) => witness)).toBe(true);
+  const page = readFileSync(join(import.meta.dirname, '../../docs/recovery.md'), 'utf8');
+  const [, said = ''] = /`(this Redis holds [^`]+)`\. Stop those domain-managers, empty Redis again/.exec(page)!;
+  expect((await restore()).notes).toContain(said);
+  await redis.flushall();
+  expect(await restore()).toMatchObject({ exitCode: 0, notes: '' });
+  const again = logOn(redis);
+  await again.refresh();
+  expect(again.generation).toBe(domain.generation);
+});
+
 test('a domain that somebody founded under the same name is told from the own by the trust anchor', async () => {
   const others = new TestDomain({ members: 3 });
   await redis.del(name);
