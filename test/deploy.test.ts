@@ -1,4 +1,5 @@
 import { DomainManagerConfig } from '@keyfleet/domain-manager/config';
+import { MAX_FRONTENDS_OF_HOST } from '@keyfleet/hsm-worker/boundary/host-load';
 import { FrontendConfig } from '@keyfleet/frontend/config';
 import { PluginConfig } from '@keyfleet/kms-plugin/config';
 import { WorkerConfig } from '@keyfleet/hsm-worker/config';
@@ -88,6 +89,12 @@ test('behind a load balancer, a frontend serves on for as long as that needs, an
   const preStop = replaced('containers/0/lifecycle/preStop/sleep/seconds');
   expect(preStop).toBeGreaterThanOrEqual(30);
   expect(replaced('terminationGracePeriodSeconds')).toBe(preStop + configOf('frontend').drain / 1000 + 5);
+});
+
+test('the autoscaler makes no more frontends than may share a host key, nor does an update', () => {
+  const { spec } = manifests.find(({ kind }) => kind === 'HorizontalPodAutoscaler')!;
+  const extra = 1;
+  expect((spec!['maxReplicas'] as number) + extra).toBeLessThanOrEqual(MAX_FRONTENDS_OF_HOST);
 });
 
 test('what holds keys, or all records of them, is the last to give way on a node', () => {

@@ -1,4 +1,5 @@
 import { keyfleet } from '@keyfleet/cli/keyfleet';
+import { MAX_FRONTENDS_OF_HOST, MAX_STREAMS_OF_HOST } from '@keyfleet/hsm-worker/boundary/host-load';
 import { operations } from '@keyfleet/shared/api/registry';
 import { exceptions } from '@keyfleet/shared/errors/exceptions';
 import { codeOf, production, root, textOf } from '@keyfleet/test-support/sources';
@@ -75,6 +76,12 @@ function flowing(file: string): string {
     .replaceAll(/\s*\n\s*(?:\*|\/\/|#)?\s+/g, ' ')
     .replaceAll(/\s+/g, ' ');
 }
+
+test('docs/operations.md says how many frontends may share a host key', () => {
+  const page = flowing('docs/operations.md');
+  expect(page).toContain(`At most ${MAX_FRONTENDS_OF_HOST} frontends share one`);
+  expect(page).toContain(`a worker takes ${MAX_STREAMS_OF_HOST} of one host key`);
+});
 
 const documents = globSync(['*.md', '{docs,bench,deploy,services}/**/*.md'], { cwd: root }).filter(
   (file) => !file.includes('node_modules'),

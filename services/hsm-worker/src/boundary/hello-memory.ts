@@ -2,8 +2,9 @@ import type { Clock } from '@keyfleet/shared/clock';
 import { CLOCK_SKEW_MS, type Hello, sha256 } from '@keyfleet/shared/hsm/session';
 
 /**
- * Per two minutes; 2 MB. A frontend in trouble sends about one a second, a hundred may share one host key, and a
- * hostile member may refuse what it is sent and pass it on: that must not use up the places of genuine hellos.
+ * Per two minutes; 2 MB. A frontend in trouble sends about one a second, `MAX_FRONTENDS_OF_HOST` may share one host
+ * key, and a hostile member may refuse what it is sent and pass it on: that must not use up the places of genuine
+ * hellos.
  */
 const MAX_PER_HOST = 16_384;
 

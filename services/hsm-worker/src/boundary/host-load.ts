@@ -1,10 +1,13 @@
 import { MAX_FRAME_BYTES } from '@keyfleet/shared/hsm/frame';
 
+/** The most frontends that may share one host key. */
+export const MAX_FRONTENDS_OF_HOST = 32;
+
 /**
  * The most streams that one service host may have at once. A frontend has one, and briefly a second while it renews its
  * session. A frontend that restarts without closing leaves some behind.
  */
-export const MAX_STREAMS_OF_HOST = 64;
+export const MAX_STREAMS_OF_HOST = 2 * MAX_FRONTENDS_OF_HOST;
 
 /**
  * A frame stays in memory until its last command has its outcome: beyond so many bytes for each command that may be in
