@@ -192,6 +192,10 @@ test('no script reads all of a list or hash, which somebody may have filled', ()
   expect(whole).toEqual([]);
 });
 
+test('no program reads elements of a list in Redis without a bound on their length', () => {
+  expect(filesWith(/\blrange/i)).toEqual([]);
+});
+
 test('no test mocks or spies on our own code', () => {
   const tests = globSync('{packages,services,test}/**/*.ts', { cwd: root }).filter(
     (file) => !file.includes('node_modules'),

@@ -5,7 +5,6 @@ import { acceptStore, readStoreIdentity } from '@keyfleet/shared/redis/store-ide
 import { storeAt, tokensAt } from '@keyfleet/shared/stored/names';
 import { authenticateRecords } from '../authenticate-records.ts';
 import { CliError } from '../cli-error.ts';
-import { verifiedNow } from '../domain-manager-client.ts';
 import { verb } from '../verb.ts';
 import { hostOptions, openHostHsm } from '../host-pool.ts';
 import { anchorOptions, loadSigner, managerOptions, numberOf, openDomain, signerOptions } from '../options.ts';
@@ -13,6 +12,7 @@ import { Progress } from '../progress.ts';
 import { loadTrustAnchor } from '../public-files.ts';
 import { openRecords } from '../records.ts';
 import { openRedis, redisOptions } from '../redis-option.ts';
+import { verifyStoredDomain } from '../stored-domain.ts';
 import { rotateRecordKey as rotate } from '../rotate-record-key.ts';
 
 export const accept = verb({
@@ -47,7 +47,7 @@ export const accept = verb({
     if (seen.generation === 0) {
       throw new CliError(`this Redis holds nothing of the domain '${domain}': restore a backup first.`);
     }
-    const { state } = verifiedNow(anchor, await redis.lrangeBuffer(tokensAt(domain), 0, -1));
+    const { state } = await verifyStoredDomain(redis, anchor);
     const signer = await loadSigner(
       args,
       terminal,
