@@ -4,7 +4,9 @@ import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/
 import { sightingAt } from '@keyfleet/shared/stored/names';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { openClusterKeys } from '@keyfleet/test-support/cluster-records';
-import { eventually } from '@keyfleet/test-support/fleet';
+import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
+import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
+import { eventually, newFleet } from '@keyfleet/test-support/fleet';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -118,4 +120,24 @@ test('a worker whose clock is an hour behind is left out until it is right, and 
   shiftClock(cluster, 0, behind);
   await eventually('it has caught up', () => /"generation":2\b.*domain token installed/.test(log()), 60_000);
   expect(await decrypts()).toBe(true);
+});
+
+test('a domain-manager whose clock is minutes off lets the other one lead, and the domain goes on', async () => {
+  await using fleet = await newFleet({ workers: 3, managers: 2, rotateEvery: '1s', nodeArgs });
+  await fleet.startAll();
+  await fleet.found();
+  using clients = new DisposableStack();
+  const [first, second] = [0, 1].map((index) =>
+    clients.use(new DomainManagerClient(fleet.manager(index), plaintextPeers.credentials)),
+  ) as [DomainManagerClient, DomainManagerClient];
+  const { leader, replica } = await first.status();
+  const [leading, following] = leader === replica ? [1, second] : [2, first];
+  writeFileSync(fleet.path(`clock-domain-manager-${leading}`), String(6 * MINUTE));
+  await eventually('the other one leads', async () => {
+    const status = await following.status();
+    return status.leader === status.replica;
+  });
+  const generation = async () => (await following.getDomain(fleet.anchor)).state.generation;
+  const before = await generation();
+  await eventually('domain keys rotate', async () => (await generation()) >= before + 2);
 });

@@ -61,6 +61,7 @@ export interface FleetOptions {
   readonly backupHorizonMs?: number;
   /** How many of anna and berta must sign. */
   readonly quorum?: number;
+  readonly nodeArgs?: readonly string[];
 }
 
 export interface Person extends Operator {
@@ -187,7 +188,8 @@ export class Fleet implements AsyncDisposable {
       trustAnchorFile: this.path('trust-anchor.json'),
     };
     const file = this.#writeFile(`${name}.json`, JSON.stringify({ ...shared, ...config }));
-    return new ServiceProcess(name, [`services/${service}/src/main.ts`, '--config', file], this.path(`${name}.log`));
+    const args = [...(this.#options.nodeArgs ?? []), `services/${service}/src/main.ts`, '--config', file];
+    return new ServiceProcess(name, args, this.path(`${name}.log`));
   }
 
   #newPerson(operatorId: string, role: Role): Person {

@@ -1,15 +1,18 @@
+import { monotonicClock } from '@keyfleet/shared/clock';
 import { createLog, type Log } from '@keyfleet/shared/log';
+import { TestClock } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import { DomainManagerEvents } from './events.ts';
-import { Leader } from './leader.ts';
+import { LEAD_ANYWAY_MS, Leader, STAND_BACK_MS } from './leader.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
+const fit = { unfit: async () => undefined, hindered: () => undefined, monotonicClock };
 
 test('rests between rounds however often it is woken', async () => {
   const lease = { holdLease: async () => true, releaseLease: async () => {}, findLeaseHolder: async () => undefined };
   const rounds: number[] = [];
   const round = async () => void rounds.push(performance.now());
-  await using leader = new Leader({ lease, replica: 'one', unfit: async () => undefined, round, events });
+  await using leader = new Leader({ lease, replica: 'one', ...fit, round, events });
   await expect
     .poll(
       () => {
@@ -38,7 +41,7 @@ test.each([
     releaseLease: async () => {},
     findLeaseHolder: async () => undefined,
   };
-  await using leader = new Leader({ lease, replica: 'one', unfit: async () => undefined, round: work, events });
+  await using leader = new Leader({ lease, replica: 'one', ...fit, round: work, events });
   expect(leader.leads).toBe(false);
   // Woken after each, so that nothing waits for time to pass.
   await expect
@@ -66,7 +69,7 @@ test('one that cannot lead neither takes the lease nor keeps it, says so once, a
   const round = async () => void done.push('round');
   const told = new DomainManagerEvents(log as object as Log);
   {
-    await using leader = new Leader({ lease, replica: 'one', unfit, round, events: told });
+    await using leader = new Leader({ lease, replica: 'one', ...fit, unfit, round, events: told });
     await expect
       .poll(() => {
         leader.wake();
@@ -77,4 +80,42 @@ test('one that cannot lead neither takes the lease nor keeps it, says so once, a
   const led = ['held', 'this replica leads now', 'round'];
   const stopped = ['this replica cannot lead', 'released', 'another replica leads'];
   expect(done.slice(0, 10)).toEqual(['this replica cannot lead', ...led, ...stopped, ...led]);
+});
+
+test('one that is hindered lets another lead, and leads all the same while nobody else does', async () => {
+  const clock = new TestClock();
+  let holder = 'nobody';
+  let asked = 0;
+  let rounds = 0;
+  const lease = {
+    holdLease: async (replica: string) => {
+      asked++;
+      if (holder === 'nobody') holder = replica;
+      return holder === replica;
+    },
+    releaseLease: async () => void (holder = 'nobody'),
+    findLeaseHolder: async () => undefined,
+  };
+  let why: string | undefined = 'its clock is wrong';
+  const hindered = () => why;
+  const round = async () => void rounds++;
+  await using leader = new Leader({ lease, replica: 'one', ...fit, hindered, monotonicClock: clock, round, events });
+  const until = (is: () => boolean) => expect.poll(() => (leader.wake(), is())).toBe(true);
+
+  await until(() => rounds === 1 && holder === 'nobody');
+  clock.advance(STAND_BACK_MS);
+  await until(() => rounds > 3 && leader.leads);
+  clock.advance(LEAD_ANYWAY_MS);
+  await until(() => holder === 'nobody');
+  const before = { asked, rounds };
+  holder = 'another';
+  clock.advance(STAND_BACK_MS);
+  await until(() => asked > before.asked);
+  expect({ holder, rounds, leads: leader.leads }).toEqual({ holder: 'another', rounds: before.rounds, leads: false });
+
+  why = undefined;
+  holder = 'nobody';
+  clock.advance(LEAD_ANYWAY_MS);
+  await until(() => rounds > before.rounds + 3);
+  expect(leader.leads).toBe(true);
 });

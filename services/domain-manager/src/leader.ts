@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '@keyfleet/shared/clock';
 import type { DomainManagerEvents } from './events.ts';
 import type { LeaseStore } from './store/store.ts';
 
@@ -10,6 +11,10 @@ const MAX_INTERVAL_MS = 5_000;
  * each worker to describe itself, and a worker takes a hundred such calls a second from an address.
  */
 const REST_MS = 100;
+/** Whoever else can lead asks for the lease meanwhile. */
+export const STAND_BACK_MS = 2 * MAX_INTERVAL_MS;
+/** How long it leads before it stands back once more: nobody else may be there. */
+export const LEAD_ANYWAY_MS = 300_000;
 
 export interface LeaderOptions {
   readonly lease: LeaseStore;
@@ -17,9 +22,12 @@ export interface LeaderOptions {
   readonly replica: string;
   /** Why this replica cannot lead now, whatever it does. */
   readonly unfit: () => Promise<string | undefined>;
+  /** Why another one should lead, if there is one, by what this replica saw in its rounds. */
+  readonly hindered: () => string | undefined;
   /** Does whatever its findings call for now. Must be safe while another replica does the same. */
   readonly round: () => Promise<void>;
   readonly events: DomainManagerEvents;
+  readonly monotonicClock: Clock;
 }
 
 /**
@@ -33,6 +41,7 @@ export class Leader implements AsyncDisposable {
   #alarm = new AbortController();
   #leads = false;
   #unfit: string | undefined;
+  #stoodBack: { readonly at: number; readonly why?: string } = { at: -Infinity };
   #failures = 0;
 
   constructor(options: LeaderOptions) {
@@ -80,11 +89,20 @@ export class Leader implements AsyncDisposable {
   /** One that cannot lead lets another do it at once. */
   async #isFit(): Promise<boolean> {
     const { lease, replica, unfit, events } = this.#options;
-    const reason = await unfit();
+    const reason = (await unfit()) ?? this.#standsBackFor();
     if (reason !== undefined && reason !== this.#unfit) events.cannotLead(replica, reason);
     this.#unfit = reason;
     if (reason !== undefined && this.#leads) await lease.releaseLease(replica);
     return reason === undefined;
+  }
+
+  #standsBackFor(): string | undefined {
+    const now = this.#options.monotonicClock.now();
+    if (this.#leads && now >= this.#stoodBack.at + LEAD_ANYWAY_MS) {
+      const why = this.#options.hindered();
+      if (why !== undefined) this.#stoodBack = { at: now, why };
+    }
+    return now < this.#stoodBack.at + STAND_BACK_MS ? this.#stoodBack.why : undefined;
   }
 
   async #pause(ms: number): Promise<void> {

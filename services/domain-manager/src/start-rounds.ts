@@ -14,6 +14,7 @@ import { Sightings } from './sightings.ts';
 import type { GuardedStore } from './store/start-store.ts';
 import { TokenLog } from './token-log.ts';
 import { TokenWatch } from './token-watch.ts';
+import { isClockRefused } from './worker-survey.ts';
 import type { Worker } from './workers.ts';
 
 export interface RoundsDeps {
@@ -68,7 +69,10 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
     if (known() !== undefined) await tokens.refresh();
     return known();
   };
-  const leader = resources.use(new Leader({ lease: store, replica, unfit, round: leadRound, events }));
+  const hindered = (): string | undefined =>
+    isClockRefused(round.views) ? 'its clock is minutes from those of most members in reach' : undefined;
+  const leading = { unfit, hindered, round: leadRound };
+  const leader = resources.use(new Leader({ lease: store, replica, ...leading, events, monotonicClock }));
   observeDomain({ tokens, watch, resealing, round, leader, clock });
   notices.subscribe('proposal', () => leader.wake());
   return { tokens, watch, proposals, resealing, round, leader };

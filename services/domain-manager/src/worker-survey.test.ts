@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { foundedReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
-import { SharedSurvey, surveyWorkers } from './worker-survey.ts';
+import { isClockRefused, SharedSurvey, surveyWorkers } from './worker-survey.ts';
 
 beforeEach(resetWorld);
 
@@ -31,4 +31,21 @@ test('two workers that say they are one member are both named', async () => {
     'says that it is hsm-2, and so does hsm-1:1',
     undefined,
   ]);
+});
+
+test.each([
+  ['most members in reach', [300_001, -300_001, 0], true],
+  ['the only one in reach', [300_001], true],
+  ['one of three', [3_600_000, 0, 0], false],
+  ['one of two', [3_600_000, 0], false],
+  ['none of them, being within five minutes', [300_000, -300_000, 300_000], false],
+  ['nobody, if none is in reach', [], false],
+])('the clock here is minutes from that of %s', async (_, differences, isRefused) => {
+  const { tokens } = await foundedReplica();
+  for (const [i, worker] of world.workers.entries()) {
+    const description = await worker.describe();
+    worker.down = differences[i] === undefined;
+    if (!worker.down) worker.describe = async () => ({ ...description, clockAheadMs: differences[i]! });
+  }
+  expect(isClockRefused(await surveyWorkers(world.workers, tokens.head))).toBe(isRefused);
 });

@@ -1,4 +1,5 @@
 import type { Clock } from '@keyfleet/shared/clock';
+import { CALL_SKEW_MS } from '@keyfleet/shared/domain/domain-call';
 import { type DomainState, isMember } from '@keyfleet/shared/domain/state';
 import type { Head } from './token-log.ts';
 import type { HsmDescription, Worker } from './workers.ts';
@@ -107,6 +108,16 @@ function rollbackOf(description: HsmDescription, head: Head): { problem?: string
     return { problem: `holds another token of generation ${generation} than the store: the domain is forked` };
   }
   return {};
+}
+
+/**
+ * Whether most members in reach would refuse what is asked of them here, for its time. One among others that lies, or
+ * whose clock is wrong, does not decide that.
+ */
+export function isClockRefused(views: readonly WorkerView[]): boolean {
+  const members = views.filter(({ standing }) => standing === 'member');
+  const others = members.filter(({ description }) => Math.abs(description?.clockAheadMs ?? 0) > CALL_SKEW_MS);
+  return others.length > members.length / 2;
 }
 
 /** Members of the domain that match no configured worker: offline members, or workers out of reach. */
