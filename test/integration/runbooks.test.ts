@@ -4,7 +4,7 @@ import { openHostHsm } from '@keyfleet/cli/host-pool';
 import { openRecords } from '@keyfleet/cli/records';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { recordKeyName } from '@keyfleet/frontend/store/record-key';
-import { RECORD_KEYS, secretAt } from '@keyfleet/shared/stored/names';
+import { RECORD_KEYS, secretAt, storeAt } from '@keyfleet/shared/stored/names';
 import { eventually, type Fleet, newFleet } from '@keyfleet/test-support/fleet';
 import { connectTestRedis } from '@keyfleet/test-support/redis-client';
 import { execFile } from 'node:child_process';
@@ -25,6 +25,9 @@ const run = promisify(execFile);
 let fleet: Fleet;
 let client: DomainManagerClient;
 
+/** The identity that services name last. At first one that none of them knows. */
+let store: string = randomUUID();
+
 type Before = () => unknown;
 const nothing: Before = () => {};
 
@@ -42,6 +45,11 @@ exec "${process.execPath}" "${join(root, 'packages/cli/src/main.ts')}" "$@"
 `;
   writeFileSync(fleet.path('keyfleet'), shim);
   chmodSync(fleet.path('keyfleet'), 0o755);
+  writeFileSync(
+    fleet.path('redis-cli'),
+    `#!/bin/bash\nexec /usr/bin/env -i /usr/bin/redis-cli -p ${fleet.redis.port} "$@"\n`,
+  );
+  chmodSync(fleet.path('redis-cli'), 0o755);
   client = new DomainManagerClient(fleet.manager(), plaintextPeers.credentials);
 });
 afterAll(async () => {
@@ -74,14 +82,15 @@ async function runBlock(block: string): Promise<void> {
     DOMAIN: `${manager} --trust-anchor trust-anchor.json`,
     ANNA: '--as anna --key anna.pem',
     BERTA: '--as berta --key berta.pem',
-    // One that no service of this fleet knows.
-    STORE: randomUUID(),
+    STORE: store,
+    MARK: '1',
     REDIS: `--redis redis://127.0.0.1:${fleet.redis.port}`,
     PROPOSAL: proposal,
     DOMAIN_KEY: block.includes('$DOMAIN_KEY') ? await oldestDomainKey() : '',
   };
   try {
-    await run('bash', ['-euo', 'pipefail', '-c', block], { cwd: fleet.dir, env });
+    const ofThisDomain = block.replaceAll('{example.org}', `{${fleet.anchor.domain}}`);
+    await run('bash', ['-euo', 'pipefail', '-c', ofThisDomain], { cwd: fleet.dir, env });
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string };
     throw new Error(`this block failed:\n${block}\n${stdout}${stderr}`, { cause: error });
@@ -138,6 +147,19 @@ async function losesRedis(): Promise<void> {
   const redis = new Redis(fleet.redis.port, '127.0.0.1');
   await redis.flushall();
   redis.disconnect();
+}
+
+async function losesIdentity(): Promise<void> {
+  await using redis = await connectTestRedis(fleet.redis.port);
+  await redis.hset(storeAt(fleet.anchor.domain), 'id', randomUUID());
+  await eventually('it is another store', async () => {
+    store = / than before \((.*)\)\. /.exec((await client.status()).store_problem ?? '')?.[1] ?? '';
+    return store !== '';
+  });
+}
+
+async function hasIdentity(): Promise<void> {
+  await eventually('the store is the one before', async () => (await client.status()).store_problem === '');
 }
 
 async function membersServe(...expected: string[]): Promise<void> {
@@ -199,7 +221,11 @@ test('docs/recovery.md: restore Redis, replace a lost worker, and a lost fleet',
     nothing,
     nothing,
     nothing,
-    () => loseVolumes(3),
+    losesIdentity,
+    async () => {
+      await hasIdentity();
+      await loseVolumes(3);
+    },
     nothing,
     nothing,
     nothing,
