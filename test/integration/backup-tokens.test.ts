@@ -3,7 +3,7 @@ import { formatTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 import { parseToken, TokenEnvelope, tokenHash, withWitness } from '@keyfleet/shared/domain/token';
 import { connectRedis, type RedisClient, RedisConfig, untilReady } from '@keyfleet/shared/redis/connect';
 import { giveIdentity } from '@keyfleet/shared/redis/store-identity';
-import { storeAt, tokensAt } from '@keyfleet/shared/stored/names';
+import { storeAt, storedValues, tokensAt } from '@keyfleet/shared/stored/names';
 import { RedisStore } from '@keyfleet/domain-manager/store/redis-store';
 import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { LIST_PIECE } from '@keyfleet/cli/backup/format';
@@ -161,6 +161,15 @@ test('a domain that somebody founded under the same name is told from the own by
   const restored = await restore(...withAnchor());
   expect([restored.exitCode, await redis.exists(name)]).toEqual([1, 0]);
   expect(restored.out).toContain(said);
+});
+
+test('an acceptance of the store names what somebody put behind the domain tokens, and where to read about it', async () => {
+  await redis.rpush(name, Buffer.alloc(storedValues.tokens.maxBytes + 1));
+  const refused = await runKeyfleet('store', 'accept', '--as', 'anna', '--key', 'none', ...withAnchor(), ...from());
+  expect(refused.exitCode).toBe(1);
+  expect(refused.notes).toMatch(
+    /^keyfleet: element 4 of kf:domain:\{test\}:tokens has \d+ bytes.* See docs\/recovery\.md/,
+  );
 });
 
 describe('somebody who writes in a loop as the user of domain-managers, and leaves', () => {

@@ -1,6 +1,7 @@
 import { ConfigError } from '@keyfleet/shared/config';
 import { DomainError } from '@keyfleet/shared/domain/domain-error';
 import { NamesMissedError } from '@keyfleet/shared/redis/nodes';
+import { DamagedValueError } from '@keyfleet/shared/redis/stored-values';
 import { type CommandDef, renderUsage, runCommand } from 'citty';
 import { stripVTControlCharacters } from 'node:util';
 import { CliError } from './cli-error.ts';
@@ -25,7 +26,7 @@ export async function runCli(root: CommandDef, rawArgs: readonly string[], termi
 }
 
 /** Errors whose message is for the person at the terminal. */
-const forPeople = [CliError, DomainError, ConfigError, NamesMissedError] as const;
+const forPeople = [CliError, DomainError, ConfigError, NamesMissedError, DamagedValueError] as const;
 
 function explain(error: unknown, terminal: Terminal): 1 | 2 {
   if (error instanceof NotWellError) return 1;
