@@ -6,50 +6,9 @@ import { MAX_DOMAIN_KEYS } from '@keyfleet/shared/domain/state';
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
 import { watchClientStreams } from '@keyfleet/shared/grpc/streams';
 import { MAX_FRAME_BYTES } from '@keyfleet/shared/hsm/frame';
+import { answering, bytesOf, framed, MANY, send } from '@keyfleet/test-support/http2-answers';
 import { once } from 'node:events';
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-
-/** More than the pieces that a message may come in. */
-const MANY = 16_500;
-
-/** The address of a server that answers each call like this. */
-async function answering(answer: (stream: ServerHttp2Stream) => Promise<void> | void): Promise<string> {
-  const server = createServer();
-  const sessions: ServerHttp2Session[] = [];
-  server.on('session', (session) => sessions.push(session));
-  server.on('stream', (stream: ServerHttp2Stream) => {
-    stream.on('error', () => {});
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-    void answer(stream);
-  });
-  onTestFinished(() => {
-    for (const session of sessions) session.destroy();
-    server.close();
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
-
-/** Each in a frame of its own. */
-async function send(stream: ServerHttp2Stream, pieces: Iterable<Buffer>): Promise<void> {
-  for (const piece of pieces) {
-    if (stream.closed) return;
-    await new Promise((sent) => stream.write(piece, sent));
-  }
-}
-
-function* bytesOf(message: Buffer): Generator<Buffer> {
-  for (let at = 0; at < message.length; at++) yield message.subarray(at, at + 1);
-}
-
-function framed(message: Buffer): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  return Buffer.concat([prefix, message]);
-}
 
 /** A page with one token, or a frame with one body. */
 const field = (bytes: Buffer) => Buffer.concat([Buffer.of(0x0a, bytes.length), bytes]);

@@ -1,4 +1,5 @@
 import { type ChannelCredentials, Client, credentials as channels, type ServiceError } from '@grpc/grpc-js';
+import { answerOfFewFields } from '@keyfleet/proto/fields';
 import { Kms } from '@keyfleet/proto/kms';
 import { connectionOptions } from '@keyfleet/proto/unary';
 import type { Operation, OutputOf } from '@keyfleet/shared/api/operation';
@@ -55,13 +56,14 @@ export function createKmsClient(options: KmsClientOptions): KmsClient {
 
 function methodOf(operation: Operation, call: SignedCall, timeoutMs: number): Method<Operation> {
   const { path, requestSerialize, responseDeserialize } = Kms.service[operation.name]!;
+  const readMessage = answerOfFewFields(responseDeserialize);
   const codec = protoCodec(operation);
   return async (input) => {
     const message = requestSerialize(codec.formatRequest(input));
     const response = await call(path, message, Date.now() + timeoutMs).catch((error: ServiceError) => {
       throw failureOf(error);
     });
-    return operation.output === null ? undefined : codec.parseResponse(responseDeserialize(response) as Message);
+    return operation.output === null ? undefined : codec.parseResponse(readMessage(response) as Message);
   };
 }
 

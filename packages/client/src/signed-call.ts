@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { type Client, type Deadline, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import '@keyfleet/shared/grpc/answers';
 import {
   amzDateOf,
   authorizationOf,

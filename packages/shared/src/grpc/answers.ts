@@ -11,17 +11,14 @@ const MAX_SHARED = 16;
 /** Precedes each message: a flag and the length (gRPC over HTTP/2, "Length-Prefixed-Message"). */
 const PREFIX_BYTES = 5;
 
-/**
- * Bounds what a server of this process's calls can have it keep. grpc-js keeps each piece of a message until the
- * message is whole, and Node each stream that a server pushes; neither has a limit for how many.
- */
-export function boundAnswers(): Disposable {
-  return watchClientStreams((stream, headers) => {
-    // Streams that the server opens have even ids (RFC 9113, section 5.1.1). None of ours does.
-    if (stream.id !== undefined && stream.id % 2 === 0) refusePushed(stream);
-    else if (headers['content-type'] === 'application/grpc') boundPieces(stream);
-  });
-}
+// Whoever makes calls imports this, which bounds what a server can have the process keep, for as long as it runs.
+// grpc-js keeps each piece of a message until the message is whole, and Node each stream that a server pushes; neither
+// has a limit for how many.
+watchClientStreams((stream, headers) => {
+  // Streams that the server opens have even ids (RFC 9113, section 5.1.1). None of ours does.
+  if (stream.id !== undefined && stream.id % 2 === 0) refusePushed(stream);
+  else if (headers['content-type'] === 'application/grpc') boundPieces(stream);
+});
 
 function refusePushed(stream: ClientHttp2Stream): void {
   // The session's error is each stream's too, and nobody else listens to this one.

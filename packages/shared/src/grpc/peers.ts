@@ -1,6 +1,7 @@
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import type { Log } from '../log.ts';
-import { boundAnswers } from './answers.ts';
+// Who connects to the others has its credentials from here.
+import './answers.ts';
 import { channelCredentials } from './credentials.ts';
 import { TlsConfig, TlsFiles } from '../tls/tls-files.ts';
 
@@ -8,9 +9,6 @@ import { TlsConfig, TlsFiles } from '../tls/tls-files.ts';
 export const PeerTlsConfig = TlsConfig.optional().describe(
   'Mutual TLS between frontends, hsm-workers, domain-managers and operators; without it, these connections are unencrypted under their own seals and signatures.',
 );
-
-// For as long as the process runs: who connects to the others has its credentials from here.
-boundAnswers();
 
 /** How a service connects to the others. */
 export interface Peers extends Disposable {
