@@ -62,6 +62,9 @@ export class DomainManagerEvents {
   roundFailed(error: unknown, failures: number): void {
     this.#log.error({ err: error, failures }, 'a round failed; trying again');
   }
+  roundEndless(ms: number): void {
+    this.#log.error({ ms }, 'a round does not end; restart this replica');
+  }
   worksAgain(failures: number): void {
     this.#log.info({ failures }, 'works again');
   }

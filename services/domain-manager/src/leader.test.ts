@@ -1,9 +1,9 @@
 import { monotonicClock } from '@keyfleet/shared/clock';
 import { createLog, type Log } from '@keyfleet/shared/log';
 import { TestClock } from '@keyfleet/test-support/domain';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { DomainManagerEvents } from './events.ts';
-import { LEAD_ANYWAY_MS, Leader, STAND_BACK_MS } from './leader.ts';
+import { ENDLESS_MS, LEAD_ANYWAY_MS, Leader, STAND_BACK_MS } from './leader.ts';
 
 const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
 const fit = { unfit: async () => undefined, hindered: () => undefined, monotonicClock };
@@ -118,4 +118,30 @@ test('one that is hindered lets another lead, and leads all the same while nobod
   clock.advance(LEAD_ANYWAY_MS);
   await until(() => rounds > before.rounds + 3);
   expect(leader.leads).toBe(true);
+});
+
+test('one whose round does not end says so, and does not pass for the leader', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const said: string[] = [];
+    const log = { info() {}, error: (_: unknown, message: string) => void said.push(message) };
+    const told = new DomainManagerEvents(log as object as Log);
+    const lease = { holdLease: async () => true, releaseLease: async () => {}, findLeaseHolder: async () => undefined };
+    const begun = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    const round = async () => {
+      begun.resolve();
+      await ended.promise;
+    };
+    await using leader = new Leader({ lease, replica: 'one', ...fit, round, events: told });
+    await begun.promise;
+    vi.advanceTimersByTime(ENDLESS_MS - 1);
+    expect([said, leader.leads]).toEqual([[], true]);
+    vi.advanceTimersByTime(1);
+    expect([said, leader.leads]).toEqual([['a round does not end; restart this replica'], false]);
+    ended.resolve();
+    await vi.waitFor(() => expect(leader.leads).toBe(true));
+  } finally {
+    vi.useRealTimers();
+  }
 });

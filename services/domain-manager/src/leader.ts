@@ -11,6 +11,8 @@ const MAX_INTERVAL_MS = 5_000;
  * each worker to describe itself, and a worker takes a hundred such calls a second from an address.
  */
 const REST_MS = 100;
+/** Whatever a round waits for has a deadline of seconds. After this time another replica has long had the lease. */
+export const ENDLESS_MS = 60_000;
 /** Whoever else can lead asks for the lease meanwhile. */
 export const STAND_BACK_MS = 2 * MAX_INTERVAL_MS;
 /** How long it leads before it stands back once more: nobody else may be there. */
@@ -43,6 +45,7 @@ export class Leader implements AsyncDisposable {
   #unfit: string | undefined;
   #stoodBack: { readonly at: number; readonly why?: string } = { at: -Infinity };
   #failures = 0;
+  #isEndless = false;
 
   constructor(options: LeaderOptions) {
     this.#options = options;
@@ -51,7 +54,7 @@ export class Leader implements AsyncDisposable {
 
   /** Whether this replica did the newest round, as far as it knows: what it saw is of no use when another leads. */
   get leads(): boolean {
-    return this.#leads && this.#failures === 0;
+    return this.#leads && this.#failures === 0 && !this.#isEndless;
   }
 
   /** Something changed: start the next round at once, but for the rest after the last one. */
@@ -66,7 +69,7 @@ export class Leader implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { lease, replica, round, events } = this.#options;
+    const { lease, replica, events } = this.#options;
     while (!this.#stop.signal.aborted) {
       // Renewed before the round: changes during it are examined in the next one.
       this.#alarm = new AbortController();
@@ -74,7 +77,7 @@ export class Leader implements AsyncDisposable {
         const holds = (await this.#isFit()) && (await lease.holdLease(replica, LEASE_MS));
         if (this.#leads !== holds) events.leadershipChanged(replica, holds);
         this.#leads = holds;
-        if (holds) await round();
+        if (holds) await this.#round();
         if (this.#failures > 0) events.worksAgain(this.#failures);
         this.#failures = 0;
       } catch (error) {
@@ -83,6 +86,21 @@ export class Leader implements AsyncDisposable {
         if (Number.isInteger(Math.log2(failures))) events.roundFailed(error, failures);
       }
       await this.#pause(Math.min(INTERVAL_MS * 2 ** Math.min(this.#failures, 4), MAX_INTERVAL_MS));
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { round, events } = this.#options;
+    const isEndless = (): void => {
+      this.#isEndless = true;
+      events.roundEndless(ENDLESS_MS);
+    };
+    const timer = setTimeout(isEndless, ENDLESS_MS).unref();
+    try {
+      await round();
+    } finally {
+      clearTimeout(timer);
+      this.#isEndless = false;
     }
   }
 
