@@ -90,6 +90,16 @@ test('a member keeps the tokens that it installed last for those who lack them, 
   expect(await member.heldToken(2)).toBeUndefined();
 });
 
+test('a member keeps its tokens though its disk has later ones, of a domain that it belonged to before', async () => {
+  await using world = await newMember();
+  const { domain, heldTokens, heldFolder } = world;
+  for (let i = 0; i < HELD_TOKENS; i++) await writeFile(join(heldFolder, String(100 + i)), 'of the former domain');
+  const member = await world.restart();
+  domain.rotate();
+  await member.install(domain.tokens);
+  expect(await heldTokens()).toEqual(domain.tokens);
+});
+
 test('a member gives out its tokens alone, whatever somebody puts in their place on its disk', async () => {
   await using world = await newMember();
   const { domain, member, heldFolder } = world;

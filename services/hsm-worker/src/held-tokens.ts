@@ -35,7 +35,10 @@ export class HeldTokens {
     return this.#generations.has(generation) ? readIfThere(this.#fileOf(generation)) : undefined;
   }
 
-  /** Tokens that follow one another, the newest last. They are on the disk when this resolves. */
+  /**
+   * Tokens that follow one another, the newest last. They are on the disk when this resolves. Later ones that are there
+   * are of a domain to which this worker no longer belongs.
+   */
   async keep(tokens: readonly Pick<DomainToken, 'state' | 'bytes'>[]): Promise<void> {
     const newest = tokens.at(-1)?.state.generation ?? 0;
     for (const { state, bytes } of tokens.slice(-HELD_TOKENS)) {
@@ -43,7 +46,7 @@ export class HeldTokens {
       this.#generations.add(state.generation);
     }
     for (const generation of this.#generations) {
-      if (generation > newest - HELD_TOKENS) continue;
+      if (generation > newest - HELD_TOKENS && generation <= newest) continue;
       await rm(this.#fileOf(generation), { force: true });
       this.#generations.delete(generation);
     }
