@@ -18,6 +18,12 @@ const ASK_AGAIN_MS = 90_000;
  * them.
  */
 const FIRST_SIGN_MS = 30_000;
+/**
+ * A frontend copies tokens from a multi-Region key's record to that of another Region within seconds of reading them
+ * (services/frontend/src/multi-region/spread.ts). What it read before a pass resealed it must be there when the pass
+ * that proves something begins, which may look at the other record first.
+ */
+const COPYING_MS = 60_000;
 
 /** The chain's record of when each token was first seen. */
 type SeenTokens = Pick<Sightings, 'seenAt'>;
@@ -36,6 +42,8 @@ export class ResealPasses {
   #seen = { sign: '', at: 0 };
   /** A pass that this replica began but has not put on the work queue yet. */
   #owed = '';
+  /** The last pass that was complete, and when this replica saw that first. A successor waits anew. */
+  #complete = { pass: '', at: 0 };
   #progress: ResealProgress | undefined;
 
   constructor(deps: ResealDeps) {
@@ -68,9 +76,17 @@ export class ResealPasses {
     if (verifiedAt !== undefined && !owesProof) return;
     if (reports.size < shards) return this.#ask(generation, progress);
     if (verifiedAt === undefined && foundNothing(progress)) return store.setVerified(generation, clock.now());
+    const mayProve = clock.now() >= provableFrom(state, sightings);
     // One more pass, once nothing new can be sealed under an older key.
-    if (verifiedAt !== undefined && clock.now() < provableFrom(state, sightings)) return;
+    if (verifiedAt !== undefined && !mayProve) return;
+    if (mayProve && !foundNothing(progress) && clock.now() < this.#completeAt(generation, pass) + COPYING_MS) return;
     return this.#startPass(generation, pass + 1);
+  }
+
+  #completeAt(generation: number, number: number): number {
+    const pass = `${generation}/${number}`;
+    if (this.#complete.pass !== pass) this.#complete = { pass, at: this.#deps.clock.now() };
+    return this.#complete.at;
   }
 
   async #startPass(generation: number, pass: number): Promise<void> {

@@ -21,6 +21,9 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { latenessOf } from './changeover.ts';
 import { signServedTime } from './served-time.ts';
 
+/** As in reseal-passes.ts. */
+const COPYING_MS = 60_000;
+
 beforeEach(resetWorld);
 
 describe('retirement', () => {
@@ -50,12 +53,28 @@ describe('retirement', () => {
     await runPass(replica, 1);
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 deactivated', '2 deactivated', '3 active']);
+    world.clock.advance(COPYING_MS);
     await runPass(replica, 0);
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);
     expect(world.workers[0]!.hsm.describe().generation).toBe(replica.tokens.generation);
     await replica.round.run();
     expect(world.asked).toEqual([]);
+  });
+
+  test('a pass that proves does not begin while what the one before it resealed may be copied as it was', async () => {
+    const replica = await removed();
+    world.clock.advance(2 * CHANGEOVER_MS);
+    await runPass(replica, 1);
+    for (const { round } of [replica, newReplica()]) {
+      await round.run();
+      world.clock.advance(COPYING_MS - 1);
+      await round.run();
+      expect(world.asked).toEqual([]);
+    }
+    await runPass(replica, 0);
+    await replica.round.run();
+    expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);
   });
 
   test('a pass that a replica with a wrong clock began proves nothing', async () => {
@@ -175,6 +194,8 @@ describe('retirement', () => {
 
     world.clock.advance(CHANGEOVER_MS);
     await runPass(replica, 5);
+    await replica.round.run();
+    world.clock.advance(COPYING_MS);
     await runPass(replica, 0);
     await replica.round.run();
     expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);

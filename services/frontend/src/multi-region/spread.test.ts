@@ -176,3 +176,29 @@ test('of two primaries, as a restored backup leaves them, neither loses what was
     expect(await decryptIn(where, there)).toBe(west);
   }
 });
+
+test.each([
+  [5_000, 'as it was read'],
+  [5_001, 'resealed'],
+])('a token that a pass reseals before it is copied, %i ms after it was read, is copied %s', async (ms, how) => {
+  const behind = await find(west);
+  await frontend.call(RotateKeyOnDemand, { KeyId });
+  await frontend.store.updateKey({ ...behind, revision: (await find(west)).revision });
+  const primary = await frontend.store.updateKey(sharedChange(await find(region), {}));
+  const tokenIn = (key: KmsKey) => Buffer.from(key.backingKeys.at(-1)!.token!).toString('hex');
+  const resealed = { ...primary, backingKeys: primary.backingKeys.map((one) => ({ ...one, token: Buffer.of(7) })) };
+  let now = Date.now();
+  let isPassed = false;
+  const findKey = async (where: string) => {
+    const found = await find(where);
+    if (where === west && !isPassed) {
+      // The pass is over both records by now.
+      isPassed = true;
+      await frontend.store.updateKey(resealed);
+      now += ms;
+    }
+    return found;
+  };
+  await spread(primary, { ...depsWith({ findKey }), clock: { now: () => now } });
+  expect(tokenIn(await find(west))).toBe(tokenIn(how === 'resealed' ? resealed : primary));
+});

@@ -16,7 +16,8 @@ export interface SpreadDeps {
 }
 
 /**
- * A primary's record that was read longer ago is not passed on: its tokens may be under a domain key that was dropped.
+ * A primary's record that was read longer ago is not passed on: its tokens may be under a domain key that was dropped,
+ * or retired, which waits for what is read and not yet written (services/domain-manager/src/reseal-passes.ts).
  */
 const FRESH_MS = 5_000;
 
