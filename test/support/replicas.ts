@@ -34,6 +34,7 @@ import {
   testRules,
   testSealKey,
 } from './domain.ts';
+import { checkedBy } from './token-verdict.ts';
 
 // Domain-managers without a network: a store in memory, and workers that are real HSMs in this process.
 
@@ -88,7 +89,7 @@ export class LocalWorker implements Worker {
       const { hsm } = this;
       const subject = { domain: anchor.domain, method: 'CheckDomainToken', memberId: hsm.memberId } as const;
       const call = signCall({ ...subject, request: [token] }, world.scheduler, this.#clock.now());
-      return hsm.check(token, new DomainCalls({ hsm, anchor, clock: this.#clock }).assertCheck(call, token));
+      return checkedBy(hsm, token, new DomainCalls({ hsm, anchor, clock: this.#clock }).assertCheck(call, token));
     });
   }
   async install(tokens: readonly Uint8Array[]) {

@@ -1,3 +1,5 @@
+import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
+import { atOnce } from '@keyfleet/hsm-worker/boundary/steps';
 import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { parseDomainChange, Proposal, signProposal } from '@keyfleet/shared/domain/proposal';
 import type { Member, NewMember } from '@keyfleet/shared/domain/state';
@@ -8,6 +10,11 @@ import { type Change, inVersion2, refusalOf, rotation, type TestDomain } from '.
 /** The next token as its maker made it. */
 export function madeBy(domain: TestDomain, change: Change, by = domain.hsms[0]!, signers = domain.people): Uint8Array {
   return by.prepare(domain.propose(change, signers, by), domain.tokens.at(-1));
+}
+
+/** What an HSM says of a token that was made, where nothing else waits. */
+export function checkedBy(hsm: Hsm, ...question: Parameters<Hsm['checking']>): Buffer {
+  return atOnce(hsm.checking(...question));
 }
 
 /** What everybody says of `token` at the end of the chain, with this witness. */

@@ -7,6 +7,7 @@ import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { parseToken } from '@keyfleet/shared/domain/token';
 import { createLog } from '@keyfleet/shared/log';
 import { rotation, sealedForNobody, TestDomain } from './domain.ts';
+import { checkedBy } from './token-verdict.ts';
 
 export const events = new DomainManagerEvents(createLog({ name: 'test', level: 'silent' }));
 export const away = async () => Promise.reject(new Error('unreachable'));
@@ -15,7 +16,7 @@ export const away = async () => Promise.reject(new Error('unreachable'));
 export function workerOf(hsm: Hsm, change: Partial<Worker> = {}): Worker {
   const check = async (token: Uint8Array) => {
     try {
-      return hsm.check(token);
+      return checkedBy(hsm, token);
     } catch (cause) {
       throw new WorkerRefusedError((cause as Error).message, { cause });
     }

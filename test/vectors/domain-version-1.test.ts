@@ -1,4 +1,5 @@
 import { type Change, inVersion2, memberOf, refusalOf, rotation, TestClock } from '@keyfleet/test-support/domain';
+import { checkedBy } from '@keyfleet/test-support/token-verdict';
 import { createPrivateKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -70,7 +71,7 @@ function signed(change: Change, preparer = 'hsm-1'): Buffer {
 function goOn(change: Change, by: Hsm = first!): void {
   const made = by.prepare(signed(change, by.memberId), tokens.at(-1));
   const other = by === first ? second! : first!;
-  tokens.push(change.unwitnessed === true ? made : withWitness({ made }, other.check(made)));
+  tokens.push(change.unwitnessed === true ? made : withWitness({ made }, checkedBy(other, made)));
   for (const hsm of [first!, second!]) hsm.install(tokens);
 }
 
@@ -127,7 +128,7 @@ describe('a domain that version 1 founded', () => {
     const refusal = (token: Uint8Array) => refusalOf(() => verifyChain(anchor, [...tokens, token]));
     const older = rotationOfVersion2();
     expect(refusal(older)).toBe('accepted');
-    expect(refusal(withWitness({ made: older }, second!.check(tokens.at(-1)!)))).toBe('malformed');
+    expect(refusal(withWitness({ made: older }, checkedBy(second!, tokens.at(-1)!)))).toBe('malformed');
     expect(refusal(first!.prepare(signed(rotation), tokens.at(-1)))).toBe('unwitnessed');
     goOn(rotation);
     const later = rotationOfVersion2();

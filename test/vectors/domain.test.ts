@@ -1,4 +1,5 @@
 import { refusalOf, TestClock } from '@keyfleet/test-support/domain';
+import { checkedBy } from '@keyfleet/test-support/token-verdict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -161,7 +162,7 @@ test('a member confirms no token whose wrapped keys are random: it could not tel
   const options = { memberId: member.memberId, anchor, sealKey: newSealKey(bytesOf(sealKey), randomBytes) };
   const hsm = new Hsm({ ...options, sealedIdentity, ...surroundings });
   hsm.install(tokens.slice(0, -1).map(bytesOf));
-  expect(() => hsm.check(bytesOf(tokens.at(-1)!))).toThrow('hsm-1 lies, or had an older release');
+  expect(() => checkedBy(hsm, bytesOf(tokens.at(-1)!))).toThrow('hsm-1 lies, or had an older release');
 });
 
 test('a wrapped DKEK has these bytes, and opens', () => {

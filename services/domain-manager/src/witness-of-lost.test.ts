@@ -2,6 +2,7 @@ import type { Hsm } from '@keyfleet/hsm-worker/boundary/hsm';
 import { signHeld } from '@keyfleet/shared/domain/token-check';
 import { describe, expect, test } from 'vitest';
 import { type Change, memberOf, rotation, TestDomain } from '../../../test/support/domain.ts';
+import { checkedBy } from '../../../test/support/token-verdict.ts';
 import { away, storedBy, workerOf } from '../../../test/support/witnesses.ts';
 
 test('members that hold what the store lost refuse another token in its place, also one of whom they removed', async () => {
@@ -56,7 +57,7 @@ describe('one member that holds what the store lost', () => {
   test('is asked, although a liar in another’s name was asked first and passed on what one that missed it signed', async () => {
     const { of, fork, last, first, missedIt, others } = withLost();
     const described = async () => ({ ...first.describe(), generation: 9 });
-    const relay = workerOf(first, { describe: described, check: async (token) => missedIt.check(token) });
+    const relay = workerOf(first, { describe: described, check: async (token) => checkedBy(missedIt, token) });
     expect(await storedBy(fork, [relay, ...others, workerOf(last)], of)).toBe('TokenLogError');
   });
 
@@ -94,10 +95,10 @@ describe('one member that holds what the store lost', () => {
 
   test('proves it: who only says so, in its own name or another’s, holds nothing up', async () => {
     const { of, made, last, others, fork } = withLost();
-    const proof = last.check(fork);
+    const proof = checkedBy(last, fork);
     const anotherDomain = new TestDomain({ members: 4, name: 'other' });
     anotherDomain.hsms[3]!.install([anotherDomain.rotate()]);
-    const foreign = anotherDomain.hsms[3]!.check(anotherDomain.tokens[0]!);
+    const foreign = checkedBy(anotherDomain.hsms[3]!, anotherDomain.tokens[0]!);
     for (const name of ['hsm-2', 'hsm-4']) {
       const described = of.hsms.find(({ memberId }) => memberId === name)!.describe();
       for (const check of [away, async () => proof, async () => foreign]) {

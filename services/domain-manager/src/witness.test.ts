@@ -12,6 +12,7 @@ import {
   TestDomain,
   withOtherKeys,
 } from '../../../test/support/domain.ts';
+import { checkedBy } from '../../../test/support/token-verdict.ts';
 import { away, events, lateOne, newRotation, storedBy, workerOf } from '../../../test/support/witnesses.ts';
 import { TokenLogError } from './token-log.ts';
 import { UnconfirmedError, witnessOf } from './witness.ts';
@@ -66,8 +67,8 @@ test('one from before an upgrade is stored without a witness, but not without a 
 test('a hostile maker that says it is another member is no witness of its own token', async () => {
   const says = (check: Worker['check']) => workerOf(maker, { describe: async () => second.describe(), check });
   const nothing = says(async () => Buffer.alloc(0));
-  const ofAnother = says(async () => second.check(good));
-  const own = says(async () => maker.check(good));
+  const ofAnother = says(async () => checkedBy(second, good));
+  const own = says(async () => checkedBy(maker, good));
   for (const liar of [nothing, ofAnother, own]) {
     expect(await storing(endsTheDomain, [liar, workerOf(second), workerOf(third)])).toBe('TokenLogError');
     expect(await storing(endsTheDomain, [liar])).toBe('TokenLogError');

@@ -1,4 +1,5 @@
 import { type Change, refusalOf, rotation, TestClock, TestDomain, testSealKey } from '@keyfleet/test-support/domain';
+import { checkedBy } from '@keyfleet/test-support/token-verdict';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { CHANGEOVER_MS } from '@keyfleet/shared/domain/state';
@@ -122,7 +123,7 @@ describe('a worker whose clock is wrong', () => {
     expect(refusalOf(() => domain.make(rotation, [domain.scheduler], wrong))).toBe('too-soon');
     domain.clock.advance(1);
     const others = domain.make(rotation, [domain.scheduler], domain.hsms[1]);
-    expect(refusalOf(() => wrong.check(others))).toBe('accepted');
+    expect(refusalOf(() => checkedBy(wrong, others))).toBe('accepted');
     expect(refusalOf(() => domain.make(rotation, [domain.scheduler], wrong))).toBe('accepted');
     expect(wrong.keyring()!.active.id).not.toBe(old);
     domain.clock.advance(SESSION_MS);
@@ -145,6 +146,6 @@ describe('a worker whose clock is wrong', () => {
     clock.advance(by);
     expect(refusalOf(() => domain.make(rotation, [domain.scheduler], member))).toBe('too-soon');
     const token = domain.make(rotation, [domain.scheduler], hostile);
-    expect(refusalOf(() => member.check(token))).toBe('too-soon');
+    expect(refusalOf(() => checkedBy(member, token))).toBe('too-soon');
   });
 });

@@ -8,6 +8,7 @@ import {
   TestDomain,
   testRules,
 } from '@keyfleet/test-support/domain';
+import { checkedBy } from '@keyfleet/test-support/token-verdict';
 import { describe, expect, test } from 'vitest';
 import { Proposal } from '@keyfleet/shared/domain/proposal';
 import { parseToken } from '@keyfleet/shared/domain/token';
@@ -46,7 +47,7 @@ describe('a hostile scheduler', () => {
     }
     domain.clock.advance(ROTATION_PAUSE_MS);
     const [maker, witness] = domain.hsms;
-    witness!.check(domain.prepare(rotation, byMachine, maker));
+    checkedBy(witness!, domain.prepare(rotation, byMachine, maker));
   });
 });
 

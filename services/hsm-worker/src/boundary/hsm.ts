@@ -226,14 +226,9 @@ export class Hsm {
   /**
    * This HSM's signature that `token` follows what is installed and opens here, and for every other member too; or
    * that it holds a token which is not in that chain. A member compares its keys with those that it has, and refuses
-   * while it has none. Of what it does not hold it says nothing to who may ask no more. Changes nothing. Throws
-   * `DomainError`.
+   * while it has none. Of what it does not hold it says nothing to who may ask no more. In steps: of the state at the
+   * first one. Changes nothing. Throws `DomainError`.
    */
-  check(token: Uint8Array, asked: Asked = 'opens'): Buffer {
-    return atOnce(this.checking(token, asked));
-  }
-
-  /** `check` in steps: of the state at the first one. */
   *checking(token: Uint8Array, asked: Asked = 'opens'): Steps<Buffer> {
     const { anchor, clock } = this.#options;
     return yield* checkToken(token, asked, {

@@ -12,6 +12,7 @@ import {
   withOtherKeys,
   wrappedBy,
 } from '@keyfleet/test-support/domain';
+import { checkedBy } from '@keyfleet/test-support/token-verdict';
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { nextState } from '@keyfleet/shared/domain/apply';
@@ -28,7 +29,7 @@ import { wrapDkek } from './wrapped-dkek.ts';
 
 /** Throws unless the member confirms the token by its signature; HeldTokenError if it says that it holds another. */
 function answerOf(hsm: Hsm, to: Buffer): void {
-  const [answer, member] = [hsm.check(to), memberOf(hsm)];
+  const [answer, member] = [checkedBy(hsm, to), memberOf(hsm)];
   const asked = { domain: 'test', ...placeOf(parseToken(to)) };
   assertHoldsNoOther(answer, [member], asked);
   assertChecked(answer, [member], asked);
@@ -41,16 +42,16 @@ describe('a member that is asked about a token', () => {
     const token = domain.prepare(rotation);
     const { installed } = witness;
     const rubbish = await sealedForNobody(token, (body) => domain.identities.get(maker.memberId)!.sign(body));
-    expect(refusalOf(() => witness.check(rubbish))).toBe('cannot-open');
-    witness.check(token);
+    expect(refusalOf(() => checkedBy(witness, rubbish))).toBe('cannot-open');
+    checkedBy(witness, token);
     expect(witness.installed).toBe(installed);
-    expect(refusalOf(() => domain.newHsm('hsm-9').check(token))).toBe('skipped');
+    expect(refusalOf(() => checkedBy(domain.newHsm('hsm-9'), token))).toBe('skipped');
     witness.install([token]);
     maker.install([token]);
     domain.tokens.push(token);
     const stranger = domain.newHsm('hsm-9');
     stranger.install(domain.tokens);
-    expect(refusalOf(() => stranger.check(domain.prepare(rotation)))).toBe('cannot-open');
+    expect(refusalOf(() => checkedBy(stranger, domain.prepare(rotation)))).toBe('cannot-open');
   });
 
   test('its word is the witness without which nobody installs the token, the maker neither', () => {
@@ -58,7 +59,7 @@ describe('a member that is asked about a token', () => {
     const [maker, witness] = domain.hsms as [Hsm, Hsm];
     const { made } = parseToken(domain.prepare(rotation));
     for (const hsm of [maker, witness]) expect(refusalOf(() => hsm.install([made]))).toBe('unwitnessed');
-    const token = withWitness({ made }, witness.check(made));
+    const token = withWitness({ made }, checkedBy(witness, made));
     for (const hsm of [maker, witness]) hsm.install([token]);
     expect(witness.installed!.state.generation).toBe(2);
   });
@@ -70,8 +71,8 @@ describe('a member that is asked about a token', () => {
     const [maker, witness] = [fresh('hsm-1'), fresh('hsm-2')];
     const made = maker.prepare(Proposal.encode(proposal));
     for (const hsm of [maker, witness]) expect(refusalOf(() => hsm.install([made]))).toBe('unwitnessed');
-    expect(refusalOf(() => domain.newHsm('hsm-9').check(made))).toBe('cannot-open');
-    const token = withWitness({ made }, witness.check(made));
+    expect(refusalOf(() => checkedBy(domain.newHsm('hsm-9'), made))).toBe('cannot-open');
+    const token = withWitness({ made }, checkedBy(witness, made));
     for (const hsm of [maker, witness]) hsm.install([token]);
     expect(witness.installed!.state.generation).toBe(1);
   });
@@ -82,7 +83,7 @@ describe('a member that is asked about a token', () => {
     const token = domain.prepare(rotation);
     const stepsOf = (hsm: Hsm, of: Buffer) => [...hsm.checking(of)].length;
     expect([stepsOf(witness, token), stepsOf(witness, token)]).toEqual([3, 0]);
-    expect(witness.check(token)).toEqual(witness.check(token));
+    expect(checkedBy(witness, token)).toEqual(checkedBy(witness, token));
     const another = domain.prepare(rotation, domain.people, domain.hsms[2]);
     expect(stepsOf(witness, another)).toBe(3);
     for (const hsm of [maker, witness]) hsm.install([token]);
@@ -99,18 +100,18 @@ describe('a member that is asked about a token', () => {
     const said = `hsm-1 has made another token 2, which was confirmed here`;
     const meanwhile = witness.checking(another);
     meanwhile.next();
-    const check = witness.check(token);
-    for (const ask of [() => witness.check(another), () => atOnce(meanwhile)]) expect(ask).toThrow(said);
-    expect(witness.check(token)).toEqual(check);
+    const check = checkedBy(witness, token);
+    for (const ask of [() => checkedBy(witness, another), () => atOnce(meanwhile)]) expect(ask).toThrow(said);
+    expect(checkedBy(witness, token)).toEqual(check);
     // Nor in the other order, and the tokens of others are others.
-    third.check(another);
-    expect(() => third.check(token)).toThrow(said);
+    checkedBy(third, another);
+    expect(() => checkedBy(third, token)).toThrow(said);
     const other = domain.prepare(rotation, domain.people, witness);
-    third.check(other);
+    checkedBy(third, other);
     // What follows is a new matter.
     for (const hsm of [maker, witness, third]) hsm.install([token]);
     domain.tokens.push(token);
-    third.check(domain.prepare(rotation));
+    checkedBy(third, domain.prepare(rotation));
   });
 
   test('confirms no token beside one that it installed while it checked that', () => {
@@ -148,7 +149,7 @@ describe('a member that is asked about a token', () => {
     // Whoever only asks to join holds nothing.
     const newcomer = domain.newHsm('hsm-9');
     newcomer.install(domain.tokens);
-    expect(refusalOf(() => newcomer.check(fork))).toBe('forked');
+    expect(refusalOf(() => checkedBy(newcomer, fork))).toBe('forked');
   });
 
   test('says of the tokens that led to its removal that it has them, and of others that it holds another', () => {
@@ -171,7 +172,7 @@ describe('a member that is asked about a token', () => {
     const token = domain.prepare(rotation);
     const answer = (to: Buffer) => {
       const asked = { domain: 'test', ...placeOf(parseToken(to)) };
-      const said = third.check(to, 'holds');
+      const said = checkedBy(third, to, 'holds');
       assertHoldsNoOther(said, [memberOf(third)], asked);
       assertChecked(said, [memberOf(third)], asked);
     };
@@ -184,7 +185,7 @@ describe('a member that is asked about a token', () => {
     domain.tokens.push(token);
     const next = domain.prepare(rotation);
     expect(refusalOf(() => answer(next))).toBe('unauthorized-call');
-    expect(refusalOf(() => third.check(next))).toBe('accepted');
+    expect(refusalOf(() => checkedBy(third, next))).toBe('accepted');
   });
 
   test('confirms no token that another member cannot open, nor one of which it cannot tell', () => {
@@ -194,7 +195,7 @@ describe('a member that is asked about a token', () => {
     const token = domain.prepare(rotation);
     for (const victims of [['hsm-4'], ['hsm-1', 'hsm-3']]) {
       const hostile = sealedNotFor(victims, token, owned);
-      expect(() => witness.check(hostile)).toThrow(`the token is sealed for ${victims.join(', ')} otherwise`);
+      expect(() => checkedBy(witness, hostile)).toThrow(`the token is sealed for ${victims.join(', ')} otherwise`);
       expect(
         refusalOf(() =>
           domain.newHsm('hsm-2', witness.sealedIdentity()).install([...domain.tokens, domain.witnessed(hostile)]),
@@ -213,9 +214,9 @@ describe('a member that is asked about a token', () => {
         const made = wrapDkek(dkek, member, state);
         return member.memberId === 'hsm-3' ? { ...made, ...(typeof part === 'function' ? part(made) : part) } : made;
       });
-      expect(refusalOf(() => witness.check(hostile))).toBe('forged');
+      expect(refusalOf(() => checkedBy(witness, hostile))).toBe('forged');
     }
-    witness.check(token);
+    checkedBy(witness, token);
   });
 
   test('neither confirms nor installs a domain key under an id that its maker chose, such as that of a dropped one', () => {
@@ -236,7 +237,7 @@ describe('a member that is asked about a token', () => {
       const token = atOnce(sealDomainToken(parts, owned, randomBytes));
       const answer = made === own ? 'accepted' : 'forged';
       const restarted = domain.newHsm(witness.memberId, witness.sealedIdentity());
-      expect(refusalOf(() => witness.check(token))).toBe(answer);
+      expect(refusalOf(() => checkedBy(witness, token))).toBe(answer);
       expect(refusalOf(() => witness.install([token]))).toBe(answer);
       expect(refusalOf(() => restarted.install([...domain.tokens, token]))).toBe(answer);
     }
@@ -246,12 +247,12 @@ describe('a member that is asked about a token', () => {
     const domain = new TestDomain();
     const [maker, member] = domain.hsms as [Hsm, Hsm];
     const hostile = withOtherKeys(domain.prepare(rotation), domain.identities.get(maker.memberId)!);
-    expect(refusalOf(() => member.check(hostile))).toBe('forged');
+    expect(refusalOf(() => checkedBy(member, hostile))).toBe('forged');
     // Not even with a witness of its own name, which it never signed.
     const witnessed = domain.witnessed(hostile);
     expect(refusalOf(() => member.install([witnessed]))).toBe('forged');
     const restarted = domain.newHsm(member.memberId, member.sealedIdentity());
-    expect(refusalOf(() => restarted.check(hostile))).toBe('no-domain');
+    expect(refusalOf(() => checkedBy(restarted, hostile))).toBe('no-domain');
     expect(refusalOf(() => restarted.install([...domain.tokens, witnessed]))).toBe('forged');
     expect(
       refusalOf(() => restarted.install([witnessed])),
@@ -275,7 +276,14 @@ describe('a hostile member that makes whatever one signature asks for', () => {
     const hostile = runBy(domain, former, { clock, rotationPauseMs: 0 });
     domain.hsms[0] = hostile;
     const made = () => domain.prepare(rotation, [domain.scheduler]);
-    return { domain, clock, hostile, witness, made, asked: (token: Buffer) => refusalOf(() => witness.check(token)) };
+    return {
+      domain,
+      clock,
+      hostile,
+      witness,
+      made,
+      asked: (token: Buffer) => refusalOf(() => checkedBy(witness, token)),
+    };
   }
 
   test('rotates no sooner than the witness itself would, but for ten minutes', () => {
@@ -286,7 +294,7 @@ describe('a hostile member that makes whatever one signature asks for', () => {
     domain.clock.advance(1);
     expect(asked(early)).toBe('accepted');
     const patient = runBy(domain, witness, { rotationPauseMs: 2 * ROTATION_PAUSE_MS });
-    expect(refusalOf(() => patient.check(early))).toBe('too-soon');
+    expect(refusalOf(() => checkedBy(patient, early))).toBe('too-soon');
   });
 
   test('gains no rotation by a token that it dates back', () => {
@@ -343,18 +351,18 @@ describe('a witness confirms what honest members made', () => {
     const token = domain.prepare(rotation, [domain.scheduler]);
     const late = new TestClock();
     late.time = domain.clock.time - 10 * 60_000;
-    for (const clock of [late, domain.clock]) runBy(domain, witness, { clock }).check(token);
+    for (const clock of [late, domain.clock]) checkedBy(runBy(domain, witness, { clock }), token);
     domain.clock.advance(1000 * ROTATION_PAUSE_MS);
-    for (const hsm of [witness, runBy(domain, witness, {})]) hsm.check(token);
+    for (const hsm of [witness, runBy(domain, witness, {})]) checkedBy(hsm, token);
     // What it has installed it confirms at any time.
     for (const hsm of [maker, witness]) hsm.install([token]);
-    witness.check(token);
+    checkedBy(witness, token);
   });
 
   test('at any time, if those signed who may change the members', () => {
     const domain = new TestDomain();
     for (let i = 0; i < 3; i++) {
-      domain.hsms[1]!.check(domain.prepare(rotation));
+      checkedBy(domain.hsms[1]!, domain.prepare(rotation));
       domain.rotate();
     }
   });

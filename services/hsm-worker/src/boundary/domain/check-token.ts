@@ -43,7 +43,7 @@ export interface Confirmed {
   readonly check: Buffer;
 }
 
-/** See `Hsm.check`. A step for each member of the token. */
+/** See `Hsm.checking`. A step for each member of the token. */
 export function* checkToken(token: Uint8Array, asked: Asked, checker: Checker): Steps<Buffer> {
   const { domain, identity, held, chain, installed, clock, follow } = checker;
   const confirmed = checker.confirmed();
