@@ -1,4 +1,5 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
+import { pageOfFields } from '@keyfleet/shared/redis/stored-values';
 import { dueShardOf, restoredEntryOf } from '@keyfleet/shared/stored/due-entries';
 import { type GrantedKey, grantsAt } from '@keyfleet/shared/stored/grants';
 import { aliasesAt, dueAt, iamAt, keyAt, type Scope } from '@keyfleet/shared/stored/names';
@@ -81,11 +82,8 @@ export class DerivedLists {
   /** Adds all aliases of an account's Region to its lists. The keys must already exist. */
   async addAliases(scope: Scope): Promise<void> {
     const [aliases] = aliasesAt(scope);
-    let cursor = '0';
-    do {
-      const [next, flat] = await this.#redis.hscan(aliases, cursor, 'COUNT', HASH_PIECE);
-      cursor = next;
-      const found = pairsOf(flat).map(([name, text]) => ({ name, text, target: targetOf(text) }));
+    for await (const fields of this.#pagesOf(aliases, HASH_PIECE)) {
+      const found = fields.map(([name, text]) => ({ name, text, target: targetOf(text) }));
       const there = await this.#existing(scope.region, new Set(found.map(({ target }) => target)));
       const members = new ListMembers();
       const dangling = found.filter(({ target }) => !there.has(target)).map(({ name }) => name);
@@ -94,7 +92,7 @@ export class DerivedLists {
       if (dangling.length > 0) await this.#redis.hdel(aliases, ...dangling);
       dangling.forEach(this.#leaveOut);
       await members.write(this.#redis);
-    } while (cursor !== '0');
+    }
   }
 
   /**
@@ -107,28 +105,22 @@ export class DerivedLists {
       this.#leaveOut(grants);
       return;
     }
-    let cursor = '0';
-    do {
-      const [next, flat] = await this.#redis.hscan(grants, cursor, 'COUNT', LONG_RECORDS);
-      cursor = next;
+    for await (const fields of this.#pagesOf(grants, LONG_RECORDS)) {
       const members = new ListMembers();
-      for (const [field, text] of pairsOf(flat)) members.add(...listEntriesOf({ name: grants, field }, text));
+      for (const [field, text] of fields) members.add(...listEntriesOf({ name: grants, field }, text));
       await members.write(this.#redis);
-    } while (cursor !== '0');
+    }
   }
 
   /** Adds an account's users, roles, groups and policies to its lists, but for what is left of a former name. */
   async addIamRecords(accountId: string): Promise<void> {
     const [records] = iamAt(accountId);
     await this.#removeFormer(records, accountId);
-    let cursor = '0';
-    do {
-      const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', LONG_RECORDS);
-      cursor = next;
+    for await (const fields of this.#pagesOf(records, LONG_RECORDS)) {
       const members = new ListMembers();
-      for (const [field, text] of pairsOf(flat)) members.add(...listEntriesOf({ name: records, field }, text));
+      for (const [field, text] of fields) members.add(...listEntriesOf({ name: records, field }, text));
       await members.write(this.#redis);
-    } while (cursor !== '0');
+    }
   }
 
   /** Of records with one unique id, those of which another has a higher revision. */
@@ -137,11 +129,8 @@ export class DerivedLists {
     if ((await this.#redis.hlen(records)) > MOST_FOLLOWED) return;
     const newest = new Map<string, IamVersion & { readonly field: string }>();
     const former = new Map<string, string>();
-    let cursor = '0';
-    do {
-      const [next, flat] = await this.#redis.hscan(records, cursor, 'COUNT', LONG_RECORDS);
-      cursor = next;
-      for (const [field, text] of pairsOf(flat)) {
+    for await (const fields of this.#pagesOf(records, LONG_RECORDS)) {
+      for (const [field, text] of fields) {
         const version = parseRecord(IamVersion, text);
         if (version === undefined) continue;
         const found = { ...version, field };
@@ -150,10 +139,20 @@ export class DerivedLists {
         newest.set(version.id, newer);
         if (older !== undefined && older.revision < newer.revision) former.set(older.field, version.id);
       }
-    } while (cursor !== '0');
+    }
     for (const [field, id] of former)
       this.#tellRenamed(`${field} of account ${accountId}: now ${newest.get(id)!.field}`);
     if (former.size > 0) await this.#redis.hdel(records, ...former.keys());
+  }
+
+  /** Of a hash that the restore wrote. What somebody put there meanwhile, and is too long, comes into no list. */
+  async *#pagesOf(name: string, count: number): AsyncGenerator<(readonly [field: string, text: string])[]> {
+    let cursor = '0';
+    do {
+      const page = await pageOfFields(this.#redis, name, { cursor, count });
+      yield page.fields.map(([field, value]) => [field, value.toString()] as const);
+      ({ cursor } = page);
+    } while (cursor !== '0');
   }
 
   async #existing(region: string, keyIds: ReadonlySet<string>): Promise<Set<string>> {
@@ -166,11 +165,6 @@ export class DerivedLists {
 /** Whoever wrote the record may have left any number there. */
 function dateText(date: number): string {
   return Math.abs(date) <= MAX_DATE ? new Date(date).toISOString() : String(date);
-}
-
-/** Of what HSCAN returns. */
-function pairsOf(flat: readonly string[]): (readonly [field: string, text: string])[] {
-  return flat.flatMap((field, i) => (i % 2 === 0 ? [[field, flat[i + 1]!] as const] : []));
 }
 
 function targetOf(text: string): string {

@@ -1,5 +1,6 @@
 import type { RedisClient } from '@keyfleet/shared/redis/connect';
 import { CliError } from '../cli-error.ts';
+import { readShortFields } from '@keyfleet/shared/redis/stored-values';
 import { isOfKind, RESTORE } from '@keyfleet/shared/stored/names';
 import { pagesOfAllNames } from '../redis-option.ts';
 import type { Piece } from './format.ts';
@@ -7,6 +8,9 @@ import type { Whole } from './reader.ts';
 import { readBack } from './redis-pieces.ts';
 import type { TokenChains } from './sound-tokens.ts';
 import { isKept } from './stages.ts';
+
+/** A SHA-256 in hexadecimal digits; a number has fewer. */
+const MARK_BYTES = 64;
 
 /** Marks a restore in Redis, so that an interrupted one is recognized and continues. */
 export class RestoreMark {
@@ -30,7 +34,9 @@ export class RestoreMark {
 
   /** Throws CliError if the restore of another backup was begun in this Redis. */
   static async find(redis: RedisClient, { sha256 }: Whole): Promise<RestoreMark> {
-    const { backup, done, compared } = await redis.hgetall(RESTORE);
+    const fields = ['backup', 'done', 'compared'] as const;
+    const found = await readShortFields(redis, RESTORE, { maxBytes: MARK_BYTES, fields });
+    const [backup, done, compared] = fields.map((field) => found.get(field));
     if (backup !== undefined && backup !== sha256) {
       throw new CliError(
         'the restore of another backup into this Redis was interrupted: finish that one, or empty this Redis.',
