@@ -69,9 +69,10 @@ const MAX_MARK = '999999999999999';
  */
 const RAISE_MARK = `${STORE_ID_SCRIPT}
 if storeId(KEYS[1]) ~= ARGV[1] then return 0 end
-local mark = redis.call('HGET', KEYS[1], 'mark') or '0'
+local isShort = redis.call('HSTRLEN', KEYS[1], 'mark') <= ${MAX_MARK.length}
+local mark = isShort and redis.call('HGET', KEYS[1], 'mark') or '0'
 if mark == '${MAX_MARK}' then return ${MAX_MARK} end
-if #mark > ${MAX_MARK.length} or not (mark == '0' or string.find(mark, '^[1-9]%d*$')) then redis.call('HSET', KEYS[1], 'mark', '0') end
+if not isShort or not (mark == '0' or string.find(mark, '^[1-9]%d*$')) then redis.call('HSET', KEYS[1], 'mark', '0') end
 return redis.call('HINCRBY', KEYS[1], 'mark', 1)`;
 
 export interface Acceptance {

@@ -64,8 +64,7 @@ const FRONT_BYTES = 64 * 1024;
  */
 const ADVANCE = `
 local function stored(field, most)
-  local value = redis.call('HGET', KEYS[1], field) or ''
-  return #value <= most and value or ''
+  return redis.call('HSTRLEN', KEYS[1], field) <= most and redis.call('HGET', KEYS[1], field) or ''
 end
 if redis.call('HGET', KEYS[1], 'pass') ~= ARGV[1] then return 'overtaken' end
 if stored(ARGV[2], ${PROGRESS_BYTES}) ~= ARGV[3] then return 'overtaken' end
