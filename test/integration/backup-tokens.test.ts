@@ -63,7 +63,11 @@ const stored = () => redis.lrangeBuffer(name, 0, -1);
 
 /** A domain-manager's. */
 function logOn(client: RedisClient): TokenLog {
-  const store = new RedisStore(writesOf(client), systemClock, { domain: 'test', storeId: () => '' });
+  const store = new RedisStore(writesOf(client), systemClock, {
+    domain: 'test',
+    storeId: () => '',
+    operators: () => [],
+  });
   return new TokenLog({ store, anchor, clock, monotonicClock: clock });
 }
 

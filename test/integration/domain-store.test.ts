@@ -22,18 +22,21 @@ import { newProposal as unsigned, parseProposal, proposalId as idOf } from '@key
 import type { Change } from '@keyfleet/test-support/domain';
 import { alice, bob, command, foundedReplica, resetWorld, signed, world } from '@keyfleet/test-support/replicas';
 
+/** Who signs in these tests and in the contract. */
+const signers = () => ['alice', 'bob', 'anna', 'berta'].map((operatorId) => ({ operatorId }));
+
 describe('the domain store in Redis', () => {
   const redis = useRedis();
   // The contract uses one store per test, so its domain is the newest.
   let domain = '';
   describeDomainStore(
-    async () => new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' }),
+    async () => newStore(),
     (_store, item, found) =>
       redis.client.hset(resealProgressAt(domain, item.generation), reportField(item), JSON.stringify(found)),
   );
 
   test('a value of another type among the proposals keeps nobody from the others', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const [proposal, other] = [newProposal('ab'), newProposal('cd')];
     await store.putProposal(proposal, 8);
     await store.putProposal(other, 8);
@@ -43,7 +46,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('what stands in the place of the list of proposals holds nothing up, and gives way to the next', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const proposal = newProposal('ab');
     await store.putProposal(proposal, 8);
     await redis.client.del(proposalsAt(domain));
@@ -59,7 +62,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('what stands in the place of the list of tokens is no empty one, and gives way to the first that is restored', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const [one, two] = ['one', 'two'].map((token) => Buffer.from(token));
     await store.appendToken(1, one!);
     await redis.client.del(tokensAt(domain));
@@ -75,7 +78,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('of what is longer than any token nobody is sent more than the length, and the token takes its place', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const [one, two] = ['one', 'two'].map((token) => Buffer.from(token));
     const sent = async () => Number(/total_net_output_bytes:(\d+)/.exec(await redis.client.info('stats'))![1]);
     await store.appendToken(1, one!);
@@ -89,7 +92,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('a proposal whose place among the others is gone has it again when it is proposed or signed', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const [proposal, other] = ['ab', 'cd'].map((digits) => newProposal(digits));
     await store.putProposal(proposal!, 2);
     await redis.client.zrem(proposalsAt(domain), proposal!.proposalId);
@@ -108,7 +111,7 @@ describe('the domain store in Redis', () => {
     ['has a date that is too long', { command: 'command', expiresAt: '9'.repeat(16) }],
     ['has nothing of one', { x: '1' }],
   ])('what stands under the id of a proposal and %s is replaced by it', async (_what, fields) => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const proposal = newProposal('ab');
     await redis.client.hset(proposalAt(domain, proposal.proposalId), { ...fields, command: fields['command'] ?? '' });
     await redis.client.zadd(proposalsAt(domain), 'inf', proposal.proposalId);
@@ -120,7 +123,7 @@ describe('the domain store in Redis', () => {
   test('ids of no proposal, which somebody left there for ever, keep nobody from proposing and signing', async () => {
     resetWorld();
     world.clock.time = Date.now();
-    const store = new RedisStore(redis.writes, world.clock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore(world.clock);
     world.store = Object.assign(store, { report: async () => {} });
     const replica = await foundedReplica();
     const index = proposalsAt(domain);
@@ -148,7 +151,7 @@ describe('the domain store in Redis', () => {
   test('a date that is over, which somebody gave a proposal to come, keeps nobody from signing it', async () => {
     resetWorld();
     world.clock.time = Date.now();
-    const store = new RedisStore(redis.writes, world.clock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore(world.clock);
     world.store = Object.assign(store, { report: async () => {} });
     const replica = await foundedReplica();
     const asked = command(replica, { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } });
@@ -161,7 +164,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('ids that are no text, which somebody left there for ever, keep nobody from proposing', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const [proposal, other, third] = ['ab', 'cd', 'ef'].map((digits) => newProposal(digits));
     await store.putProposal(proposal!, 2);
     const ids = Array.from({ length: 64 }, (_, i) => Buffer.concat([Buffer.from([0xff]), Buffer.alloc(63, i)]));
@@ -172,8 +175,48 @@ describe('the domain store in Redis', () => {
     expect(await store.listProposalIds()).toHaveLength(2);
   });
 
+  test('the next pass of resealing takes over no date of a proof that is longer than it can be', async () => {
+    const store = newStore();
+    await store.startPass(2, { pass: 1, shards: 1, startedAt: 1 });
+    await redis.client.hset(resealProgressAt(domain, 2), 'verifiedAt', '9'.repeat(300));
+    await store.startPass(2, { pass: 2, shards: 1, startedAt: 2 });
+    expect(await redis.client.hget(resealProgressAt(domain, 2), 'pass')).toBe('2');
+    expect(await redis.client.hexists(resealProgressAt(domain, 2), 'verifiedAt')).toBe(0);
+  });
+
+  test('of a proposal its own fields are read alone, none that is longer than it can be', async () => {
+    const store = newStore();
+    const proposal = newProposal('ab');
+    await store.putProposal(proposal, 8);
+    const name = proposalAt(domain, proposal.proposalId);
+    await redis.client.hset(name, 'x', 'x'.repeat(8_000_000), 'signature:mallory', 'x'.repeat(8_000_000));
+    await redis.client.hset(name, 'failure', 'x'.repeat(8_000_000), 'signature:bob', 'x'.repeat(8_000_000));
+    const before = await sentBytes();
+    expect(await store.findProposal(proposal.proposalId)).toEqual(proposal);
+    expect((await sentBytes()) - before).toBeLessThan(100_000);
+  });
+
+  test('what stands under no proposal’s id is not looked for, nor listed', async () => {
+    const store = newStore();
+    const ids = ['x}:store', 'ab'.repeat(31), 'AB'.repeat(32), `${'ab'.repeat(32)}:store`];
+    for (const id of ids) {
+      await redis.client.hset(proposalAt(domain, id), { command: 'x', expiresAt: '9'.repeat(13) });
+      await redis.client.zadd(proposalsAt(domain), 'inf', id);
+      expect(await store.findProposal(id)).toBeUndefined();
+    }
+    expect(await store.listProposals()).toEqual([]);
+  });
+
+  test('why a proposal failed is kept as far as it is read', async () => {
+    const store = newStore();
+    const proposal = newProposal('ab');
+    await store.putProposal(proposal, 8);
+    await store.setFailure(proposal.proposalId, '…'.repeat(9000));
+    expect((await store.findProposal(proposal.proposalId))?.failure).toMatch(/^…{2000}$/);
+  });
+
   test('the dates of one operator’s signatures have a limit, and nobody else’s are forgotten for them', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const of = (operatorId: string, i: number) => ({ operatorId, signature: Buffer.alloc(96, i) });
     const over = Date.now() - 1;
     for (const operatorId of ['anna', 'berta']) await store.dateSignature(of(operatorId, 0), over);
@@ -190,7 +233,7 @@ describe('the domain store in Redis', () => {
     ['is longer than it can be', () => redis.client.set(signedAt(domain, 'anna'), 'x'.repeat(9000))],
     ['is no text', () => redis.client.set(signedAt(domain, 'anna'), Buffer.alloc(8000, 0xff))],
   ])('what stands in the place of those dates and %s gives way to the next', async (_what, plant) => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     await plant();
     const signature = { operatorId: 'anna', signature: Buffer.alloc(96, 1) };
     const over = Date.now() - 1;
@@ -199,7 +242,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('what is no identity of a store is replaced when the domain is founded, and allows no token to be put back', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const [one, two] = ['one', 'two'].map((token) => Buffer.from(token));
     for (const other of [Buffer.from([0xff, 0xfe]), 'x', 'F'.repeat(36)]) {
       await redis.client.hset(storeAt(domain), 'id', other);
@@ -213,7 +256,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('a domain-manager whose clock is ahead drops no proposal of the others', async () => {
-    const options = { domain: (domain = randomUUID()), storeId: () => '' };
+    const options = { domain: (domain = randomUUID()), storeId: () => '', operators: signers };
     const proposal = newProposal('ab');
     const store = new RedisStore(redis.writes, systemClock, options);
     await store.putProposal(proposal, 8);
@@ -223,7 +266,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('of a proposal that is over when it is put, nothing is left, nor of the signatures that one had', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const proposal = newProposal('ab');
     await store.putProposal({ ...proposal, expiresAt: Date.now() - 1 }, 8);
     expect(await redis.client.exists(proposalAt(domain, proposal.proposalId))).toBe(0);
@@ -237,7 +280,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('a lease that no replica can have written holds nobody up', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     const name = leaseAt(domain);
     for (const write of [
       () => redis.client.set(name, 'without end'),
@@ -277,7 +320,7 @@ describe('the domain store in Redis', () => {
   });
 
   test('a sighting that no domain-manager can have written is none, and is replaced', async () => {
-    const store = new RedisStore(redis.writes, systemClock, { domain: (domain = randomUUID()), storeId: () => '' });
+    const store = newStore();
     await redis.client.hset(sightingAt(domain, 3), { x: 'x' });
     await redis.client.set(sightingAt(domain, 4), Buffer.alloc(1024 * 1024));
     for (const generation of [3, 4]) {
@@ -305,10 +348,22 @@ describe('the domain store in Redis', () => {
     expect(dropped).toEqual([]);
   });
 
+  async function sentBytes(): Promise<number> {
+    return Number(/total_net_output_bytes:(\d+)/.exec(await redis.client.info('stats'))![1]);
+  }
+
+  function newStore(clock = systemClock): RedisStore {
+    return new RedisStore(redis.writes, clock, {
+      domain: (domain = randomUUID()),
+      storeId: () => '',
+      operators: signers,
+    });
+  }
+
   function watched(): [RedisStore, string, string[]] {
     const dropped: string[] = [];
     const onDropped = (name: string): void => void dropped.push(name);
-    const options = { domain: (domain = randomUUID()), storeId: () => '', onDropped };
+    const options = { domain: (domain = randomUUID()), storeId: () => '', operators: signers, onDropped };
     return [new RedisStore(redis.writes, systemClock, options), resealProgressAt(domain, 2), dropped];
   }
 });

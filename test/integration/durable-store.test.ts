@@ -133,7 +133,11 @@ describe('a replica that stalls', () => {
 
   test('keeps a domain token from being acknowledged, and from being read as durable', async () => {
     await using client = await connectTestRedis(master.port);
-    const store = new DomainStore(writesOf(client, 1), clock, { domain: 'stalled', storeId: () => '' });
+    const store = new DomainStore(writesOf(client, 1), clock, {
+      domain: 'stalled',
+      storeId: () => '',
+      operators: () => [],
+    });
     expect(await store.appendToken(1, Buffer.from('one'))).toBe(true);
     await store.confirmTokens();
     const proposal = { proposalId: 'ab', command: Buffer.of(1), signatures: [], expiresAt: Date.now() + 60_000 };

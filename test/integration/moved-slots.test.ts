@@ -134,7 +134,7 @@ test('a backup during which slots moved is none', async () => {
 }, 60_000);
 
 test('a pass of resealing during which slots moved ends, and proves nothing', async () => {
-  const identity = { domain: 'test', storeId: () => 'x' };
+  const identity = { domain: 'test', storeId: () => 'x', operators: () => [] };
   const manager = new ManagerStore(writesOf(client), clock, identity);
   await manager.startPass(2, { pass: 1, shards: 1, startedAt: 1 });
   const shard = (await new RedisParts(client, 'test').open({ generation: 2, pass: 1, shard: 0, shards: 1 }))!;

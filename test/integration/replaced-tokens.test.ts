@@ -28,7 +28,11 @@ describe('a domain token that somebody replaced in Redis', () => {
 
   /** A domain-manager's, which leads or not. */
   function start(storeId = '') {
-    const store = new RedisStore(redis.writes, systemClock, { domain: 'test', storeId: () => storeId });
+    const store = new RedisStore(redis.writes, systemClock, {
+      domain: 'test',
+      storeId: () => storeId,
+      operators: () => [],
+    });
     const putBack: number[] = [];
     const restored: number[] = [];
     const said: string[] = [];
@@ -109,7 +113,7 @@ describe('a domain token that somebody replaced in Redis', () => {
     await watch.started();
     expect(watch.hadAll).toBe(false);
     expect(watch.problem).toContain('and this replica has none to put back: docs/recovery.md');
-    const store = new RedisStore(redis.writes, systemClock, { domain: 'test', storeId: () => '' });
+    const store = new RedisStore(redis.writes, systemClock, { domain: 'test', storeId: () => '', operators: () => [] });
     expect(await store.appendToken(1, domain.tokens[0]!)).toBe(false);
     expect(await redis.client.get(name)).toBe('x');
     await redis.client.del(name);

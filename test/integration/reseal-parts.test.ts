@@ -23,7 +23,7 @@ beforeAll(async () => {
   manager = new RedisStore(
     new DurableWrites(client, () => ({ replicas: 0 })),
     { now: Date.now },
-    { domain: 'test', storeId: () => 'x' },
+    { domain: 'test', storeId: () => 'x', operators: () => [] },
   );
   parts = new RedisParts(client, 'test');
 });

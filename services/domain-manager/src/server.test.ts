@@ -1,8 +1,9 @@
 import { encodeDomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
 import { DomainState, MAX_DOMAIN_KEYS, MAX_MEMBERS } from '@keyfleet/shared/domain/state';
 import { TokenBody, TokenEnvelope, TokenHeader, withWitness } from '@keyfleet/shared/domain/token';
+import { newReplica, resetWorld, world } from '@keyfleet/test-support/replicas';
 import { expect, test } from 'vitest';
-import { TOKEN_BYTES } from './server.ts';
+import { handlersOf, TOKEN_BYTES } from './server.ts';
 
 const OPERATORS = 1024;
 const signature = Buffer.alloc(96);
@@ -78,4 +79,30 @@ test('the largest token that a recovery makes is not too large to be brought', (
   const { length } = largestToken();
   expect(length).toBeGreaterThan(2_500_000);
   expect(length).toBeLessThan(TOKEN_BYTES);
+});
+
+test.each([
+  ['is empty', ''],
+  ['is a part of one', 'ab'.repeat(16)],
+  ['is in upper case', 'AB'.repeat(32)],
+  ['is longer', 'ab'.repeat(33)],
+  ['ends in a line feed', `${'ab'.repeat(32)}\n`],
+  ['ends like a name that a frontend’s user may write', 'x}:store'],
+])('an approval is refused if what it names %s, before the store is asked for it', async (_what, id) => {
+  resetWorld();
+  const asked: string[] = [];
+  const { store } = world;
+  world.store = new Proxy(store, {
+    get: (target, name) => {
+      asked.push(String(name));
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+  const { tokens, proposals } = newReplica();
+  const call = { request: { proposal_id: id }, getPath: () => '' };
+  const handlers = handlersOf({ tokens, proposals } as unknown as Parameters<typeof handlersOf>[0]);
+  const error = await new Promise((done) => handlers.Approve(call as never, done as never));
+  expect(error).toMatchObject({ code: 3, details: expect.stringContaining('64 hexadecimal digits') });
+  expect(asked).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { ofFewFields } from '@keyfleet/proto/fields';
 import type { DomainManagerHandlers } from '@keyfleet/proto/gen/keyfleet/domain/v1/DomainManager';
 import type { Proposal as ProposalMessage } from '@keyfleet/proto/gen/keyfleet/domain/v1/Proposal';
 import type { StatusResponse } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import { type DomainChange, Proposal } from '@keyfleet/shared/domain/proposal';
+import { type DomainChange, isProposalId, Proposal } from '@keyfleet/shared/domain/proposal';
 import type { DomainToken } from '@keyfleet/shared/domain/token';
 import { ProposalRefusedError, type Proposals } from './proposals.ts';
 import { answering, startGrpcServer } from '@keyfleet/shared/grpc/server';
@@ -37,6 +37,8 @@ const LIST_BYTES = 1024 * 1024;
 const WRITE_RATE: Rate = { perSecond: 20, burst: 50 };
 /** ... and so is a token, which takes longest and which people send only at a recovery. */
 const STORE_RATE: Rate = { perSecond: 1, burst: 10 };
+
+const NO_PROPOSAL_ID = 'a proposal’s id has 64 hexadecimal digits, a to f in lower case: give all of them';
 
 export interface ServerDeps {
   readonly tokens: TokenLog;
@@ -88,7 +90,7 @@ function limits() {
   };
 }
 
-function handlersOf({
+export function handlersOf({
   tokens,
   proposals,
   status: readStatus,
@@ -129,6 +131,7 @@ function handlersOf({
       return messageOf(stored);
     }),
     Approve: answer(async ({ proposal_id: id = '', operator_id: operatorId = '', signature }) => {
+      if (!isProposalId(id)) throw new RejectedError(status.INVALID_ARGUMENT, NO_PROPOSAL_ID);
       await tokens.refresh();
       const stored = await proposals.approve(id, { operatorId, signature: signature ?? Buffer.alloc(0) });
       onChange();

@@ -214,6 +214,11 @@ export function proposalId({ command }: Proposal): string {
   return hash('sha256', command);
 }
 
+/** Whether `proposalId` may have given it: anything else names no proposal, and perhaps what somebody planted. */
+export function isProposalId(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
+}
+
 /** A proposal without signatures. */
 export function newProposal(change: NewDomainChange): Proposal {
   return { command: encodeDomainChange(change), signatures: [] };

@@ -1,9 +1,12 @@
 import type { Clock } from '@keyfleet/shared/clock';
+import type { Operator } from '@keyfleet/shared/domain/state';
 import type { RedisClient, RedisCommands } from '@keyfleet/shared/redis/connect';
 import type { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
+import { isProposalId } from '@keyfleet/shared/domain/proposal';
 import {
   isOfOtherType,
   readEachElement,
+  readShortFieldBytes,
   readShortFields,
   readString,
   unlessDamaged,
@@ -57,7 +60,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end`
  */
 const START_PASS = `
 if tonumber(redis.call('HGET', KEYS[1], 'pass') or '0') ~= tonumber(ARGV[1]) - 1 then return 0 end
-local verifiedAt = redis.call('HGET', KEYS[1], 'verifiedAt')
+local verifiedAt = redis.call('HSTRLEN', KEYS[1], 'verifiedAt') <= 15 and redis.call('HGET', KEYS[1], 'verifiedAt')
 redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], 'pass', ARGV[1], 'shards', ARGV[2], 'startedAt', ARGV[3], 'resealed', ARGV[5])
 if verifiedAt then redis.call('HSET', KEYS[1], 'verifiedAt', verifiedAt) end
@@ -82,6 +85,12 @@ const Begun = z.object({
 /** It has done its work as soon as it exists. */
 const CONFIRMED_MS = 10_000;
 const SIGNATURE = 'signature:';
+/** Of a proposal, beside its command and the signatures. */
+const OUTCOME = ['expiresAt', 'failure', 'done'] as const;
+/** Of a signature, a date, or why a proposal failed. */
+const PROPOSAL_FIELD_BYTES = 8192;
+/** Of three bytes each at most. */
+const FAILURE_CHARACTERS = 2000;
 /** Long after the generation has been replaced. */
 const PROGRESS_TTL_MS = 400 * 24 * 3_600_000;
 
@@ -89,6 +98,8 @@ export interface RedisStoreOptions {
   readonly domain: string;
   /** The id of the store that this service knows; '' if it knows none. */
   readonly storeId: () => string;
+  /** Whose signatures of a proposal are read. */
+  readonly operators: () => readonly Pick<Operator, 'operatorId'>[];
   /** Progress of resealing stood under this name and could not be read: it begins anew. */
   readonly onDropped?: (name: string) => void;
 }
@@ -100,10 +111,16 @@ export class RedisStore implements DomainStore {
   readonly #clock: Clock;
   readonly #domain: string;
   readonly #storeId: () => string;
+  readonly #operators: RedisStoreOptions['operators'];
   readonly #onDropped: (name: string) => void;
 
-  constructor(writes: DurableWrites, clock: Clock, { domain, storeId, onDropped = () => {} }: RedisStoreOptions) {
+  constructor(
+    writes: DurableWrites,
+    clock: Clock,
+    { domain, storeId, operators, onDropped = () => {} }: RedisStoreOptions,
+  ) {
     this.#storeId = storeId;
+    this.#operators = operators;
     this.#onDropped = onDropped;
     this.#writes = writes;
     this.#redis = writes.client;
@@ -168,20 +185,30 @@ export class RedisStore implements DomainStore {
   }
 
   async findProposal(proposalId: string): Promise<StoredProposal | undefined> {
-    const fields = await this.#redis.hgetallBuffer(proposalAt(this.#domain, proposalId)).catch(noneIfOfOtherType);
-    const command = fields?.['command'];
-    if (fields === undefined || command === undefined) return undefined;
-    const signatures: Signature[] = Object.entries(fields)
-      .filter(([name]) => name.startsWith(SIGNATURE))
-      .map(([name, signature]) => ({ operatorId: name.slice(SIGNATURE.length), signature }));
-    const failure = fields['failure'];
+    // A frontend's user may write under names that begin like a proposal's, if it is none (deploy/redis/users.acl).
+    if (!isProposalId(proposalId)) return undefined;
+    const name = proposalAt(this.#domain, proposalId);
+    const { maxBytes } = storedValues.proposal;
+    const signers = new Map(this.#operators().map(({ operatorId }) => [`${SIGNATURE}${operatorId}`, operatorId]));
+    const others = { maxBytes: PROPOSAL_FIELD_BYTES, fields: [...OUTCOME, ...signers.keys()] };
+    const [found, fields] = await Promise.all([
+      readShortFieldBytes(this.#redis, name, { maxBytes, fields: ['command'] }),
+      readShortFieldBytes(this.#redis, name, others),
+    ]);
+    const command = found.get('command');
+    if (command === undefined) return undefined;
+    const signatures: Signature[] = [...signers].flatMap(([field, operatorId]) => {
+      const signature = fields.get(field);
+      return signature === undefined ? [] : [{ operatorId, signature }];
+    });
+    const [expiresAt, failure, done] = OUTCOME.map((field) => fields.get(field)?.toString());
     return {
       proposalId,
       command,
       signatures,
-      expiresAt: Number(fields['expiresAt']),
-      ...(failure === undefined ? {} : { failure: failure.toString('utf8') }),
-      ...(fields['done'] === undefined ? {} : { done: true }),
+      expiresAt: Number(expiresAt),
+      ...(failure === undefined ? {} : { failure }),
+      ...(done === undefined ? {} : { done: true }),
     };
   }
 
@@ -202,7 +229,8 @@ export class RedisStore implements DomainStore {
   }
 
   async setFailure(proposalId: string, reason: string): Promise<void> {
-    await this.#redis.eval(SET_OUTCOME, 1, proposalAt(this.#domain, proposalId), 'failure', reason);
+    const failure = reason.slice(0, FAILURE_CHARACTERS);
+    await this.#redis.eval(SET_OUTCOME, 1, proposalAt(this.#domain, proposalId), 'failure', failure);
   }
 
   async setDone(proposalId: string): Promise<void> {
@@ -218,7 +246,8 @@ export class RedisStore implements DomainStore {
   }
 
   async findLeaseHolder(): Promise<string | undefined> {
-    return (await this.#redis.get(leaseAt(this.#domain))) ?? undefined;
+    const holder = await readString(this.#redis, leaseAt(this.#domain)).catch((error: unknown) => unlessDamaged(error));
+    return holder?.toString();
   }
 
   async findReseal(generation: number): Promise<ResealProgress | undefined> {

@@ -47,5 +47,11 @@ export async function startStore(
     }),
   );
   const onDropped = (name: string): void => events.resealProgressDropped(name);
-  return { redis, guard, store: new RedisStore(writes, clock, { domain, storeId: () => guard.id, onDropped }) };
+  // Until the domain is founded, those sign that the trust anchor names.
+  const signers = (): readonly Pick<Operator, 'operatorId'>[] => {
+    const known = operators();
+    return known.length > 0 ? known : anchor.operators;
+  };
+  const options = { domain, storeId: () => guard.id, operators: signers, onDropped };
+  return { redis, guard, store: new RedisStore(writes, clock, options) };
 }
