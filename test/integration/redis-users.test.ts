@@ -3,14 +3,17 @@ import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { startServer } from '@keyfleet/test-support/servers';
-import { storedValues } from '@keyfleet/shared/stored/names';
+import { credentials, status } from '@grpc/grpc-js';
+import { DomainManager } from '@keyfleet/proto';
+import { unary } from '@keyfleet/proto/unary';
+import { storedNameOf, storedValues } from '@keyfleet/shared/stored/names';
 import { execa } from 'execa';
 import { Redis } from 'ioredis';
 import { globSync, readFileSync } from 'node:fs';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RedisUser } from '../../tools/servers/redis-users.ts';
 
 let cluster: TestCluster;
@@ -49,6 +52,9 @@ describe('a frontend may not', () => {
   test.each([
     ['store a domain token', ['RPUSH', 'kf:domain:{development}:tokens', 'forged']],
     ['sign a proposal', ['HSET', 'kf:domain:{development}:proposal:1', 'x', 'y']],
+    ['plant what is named like a proposal', ['HSET', 'kf:domain:{development}:proposal:x:store', 'x', 'y']],
+    ['plant one by another end', ['HSET', 'kf:domain:{development}:proposal:x:reseal:parts:1', 'x', 'y']],
+    ['plant dates of signatures', ['SET', 'kf:domain:{development}:signed:x:store', 'y']],
     ['lead', ['SET', 'kf:domain:{development}:lease', 'me']],
     ['touch what is not of Keyfleet', ['GET', 'somebody-elses']],
     ['say that a restore is under way', ['HSET', 'kf:restore', 'x', 'y']],
@@ -70,6 +76,48 @@ describe('a frontend may not', () => {
   ])('%s', async (_, command) => {
     await expect(call('frontend', command)).rejects.toThrow(/NOPERM|ACL failure/);
   });
+});
+
+test('what a frontend’s user may write beside its own names is never read, whatever a stranger names', async () => {
+  // `*` in deploy/redis/users.acl matches every character.
+  const ids = ['x}:store', 'x}:reseal:1'];
+  const names = ids.map((id) => `kf:domain:{development}:proposal:${id}`);
+  for (const name of names) await call('frontend', ['HSET', name, 'command', 'x', 'expiresAt', '9'.repeat(13)]);
+  expect(names.map(storedNameOf)).toEqual([undefined, undefined]);
+  const commands: string[] = [];
+  const monitor = await clients.get('default')!.monitor();
+  monitor.on('monitor', (_time: string, args: string[]) => commands.push(args.join(' ')));
+  using manager = Object.assign(
+    new DomainManager(`127.0.0.1:${cluster.ports.domainManager}`, credentials.createInsecure()),
+    { [Symbol.dispose]: () => manager.close() },
+  );
+  const { ListProposals, Approve } = DomainManager.service;
+  for (const id of ids) {
+    const request = { proposal_id: id, operator_id: 'nobody', signature: Buffer.alloc(96) };
+    await expect(unary(manager, Approve, request, 5_000)).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('64 hexadecimal digits'),
+    });
+  }
+  const unknown = { proposal_id: 'ab'.repeat(32), operator_id: 'nobody', signature: Buffer.alloc(96) };
+  await expect(unary(manager, Approve, unknown, 5_000)).rejects.toMatchObject({ code: status.NOT_FOUND });
+  await unary(manager, ListProposals, {}, 5_000);
+  await vi.waitFor(() => expect(commands.join('\n')).toContain(`:proposal:${unknown.proposal_id}`));
+  monitor.disconnect();
+  expect(commands.filter((command) => names.some((name) => command.includes(name)))).toEqual([]);
+  await call('default', ['DEL', ...names]);
+});
+
+test('with the domain’s name in the place of its pattern, a frontend writes nothing beside its own names', async () => {
+  const text = await readFile(join(import.meta.dirname, '../../deploy/redis/users.acl'), 'utf8');
+  const [, rules] = /^user frontend (.+)$/m.exec(text.replaceAll('{[a-z0-9]*}', '{development}'))!;
+  await call('default', ['ACL', 'SETUSER', 'named', ...rules!.match(/\([^)]+\)|\S+/g)!]);
+  const write = (name: string) => call('default', ['ACL', 'DRYRUN', 'named', 'HSET', name, 'x', 'y']);
+  for (const end of ['store', 'reseal:parts:1']) {
+    expect(await write(`kf:domain:{development}:${end}`)).toBe('OK');
+    expect(await write(`kf:domain:{development}:proposal:x}:${end}`)).toContain('has no permissions');
+  }
+  await call('default', ['ACL', 'DELUSER', 'named']);
 });
 
 describe('a domain-manager may not', () => {
