@@ -1,5 +1,5 @@
 import { plaintextPeers } from '@keyfleet/shared/grpc/peers';
-import { CreateKeyCommand, EncryptCommand, ListKeysCommand } from '@aws-sdk/client-kms';
+import { CreateKeyCommand, EncryptCommand, GetPublicKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { DomainManagerClient } from '@keyfleet/cli/domain-manager-client';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, keyfleetJson, runKeyfleet } from '@keyfleet/test-support/cli';
@@ -9,6 +9,7 @@ import { eventually } from '@keyfleet/test-support/fleet';
 import { type SecondFrontend, startSecondFrontend } from '@keyfleet/test-support/second-frontend';
 import { ShowsTokens } from '@keyfleet/test-support/shows-tokens';
 import { redisOf } from '@keyfleet/test-support/stored-tokens';
+import { wrongKeyPairs } from '@keyfleet/test-support/wrong-key-pairs';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +18,7 @@ import { verifyChain } from '@keyfleet/shared/domain/chain';
 import { boundTo, type NewDomainChange } from '@keyfleet/shared/domain/proposal';
 import { parseToken, withWitness } from '@keyfleet/shared/domain/token';
 import { parseTrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
+import { keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { tokensAt } from '@keyfleet/shared/stored/names';
 import { identities } from '../../tools/home.ts';
 import { expect, test } from 'vitest';
@@ -61,6 +63,31 @@ test('a hostile member of three, whose tokens do not open, makes no key and dest
   await useAll();
   kms.destroy();
 });
+
+test('a hostile member of three makes no key pair that loses what is done with it, or that another would encode', async () => {
+  await using cluster = await startTestCluster({ workers: 3, workerMain: join(support, 'hostile-maker.ts') });
+  const isUsed = async () => (await readinessAt(cluster.endpoint))['hsmWorkers']!.detail === '3 in use';
+  await eventually('all workers are used', isUsed);
+  const kms = kmsClient(cluster);
+  const logOf = (service: string) => readFileSync(cluster.home.in('log', `${service}.log`), 'utf8');
+  /** As test/support/hostile-maker.ts says. */
+  const wrong = () => [...logOf('hsm-worker-1').matchAll(/^wrong key pair: (.+): ([\w+/=]+)$/gm)];
+  const stored: string[] = [];
+  for (const [what, [KeySpec]] of Object.entries(wrongKeyPairs)) {
+    const [KeyUsage] = Object.keys(keySpecs[KeySpec].usages) as [KeyUsage];
+    // It is asked by chance, and makes each kind of its spec in turn.
+    await eventually(`it has made ${what}`, async () => {
+      const { KeyMetadata } = await kms.send(new CreateKeyCommand({ KeySpec, KeyUsage }));
+      const { PublicKey } = await kms.send(new GetPublicKeyCommand({ KeyId: KeyMetadata!.KeyId }));
+      stored.push(Buffer.from(PublicKey!).toString('base64'));
+      return wrong().some((one) => one[1] === what);
+    });
+  }
+  kms.destroy();
+  const made = wrong().map((one) => one[2]);
+  expect(stored.filter((one) => made.includes(one))).toEqual([]);
+  expect(logOf('frontend').split('an HSM contradicts another').length - 1).toBeGreaterThanOrEqual(made.length);
+}, 120_000);
 
 test('a hostile member that finds another secret in access keys shuts nobody out, and its word ends with its removal', async () => {
   await using cluster = await startTestCluster({ workers: 2, workerMain: join(support, 'lying-worker.ts') });

@@ -61,14 +61,13 @@ export const CheckToken = defineCommand(5, 'CheckToken', {
   output: {},
 });
 
+const description = { materialId, keySpec: KeySpecName, keyUsage: KeyUsageName, publicKey: bytes().optional() };
+
 /**
- * Opens a backing key and describes it. Before a new backing key is stored, a member other than its maker runs this.
- * Refuses with `cannot-open` also if the halves of a key pair do not belong together.
+ * Opens a backing key and describes it. Refuses with `cannot-open` also if the halves of a key pair, which it tries
+ * once, do not belong together.
  */
-export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', {
-  input: key,
-  output: { materialId, keySpec: KeySpecName, keyUsage: KeyUsageName, publicKey: bytes().optional() },
-});
+export const DescribeBackingKey = defineCommand(6, 'DescribeBackingKey', { input: key, output: description });
 
 /**
  * Makes a wrapping key for the material of a key of origin EXTERNAL. The private half leaves only inside the import
@@ -253,6 +252,14 @@ export const GenerateRandomInCluster = defineCommand(37, 'GenerateRandomInCluste
 /** Logs out of a cluster's token. Whoever uses it at that moment is refused with `cluster-away`. */
 export const DisconnectCluster = defineCommand(38, 'DisconnectCluster', { input: cluster, output: {} });
 
+/**
+ * As DescribeBackingKey, of a new key: before it is stored, a member other than its maker runs this. Refuses with
+ * `cannot-open` unless the material is what an honest member seals: a key pair is computed, which takes as long as to
+ * make an RSA key, and its encoding is the one of docs/formats.md. A command of its own, so that a member of an earlier
+ * release, which would only try the key, refuses it.
+ */
+export const CheckBackingKey = defineCommand(39, 'CheckBackingKey', { input: key, output: description });
+
 /** The complete list of commands. */
 export const commands = {
   GenerateBackingKey,
@@ -261,6 +268,7 @@ export const commands = {
   OpenCredential,
   CheckToken,
   DescribeBackingKey,
+  CheckBackingKey,
   GenerateImportKey,
   ImportBackingKey,
   SealCredential,

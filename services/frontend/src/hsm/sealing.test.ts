@@ -81,7 +81,7 @@ function asImported(token: Uint8Array): Buffer {
   return sealToken(ExportedKeyToken, { header: { ...header, account, origin: 'EXTERNAL' }, secret }, context);
 }
 const denying: Lie = (name) => {
-  if (name === 'DescribeBackingKey') throw new HsmRefusedError('cannot-open');
+  if (name === 'CheckBackingKey') throw new HsmRefusedError('cannot-open');
   return {};
 };
 
@@ -131,7 +131,7 @@ async function opens({ hsm }: ReturnType<typeof start>, token: Uint8Array): Prom
 test('a new key is given out once another member has opened it', async () => {
   const frontend = start({ a: honest, b: honest });
   const { token } = await frontend.make();
-  expect(frontend.hsm.asked).toEqual(['a GenerateBackingKey', 'b DescribeBackingKey']);
+  expect(frontend.hsm.asked).toEqual(['a GenerateBackingKey', 'b CheckBackingKey']);
   expect(frontend.events).toEqual(['confirmed']);
   expect(await opens(frontend, token)).toBe(true);
 });
@@ -157,6 +157,17 @@ test('a member that denies what is true harms nobody where there is a third', as
   expect(frontend.events).toEqual(['b contradicts a: GenerateBackingKey', 'confirmed']);
 });
 
+test('a member of an earlier release, which would only try a new key, confirms none', async () => {
+  const earlier: Lie = (name) => {
+    if (name === 'CheckBackingKey') throw new HsmRefusedError('invalid-input');
+    return {};
+  };
+  const frontend = start({ a: honest, b: earlier, c: honest });
+  await frontend.make();
+  expect(frontend.hsm.asked).toEqual(['a GenerateBackingKey', 'b CheckBackingKey', 'c CheckBackingKey']);
+  await expect(start({ a: earlier, b: earlier }).make()).rejects.toMatchObject({ reason: 'unconfirmed' });
+});
+
 test('an unconfirmed finding is given to nobody', async () => {
   const hostile: Lie = (name, output) => ({ ...denying(name, output), ...rubbish(name, output) });
   const frontend = start({ a: hostile, b: honest });
@@ -173,8 +184,8 @@ test.each([
   expect(frontend.hsm.asked).toEqual([
     'a GenerateBackingKey',
     'b GenerateBackingKey',
-    'a DescribeBackingKey',
-    'c DescribeBackingKey',
+    'a CheckBackingKey',
+    'c CheckBackingKey',
   ]);
 });
 

@@ -228,7 +228,7 @@ interface NewKey {
 /** Everything that is stored of a key: nobody can decrypt what is encrypted under a wrong public key, for example. */
 async function isOfNewKey(ask: Ask, { input, output: made }: NewKey, origin: Origin): Promise<Verdict> {
   const { keyId, account, keySpec, keyUsage } = input;
-  const { output, memberId } = await ask('DescribeBackingKey', { keyId, account, token: made.token });
+  const { output, memberId } = await ask('CheckBackingKey', { keyId, account, token: made.token });
   const isOfKind = output.keySpec === keySpec && output.keyUsage === keyUsage && originOf(made.token) === origin;
   return { witness: memberId, agrees: isOfKind && isSameKey(output, made) };
 }

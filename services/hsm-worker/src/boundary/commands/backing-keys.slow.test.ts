@@ -7,9 +7,11 @@ import {
   testKeyId as keyId,
   testKeyring,
 } from '@keyfleet/test-support/command-context';
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { wrongKeyPairs } from '@keyfleet/test-support/wrong-key-pairs';
+import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js';
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
-import { type KeySpec, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
+import { type KeySpec, type KeySpecRow, keySpecs, type KeyUsage } from '@keyfleet/shared/key-specs';
 import { describe, expect, test } from 'vitest';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
@@ -57,11 +59,19 @@ describe('making keys', () => {
   );
 });
 
-describe('what another member says about a new key', () => {
+const describing = ['DescribeBackingKey', 'CheckBackingKey'] as const;
+
+function tokenOf(keySpec: KeySpec, keyUsage: KeyUsage, material: Buffer, context: CommandContext): Buffer {
+  const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
+  const header = { keyId, account, materialId, keySpec, keyUsage, origin: 'AWS_KMS' } as const;
+  return sealToken(ExportedKeyToken, { header, secret: material }, context);
+}
+
+describe.each(describing)('what another member says about a key: %s', (name) => {
   test.each(made)('is all that is stored of it: %s for %s', async (keySpec, keyUsage) => {
     const context = testContext();
     const { token, ...stored } = await newKey(keySpec, keyUsage, context);
-    const described = await run('DescribeBackingKey', { keyId, account, token }, context);
+    const described = await run(name, { keyId, account, token }, context);
     expect(described).toEqual({ ...stored, keySpec, keyUsage });
   });
 
@@ -69,34 +79,60 @@ describe('what another member says about a new key', () => {
     'is nothing when its public key belongs to another private key: %s',
     async (keyUsage) => {
       const context = testContext();
-      const [one, other] = ['P-256', 'P-256'].map((namedCurve) =>
-        generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'der', type: 'pkcs8' }),
-      ) as [Buffer, Buffer];
-      // A PKCS #8 ends with the public point, 65 bytes.
-      const material = Buffer.concat([one.subarray(0, -65), other.subarray(-65)]);
-      const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
-      const header = { keyId, account, materialId, keySpec: 'ECC_NIST_P256', keyUsage, origin: 'AWS_KMS' } as const;
-      const token = sealToken(ExportedKeyToken, { header, secret: material }, context);
-      const describing = run('DescribeBackingKey', { keyId, account, token }, context);
-      await expect(describing).rejects.toEqual(refused('cannot-open'));
+      const material = wrongKeyPairs['P-256 with the point of another scalar']![1]();
+      const token = tokenOf('ECC_NIST_P256', keyUsage, material, context);
+      await expect(run(name, { keyId, account, token }, context)).rejects.toEqual(refused('cannot-open'));
     },
   );
+
+  test.each<[KeySpec, KeyUsage, () => Buffer]>([
+    ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', () => Buffer.alloc(1)],
+    ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', () => Buffer.alloc(33)],
+    ['HMAC_512', 'GENERATE_VERIFY_MAC', () => Buffer.alloc(32)],
+    ['HMAC_256', 'GENERATE_VERIFY_MAC', () => Buffer.alloc(33)],
+    ['RSA_4096', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('rsa', { modulusLength: 1024 }))],
+    ['RSA_2048', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 }))],
+    ['ECC_NIST_P521', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('ec', { namedCurve: 'P-256' }))],
+    ['ML_KEM_1024', 'ENCAPSULATE_DECAPSULATE', () => pkcs8(generateKeyPairSync('ml-kem-512'))],
+  ])('is nothing if it is not of the spec that its token says: %s', async (keySpec, keyUsage, make) => {
+    const context = testContext();
+    const token = tokenOf(keySpec, keyUsage, make(), context);
+    await expect(run(name, { keyId, account, token }, context)).rejects.toEqual(refused('cannot-open'));
+  });
+
+  test('is nothing under the name of another key or account', async () => {
+    const context = testContext();
+    const { token } = await newKey('HMAC_256', 'GENERATE_VERIFY_MAC', context);
+    for (const moved of [
+      { keyId: otherKeyId, account, token },
+      { keyId, account: '444455556666', token },
+    ]) {
+      await expect(run(name, moved, context)).rejects.toEqual(refused('damaged-token'));
+    }
+  });
 });
 
-test.each<[KeySpec, KeyUsage, () => Buffer]>([
-  ['SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT', () => Buffer.alloc(1)],
-  ['HMAC_512', 'GENERATE_VERIFY_MAC', () => Buffer.alloc(32)],
-  ['RSA_4096', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('rsa', { modulusLength: 1024 }))],
-  ['RSA_2048', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('rsa', { modulusLength: 2048, publicExponent: 3 }))],
-  ['ECC_NIST_P521', 'SIGN_VERIFY', () => pkcs8(generateKeyPairSync('ec', { namedCurve: 'P-256' }))],
-  ['ML_KEM_1024', 'ENCAPSULATE_DECAPSULATE', () => pkcs8(generateKeyPairSync('ml-kem-512'))],
-])('another member refuses material that is not of the spec its token says: %s', async (keySpec, keyUsage, make) => {
-  const context = testContext();
-  const material = make();
-  const materialId = materialIdOf(context.keyring.materialIdKey, { keyId, material });
-  const header = { keyId, account, materialId, keySpec, keyUsage, origin: 'AWS_KMS' } as const;
-  const token = sealToken(ExportedKeyToken, { header, secret: material }, context);
-  await expect(run('DescribeBackingKey', { keyId, account, token }, context)).rejects.toEqual(refused('cannot-open'));
+describe('no member confirms a new key pair', () => {
+  test.each(Object.entries(wrongKeyPairs))('%s', async (_what, [keySpec, make]) => {
+    const context = testContext();
+    const { usages }: KeySpecRow = keySpecs[keySpec];
+    for (const keyUsage of Object.keys(usages) as KeyUsage[]) {
+      const token = tokenOf(keySpec, keyUsage, make(), context);
+      const checking = run('CheckBackingKey', { keyId, account, token }, context);
+      await expect(checking).rejects.toEqual(refused('cannot-open'));
+    }
+  });
+
+  test('ML-DSA without seed, which never signs a mu', async () => {
+    const context = testContext();
+    const { secretKey } = ml_dsa65.keygen(randomBytes(32));
+    // PKCS #8 with the expanded key alone (RFC 9881).
+    const head = Buffer.from('30820fd8020100300b060960864801650304031204820fc404820fc0', 'hex');
+    const token = tokenOf('ML_DSA_65', 'SIGN_VERIFY', Buffer.concat([head, secretKey]), context);
+    expect(await run('DescribeBackingKey', { keyId, account, token }, context)).toMatchObject({ keySpec: 'ML_DSA_65' });
+    const checking = run('CheckBackingKey', { keyId, account, token }, context);
+    await expect(checking).rejects.toEqual(refused('cannot-open'));
+  });
 });
 
 function pkcs8({ privateKey }: { privateKey: KeyObject }): Buffer {

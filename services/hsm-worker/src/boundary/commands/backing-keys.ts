@@ -1,11 +1,14 @@
+import { timingSafeEqual } from 'node:crypto';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
 import { isKeyId } from '@keyfleet/shared/ids';
 import { algorithmsOf } from '@keyfleet/shared/key-specs';
 import { RefusedError } from '../errors.ts';
-import { isSecretKey } from '../keys/backing-keys.ts';
+import { belongsTo, isSecretKey } from '../keys/backing-keys.ts';
 import { newKeyPair, privateKeyDer, publicKeyDer } from '../keys/key-pair.ts';
 import { isOfSpec, secretLengthOf } from '../keys/key-spec-of.ts';
+import { materialToSeal, publicKeyDerOf } from '../keys/material-to-seal.ts';
+import { openExportedKey } from '../tokens/exported-key-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
 import { checkResealed, resealToken as reseal } from '../tokens/stored-token.ts';
@@ -34,6 +37,23 @@ export const describeBackingKey: CommandHandler<'DescribeBackingKey'> = (input, 
     const publicKey = backingKey.publicKey.export({ format: 'der', type: 'spki' });
     return { materialId, keySpec, keyUsage, publicKey };
   });
+};
+
+/** What any honest member would have sealed for the key is sealed here, or it is refused. */
+export const checkBackingKey: CommandHandler<'CheckBackingKey'> = async (input, context, caller) => {
+  const { header, secret } = openExportedKey(input.token, context.keyring);
+  const { materialId, keySpec, keyUsage } = header;
+  const asker = { account: input.account, caller };
+  let material: Buffer | undefined;
+  try {
+    if (header.keyId !== input.keyId || !belongsTo(input.account, header)) throw new RefusedError('damaged-token');
+    material = await materialToSeal(header, secret, (work) => context.rsaKeyPairs.inTurn(asker, work));
+    if (material?.length !== secret.length || !timingSafeEqual(material, secret)) throw new RefusedError('cannot-open');
+    return { materialId, keySpec, keyUsage, ...(!isSecretKey(keySpec) && { publicKey: publicKeyDerOf(material) }) };
+  } finally {
+    secret.fill(0);
+    material?.fill(0);
+  }
 };
 
 export const evictBackingKey: CommandHandler<'EvictBackingKey'> = ({ materialId }, { backingKeys }) => {

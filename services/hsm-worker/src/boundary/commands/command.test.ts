@@ -149,20 +149,28 @@ describe('what the thread pool does for a key waits for its turn', async () => {
     expect(turns).toEqual(Array(times).fill(`${testAccount} ${testKeyId}`));
   });
 
+  const asked: RsaAsker[] = [];
+  const rsaKeyPairs: CommandContext['rsaKeyPairs'] = {
+    take: async () => pair,
+    inTurn: (asker, work) => (asked.push(asker), work()),
+  };
+  const caller = { host: 'frontend-1', isWaiting: () => true };
+
+  test('CheckBackingKey, which has the turn of a pair for an RSA key', async () => {
+    const { token } = await newKey('RSA_2048', 'SIGN_VERIFY');
+    asked.length = 0;
+    await handlers.CheckBackingKey({ ...key, token }, { ...context, rsaKeyPairs }, caller);
+    expect(asked).toEqual([{ account: testAccount, caller }]);
+  });
+
   test('ImportBackingKey, and its check of an RSA key has the turn of a pair', async () => {
-    const asked: RsaAsker[] = [];
-    const rsaKeyPairs: CommandContext['rsaKeyPairs'] = {
-      take: async () => pair,
-      inTurn: (asker, work) => (asked.push(asker), work()),
-    };
-    const caller = { host: 'frontend-1', isWaiting: () => true };
     const importing = { ...key, region: 'us-east-1', keySpec: 'RSA_2048', keyUsage: 'SIGN_VERIFY' } as const;
     const wrapping = { wrappingKeySpec: 'RSA_2048', wrappingAlgorithm: 'RSA_AES_KEY_WRAP_SHA_256' } as const;
     const generate = handlers.GenerateImportKey({ ...importing, ...wrapping }, context, caller);
     const { importToken, publicKey } = await generate;
     const material = pair.privateKey.export({ format: 'der', type: 'pkcs8' });
     const encryptedMaterial = wrapMaterial(wrapping.wrappingAlgorithm, publicKey, material);
-    turns.length = 0;
+    turns.length = asked.length = 0;
     await handlers.ImportBackingKey(
       { ...importing, importToken, encryptedMaterial },
       { ...context, rsaKeyPairs },

@@ -1,5 +1,12 @@
 import type { CommandName } from '@keyfleet/shared/hsm/commands';
-import { checkToken, describeBackingKey, evictBackingKey, generateBackingKey, resealToken } from './backing-keys.ts';
+import {
+  checkBackingKey,
+  checkToken,
+  describeBackingKey,
+  evictBackingKey,
+  generateBackingKey,
+  resealToken,
+} from './backing-keys.ts';
 import {
   checkCluster,
   connectCluster,
@@ -28,6 +35,7 @@ export const handlers = {
   OpenCredential: openCredential,
   CheckToken: checkToken,
   DescribeBackingKey: describeBackingKey,
+  CheckBackingKey: checkBackingKey,
   GenerateImportKey: generateImportKey,
   ImportBackingKey: importBackingKey,
   SealCredential: sealCredential,

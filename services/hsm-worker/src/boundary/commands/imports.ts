@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { CannotOpenError } from '@keyfleet/shared/encoding/aead';
 import type { InputOf } from '@keyfleet/shared/hsm/commands';
 import { ExportedKeyToken } from '@keyfleet/shared/hsm/exported-key-token';
@@ -8,8 +8,8 @@ import type { Caller } from '../caller.ts';
 import { unwrapMaterial } from '../crypto/material-wrapping.ts';
 import { RefusedError } from '../errors.ts';
 import { isSecretKey } from '../keys/backing-keys.ts';
-import { materialToSeal } from '../keys/imported-material.ts';
 import { privateKeyDer, publicKeyDer, type RsaBits } from '../keys/key-pair.ts';
+import { materialToSeal, publicKeyDerOf } from '../keys/material-to-seal.ts';
 import { ImportToken, openImportToken } from '../tokens/import-token.ts';
 import { materialIdOf } from '../tokens/material-id.ts';
 import { sealToken } from '../tokens/sealed-token.ts';
@@ -42,7 +42,8 @@ export const importBackingKey: CommandHandler<'ImportBackingKey'> = async (input
   const unwrapped = await unwrappedMaterial(input, context, caller);
   const asker = { account: input.account, caller };
   try {
-    const material = await materialToSeal(input.keySpec, unwrapped, (work) => context.rsaKeyPairs.inTurn(asker, work));
+    const kind = { keySpec: input.keySpec, origin: 'EXTERNAL' } as const;
+    const material = await materialToSeal(kind, unwrapped, (work) => context.rsaKeyPairs.inTurn(asker, work));
     if (material === undefined) throw new RefusedError('incorrect-material');
     return sealed(input, material, context);
   } finally {
@@ -89,9 +90,4 @@ function sealed(input: InputOf<'ImportBackingKey'>, material: Buffer, context: C
   } finally {
     material.fill(0);
   }
-}
-
-function publicKeyDerOf(pkcs8: Buffer): Buffer {
-  const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-  return createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
 }
