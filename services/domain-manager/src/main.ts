@@ -24,8 +24,8 @@ async function run(config: DomainManagerConfig, { log, signal, stopped }: Servic
   const assembly = { config, anchor, scheduler, replica, clock: systemClock, events, resources };
 
   let rounds: ReturnType<typeof startRounds> | undefined;
-  const operators = () => rounds?.tokens.head?.state.operators ?? [];
-  const stored = await startStore(assembly, { signal, operators });
+  const state = () => rounds?.tokens.head?.state;
+  const stored = await startStore(assembly, { signal, state });
   if (stored === undefined) return;
   const onProblem = (problem: unknown): void => events.noticesProblem(problem);
   const notices = resources.use(

@@ -1,7 +1,7 @@
 import { newOperator } from '@keyfleet/test-support/domain';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isMet } from './quorum.ts';
+import { isMet, possibleSigners } from './quorum.ts';
 import { type Operator, type Role, roles, type Rule } from './state.ts';
 
 const key = newOperator('any').signingKey;
@@ -53,4 +53,13 @@ describe('a quorum rule', () => {
       }),
     );
   });
+});
+
+test('those may sign whose role some rule names', () => {
+  const operators = roles.map(operatorOf);
+  const rotation: Rule = { command: 'RotateDomainKeys', alternatives: [[{ role: 'scheduler', minimum: 1 }]] };
+  const rules = [rule([[{ role: 'operator', minimum: 2 }]]), rotation];
+  const signing = (list: Rule[]) => possibleSigners({ rules: list, operators }).map(({ role: one }) => one);
+  expect(new Set(signing(rules))).toEqual(new Set(['operator', 'scheduler']));
+  expect(signing([])).toEqual([]);
 });

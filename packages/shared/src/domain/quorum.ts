@@ -71,6 +71,12 @@ export function isMet({ alternatives }: Rule, signers: readonly Operator[]): boo
   );
 }
 
+/** Those whose role a rule names. Most operators of a large domain are service hosts, which sign nothing. */
+export function possibleSigners({ rules, operators }: Pick<DomainState, 'rules' | 'operators'>): Operator[] {
+  const roles = new Set(rules.flatMap(({ alternatives }) => alternatives.flat()).map(({ role }) => role));
+  return operators.filter(({ role }) => roles.has(role));
+}
+
 /** What is known to have been signed: a proposal, or what a store has of one. */
 export interface Signed {
   readonly signatures: readonly { readonly operatorId: string }[];

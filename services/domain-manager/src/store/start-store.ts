@@ -5,7 +5,8 @@ import { DurableWrites } from '@keyfleet/shared/redis/durable-writes';
 import { observeRedis } from '@keyfleet/shared/redis/observe-redis';
 import { StoreGuard } from '@keyfleet/shared/redis/store-guard';
 import { waitForRedis } from '@keyfleet/shared/redis/wait-for-redis';
-import type { Operator } from '@keyfleet/shared/domain/state';
+import { possibleSigners } from '@keyfleet/shared/domain/quorum';
+import type { DomainState } from '@keyfleet/shared/domain/state';
 import type { Assembly } from '../assembly.ts';
 import { RedisStore } from './redis-store.ts';
 
@@ -21,7 +22,7 @@ export interface GuardedStore {
  */
 export async function startStore(
   { config, anchor, clock, events, resources }: Assembly,
-  { signal, operators }: { readonly signal: AbortSignal; readonly operators: () => readonly Operator[] },
+  { signal, state }: { readonly signal: AbortSignal; readonly state: () => DomainState | undefined },
 ): Promise<GuardedStore | undefined> {
   const { domain } = anchor;
   const redis = resources.use(connectRedis(config.redis, { onProblem: (problem) => events.storeProblem(problem) }));
@@ -39,7 +40,7 @@ export async function startStore(
       clock,
       // Lost tokens are stored again, if it is the same store.
       generation: () => 0,
-      operators,
+      operators: () => state()?.operators ?? [],
       keepsWrites: config.redis.durability === 'strict',
       givesIdentity: true,
       onRefused,
@@ -47,10 +48,9 @@ export async function startStore(
     }),
   );
   const onDropped = (name: string): void => events.resealProgressDropped(name);
-  // Until the domain is founded, those sign that the trust anchor names.
-  const signers = (): readonly Pick<Operator, 'operatorId'>[] => {
-    const known = operators();
-    return known.length > 0 ? known : anchor.operators;
+  const signers = () => {
+    const now = state();
+    return now === undefined ? anchor.operators : possibleSigners(now);
   };
   const options = { domain, storeId: () => guard.id, operators: signers, onDropped };
   return { redis, guard, store: new RedisStore(writes, clock, options) };
