@@ -43,9 +43,14 @@ export class HsmClient implements HsmCommands {
     this.#opening = new ConfirmedOpening(deps);
   }
 
-  execute<N extends CommandName>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+  execute<N extends CommandName>(
+    name: N,
+    input: InputOf<N>,
+    deadline: number,
+    known?: readonly string[],
+  ): Promise<OutputOf<N>> {
     if (commands[name].sealsToken) {
-      return this.#sealing.execute(name as SealingCommand, input as never, deadline) as Promise<OutputOf<N>>;
+      return this.#sealing.execute(name as SealingCommand, input as never, deadline, known) as Promise<OutputOf<N>>;
     }
     const { token, sourceToken, destinationToken } = input as TokenInput;
     const areKnown = this.#fence.knows(token) && this.#fence.knows(sourceToken) && this.#fence.knows(destinationToken);

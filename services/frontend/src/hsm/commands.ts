@@ -6,7 +6,13 @@ import type { Refusal } from '@keyfleet/shared/hsm/refusals';
  * `deadline` (milliseconds since the epoch), and `HsmRefusedError` if an HSM refused.
  */
 export interface HsmCommands {
-  execute<N extends CommandName>(command: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>>;
+  /** `known`: the material ids that the record of a KMS key lists already. No new key that is made for it has one. */
+  execute<N extends CommandName>(
+    command: N,
+    input: InputOf<N>,
+    deadline: number,
+    known?: readonly string[],
+  ): Promise<OutputOf<N>>;
   /**
    * Runs a command on every connected worker. A worker that dies or does not answer before `deadline` is silently left
    * out, so this suits only what hastens something that happens anyway.

@@ -119,7 +119,7 @@ function start(
     events,
     commands,
     remove,
-    make: (deadline = 5_000) => commands.execute('GenerateBackingKey', newKey, deadline),
+    make: (deadline = 5_000, known: string[] = []) => commands.execute('GenerateBackingKey', newKey, deadline, known),
   };
 }
 
@@ -155,6 +155,17 @@ test('a member that denies what is true harms nobody where there is a third', as
   const frontend = start({ a: honest, b: denying, c: honest });
   await frontend.make();
   expect(frontend.events).toEqual(['b contradicts a: GenerateBackingKey', 'confirmed']);
+});
+
+test('a member that answers with a key that is known already is found out, also where there is no witness', async () => {
+  const first = await start({ a: honest, b: honest }).make();
+  const known = [Buffer.from(first.materialId).toString('hex')];
+  const again: Lie = (name) => (name === 'GenerateBackingKey' ? first : {});
+  const frontend = start({ a: again, b: honest, c: honest });
+  const made = await frontend.make(5_000, known);
+  expect(known).not.toContain(Buffer.from(made.materialId).toString('hex'));
+  expect(frontend.events).toEqual(['a contradicts a: GenerateBackingKey', 'confirmed']);
+  await expect(start({ a: again }).make(5_000, known)).rejects.toMatchObject({ reason: 'unconfirmed' });
 });
 
 test('a member of an earlier release, which would only try a new key, confirms none', async () => {

@@ -20,7 +20,7 @@ export interface ConfirmationEvents {
   confirmed(): void;
   /**
    * `witness` finds in a token something other than what `maker` put there or found, or nothing. One of the two is
-   * broken or hostile.
+   * broken or hostile. `witness` is the maker itself if its own answer shows that it made no new key.
    */
   contradicted(command: CommandName, maker: string, witness: string): void;
   /** A token is used though only one member has seen it, because no other can be reached. */
@@ -42,7 +42,10 @@ export interface ConfirmedSealingDeps {
   readonly events: ConfirmationEvents;
 }
 
-type Sealed<N extends SealingCommand> = MemberAnswer<N> & { readonly input: InputOf<N> };
+type Sealed<N extends SealingCommand> = MemberAnswer<N> & {
+  readonly input: InputOf<N>;
+  readonly known: readonly string[];
+};
 
 /**
  * Returns no token that only its maker has seen. A broken or hostile member could seal rubbish in place of a key, and
@@ -56,12 +59,20 @@ export class ConfirmedSealing {
     this.#deps = deps;
   }
 
-  /** Asks one member after another until a second member confirms what the first made. */
-  async execute<N extends SealingCommand>(name: N, input: InputOf<N>, deadline: number): Promise<OutputOf<N>> {
+  /**
+   * Asks one member after another until a second member confirms what the first made, and its material id is not
+   * `known`.
+   */
+  async execute<N extends SealingCommand>(
+    name: N,
+    input: InputOf<N>,
+    deadline: number,
+    known: readonly string[] = [],
+  ): Promise<OutputOf<N>> {
     const doubted = new Set<string>();
     for (;;) {
       const made = await this.#make(name, input, deadline, doubted);
-      if (await this.#isConfirmed(name, { ...made, input }, deadline)) return made.output;
+      if (await this.#isConfirmed(name, { ...made, input, known }, deadline)) return made.output;
       doubted.add(made.memberId);
     }
   }
@@ -83,6 +94,10 @@ export class ConfirmedSealing {
   async #isConfirmed<N extends SealingCommand>(name: N, sealed: Sealed<N>, deadline: number): Promise<boolean> {
     const { memberId: maker } = sealed;
     if (!isMember(this.#deps, maker)) return false;
+    if (isOfKnownKey(sealed)) {
+      this.#deps.events.contradicted(name, maker, maker);
+      return false;
+    }
     const asked = new Set([maker]);
     const startedAt = monotonicClock.now();
     for (let isDenied = false; ;) {
@@ -223,6 +238,14 @@ const confirmations: { readonly [N in SealingCommand]: Confirmation<N> } = {
 interface NewKey {
   readonly input: InputOf<'GenerateBackingKey'>;
   readonly output: OutputOf<'GenerateBackingKey'>;
+}
+
+/**
+ * Whether the maker answers a rotation with what the KMS key has already, sealed once more. A witness would find it as
+ * said, and whoever has the key from before would read what is encrypted after the rotation.
+ */
+function isOfKnownKey({ output, known }: { output: object; known: readonly string[] }): boolean {
+  return 'materialId' in output && known.includes(Buffer.from(output.materialId as Uint8Array).toString('hex'));
 }
 
 /** Everything that is stored of a key: nobody can decrypt what is encrypted under a wrong public key, for example. */

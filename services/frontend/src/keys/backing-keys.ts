@@ -71,13 +71,20 @@ export interface MaterialSource {
   readonly deadline: number;
 }
 
-/** Has an HSM make material for a key. It is not in use until it is stored in the key's record. */
+/** Has an HSM make material that the key has not. It is not in use until it is stored in the key's record. */
 export async function newBackingKey(
-  { keyId, accountId, keySpec, keyUsage }: Pick<KmsKey, 'keyId' | 'accountId' | 'keySpec' | 'keyUsage'>,
+  {
+    keyId,
+    accountId,
+    keySpec,
+    keyUsage,
+    backingKeys,
+  }: Pick<KmsKey, 'keyId' | 'accountId' | 'keySpec' | 'keyUsage' | 'backingKeys'>,
   { hsm, clock, deadline }: MaterialSource,
 ): Promise<HeldKey> {
   const wanted = { keyId, account: accountId, keySpec, keyUsage };
-  const made = await hsm.execute('GenerateBackingKey', wanted, deadline);
+  const known = backingKeys.map(({ materialId }) => materialId);
+  const made = await hsm.execute('GenerateBackingKey', wanted, deadline, known);
   const { token, materialId, publicKey } = made;
   return {
     materialId: Buffer.from(materialId).toString('hex'),

@@ -47,7 +47,9 @@ export const createKey: Handler<typeof CreateKey, CreateKeyDeps> = async (input,
   const wanted = { keyId, accountId, region, ...kind };
   const source = { ...deps, deadline };
   const making = async () =>
-    chosen === undefined ? newBackingKey(wanted, source) : chosenBackingKey(wanted, chosen, source);
+    chosen === undefined
+      ? newBackingKey({ ...wanted, backingKeys: [] }, source)
+      : chosenBackingKey(wanted, chosen, source);
   const material = kind.origin === 'EXTERNAL' ? [] : [await making()];
   // The caller has stopped waiting, and the domain key that seals the material may have been dropped meanwhile.
   if (deps.clock.now() >= deadline) throw timedOut();

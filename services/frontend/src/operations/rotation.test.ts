@@ -7,13 +7,47 @@ import {
   ListKeyRotations,
   RotateKeyOnDemand,
 } from '@keyfleet/shared/api/rotation';
+import type { DomainState } from '@keyfleet/shared/domain/state';
 import { parseBlobHeader } from '@keyfleet/shared/hsm/ciphertext-blob';
+import { testDomainKey } from '@keyfleet/test-support/command-context';
 import { FakeFrontend, region, user } from '@keyfleet/test-support/fakes/frontend';
 import { LocalHsm } from '@keyfleet/test-support/fakes/local-hsm';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { HsmClient } from '../hsm/client.ts';
 import type { KmsKey } from '../keys/kms-key.ts';
 
 const DAY = 86_400_000;
+
+/** Two members of a domain. The first makes one key, and answers with that one whenever it is to make another. */
+class OneThatRepeats {
+  readonly #hsm = new LocalHsm();
+  #first: object | undefined;
+
+  client(): HsmClient {
+    const members = ['a', 'b'].map((memberId) => ({ memberId, offline: false }));
+    const domainKeys = [{ id: testDomainKey('1').id, status: 'active' }];
+    return new HsmClient({
+      hsm: {
+        execute: (name, input) => this.#hsm.execute(name, input),
+        executeEverywhere: async () => {},
+        executeByMember: async (name, input, _deadline, notBy) => {
+          const memberId = notBy?.has('a') ? 'b' : 'a';
+          const output = await this.#hsm.execute(name, input);
+          if (name !== 'GenerateBackingKey' || memberId === 'b') return { memberId, output };
+          this.#first ??= output;
+          return { memberId, output: this.#first as typeof output };
+        },
+        connects: async () => false,
+      },
+      domainState: () => ({ members, domainKeys }) as unknown as DomainState,
+      isDomainOfOne: () => false,
+      refreshDomain: async () => {},
+      clock: { now: () => 0 },
+      workers: 2,
+      events: { confirmed() {}, contradicted() {}, unconfirmed() {} },
+    });
+  }
+}
 
 let frontend: FakeFrontend;
 let key: { KeyId: string; Arn: string };
@@ -122,6 +156,14 @@ describe('rotation on demand', () => {
     expect(frontend.hsm.evicted).toEqual([old]);
   });
 
+  test('gets no material that the key has, from a member that seals that again', async () => {
+    const two = new FakeFrontend(new OneThatRepeats().client());
+    const { KeyMetadata } = await two.call(CreateKey, {});
+    for (let i = 0; i < 2; i++) await two.call(RotateKeyOnDemand, { KeyId: KeyMetadata?.KeyId });
+    const { backingKeys } = (await two.store.findKey(region, KeyMetadata!.KeyId))!;
+    expect(new Set(backingKeys.map(({ materialId }) => materialId)).size).toBe(3);
+  });
+
   test('is recorded as an event of the service besides the call', async () => {
     await frontend.call(RotateKeyOnDemand, key);
     const [previousKeyMaterialId, currentKeyMaterialId] = await materialIds();
@@ -225,6 +267,18 @@ describe('a list of rotations', () => {
     const all = { ...key, IncludeKeyMaterial: 'ALL_KEY_MATERIAL', Marker };
     expect(await frontend.refusal(ListKeyRotations, all)).toBe(invalid);
     expect(await frontend.refusal(ListKeyRotations, { ...key, Marker: 'made-up' })).toBe(invalid);
+  });
+
+  test('ends, though an older record lists one material twice', async () => {
+    await frontend.call(RotateKeyOnDemand, key);
+    const { backingKeys } = (await frontend.store.findKey(region, key.KeyId))!;
+    const again = backingKeys.at(-1)!;
+    await change(key.KeyId, { backingKeys: [...backingKeys, { ...again }, { ...again }] });
+    const { NextMarker: Marker } = await frontend.call(ListKeyRotations, { ...key, Limit: 1 });
+    expect(await frontend.call(ListKeyRotations, { ...key, Limit: 1, Marker })).toEqual({
+      Rotations: [],
+      Truncated: false,
+    });
   });
 
   test('is empty for a key that never had material', async () => {

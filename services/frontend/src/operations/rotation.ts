@@ -78,7 +78,8 @@ export const listKeyRotations: Handler<typeof ListKeyRotations, ListKeyRotations
       : // A rotation has taken place once all Regions have its material.
         ({ pending, rotation }) => !pending && rotation !== undefined,
   );
-  const start = 1 + materials.findIndex(({ materialId }) => materialId === after);
+  // The last one: an older record may list one material twice, which a hostile HSM made, and no list may go round.
+  const start = 1 + materials.findLastIndex(({ materialId }) => materialId === after);
   const page = materials.slice(start, start + (input.Limit ?? DEFAULT_LIMIT));
   const last = page.at(-1);
   const truncated = last !== undefined && last !== materials.at(-1);
