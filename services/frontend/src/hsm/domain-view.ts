@@ -260,9 +260,12 @@ export class DomainView implements KnownDomain, AsyncDisposable {
     this.#proofs.note(member, token);
     this.#judge();
     // A hostile member may have made a token for itself. Where there is only one to ask, its word counts.
-    const relied = this.#relied!;
+    const [relied, chosen, isFirst] = [this.#relied!, this.#chosen, this.#proven === undefined];
     const beside = (one: VerifiedDomain) => this.#heard.besides(one, relied);
-    const proven = this.#proofs.newestOf(this.#chosen.provers, Math.min(2, this.#options.workers), beside);
+    // Who is out proves nothing. The people of the token before signed that, but may have given it up, and then to wait
+    // for him would be for ever. Before the first token is proven they may be people of long ago.
+    const waitsFor = (one: Member) => isFirst || mayProve(chosen, one);
+    const proven = this.#proofs.newestOf(chosen.provers, Math.min(2, this.#options.workers), beside, waitsFor);
     if (proven !== undefined && (this.#proven === undefined || isNewer(proven, this.#proven))) await this.#rely(proven);
     return true;
   }

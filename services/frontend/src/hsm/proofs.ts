@@ -43,13 +43,14 @@ export class Proofs {
   }
 
   /**
-   * The newest that so many have proven, or all if there are fewer: by its own state, and by those `beside` it, of
-   * other chains.
+   * The newest that so many have proven, or all if there are fewer that it waits for: by its own state, and by those
+   * `beside` it, of other chains.
    */
   newestOf(
     members: readonly Member[],
     needed: number,
     beside: (token: VerifiedDomain) => readonly VerifiedDomain[],
+    waitsFor: (member: Member) => boolean = () => true,
   ): VerifiedDomain | undefined {
     const proofs = this.#of(members);
     return proofs
@@ -57,8 +58,8 @@ export class Proofs {
       .filter((token) => {
         const isOffline = isOneOf(token.state.members.filter(({ offline }) => offline === true));
         const provers = proofs.filter((one) => this.#follows(one.token, token) && !isOffline(one));
-        const most = [token, ...beside(token)].map(({ state }) => onlineMembers(state.members).length);
-        return provers.length >= Math.min(needed, Math.max(...most));
+        const waitedFor = [token, ...beside(token)].map(({ state }) => onlineMembers(state.members).filter(waitsFor));
+        return provers.length >= Math.min(needed, Math.max(1, ...waitedFor.map(({ length }) => length)));
       })
       .toSorted((one, other) => other.state.generation - one.state.generation)[0];
   }

@@ -50,6 +50,33 @@ describe('a removal', () => {
     expect(view.state!.generation).toBe(2);
   });
 
+  test.each<[string, Change, string[]]>([
+    ['a rotation, of two members', rotation, ['hsm-1', 'hsm-2']],
+    ['a removal, of three', { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-2'] } }, ['hsm-1', 'hsm-3']],
+  ])('that people gave up ends when who is left of those of whom none is out has proven %s', async (_, other, left) => {
+    const domain = new TestDomain({ members: left.includes('hsm-3') ? 3 : 2 });
+    const honest = showing('one', domain.tokens.slice());
+    const hostile = showing('two', domain.tokens.slice());
+    await using frontend = viewOf(domain, [honest, hostile]);
+    const { view } = frontend;
+    await until(() => view.state?.generation === 1);
+    for (const hsm of domain.hsms) await frontend.proves(hsm);
+    const last = domain.hsms.at(-1)!;
+    const givenUp: Change = { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-1'] } };
+    hostile.tokens = [...domain.tokens, domain.prepare(givenUp, domain.people, last)];
+    await view.hear();
+    expect(view.state!.members.map(({ memberId }) => memberId)).not.toContain('hsm-1');
+    domain.clock.advance(HOUR);
+    domain.step(other, domain.people, domain.hsms[0]!);
+    honest.tokens = domain.tokens.slice();
+    await view.hear();
+    expect(await frontend.proves(domain.hsms[0]!)).toBe(false);
+    expect(view.provenGeneration).toBe(1);
+    await frontend.proves(last);
+    expect(view.state!.members.map(({ memberId }) => memberId)).toEqual(left);
+    expect(view.provenGeneration).toBe(2);
+  });
+
   test('empties what removed members answered, each of two that are of one generation', async () => {
     await using world = await newWorld();
     const { domain, view, managers } = world;
