@@ -1,5 +1,7 @@
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
-import { type DomainState, hasRoomToRotate, newestAfterRemoval, type RuledChange } from '@keyfleet/shared/domain/state';
+import { parseDomainChange } from '@keyfleet/shared/domain/proposal';
+import { type DomainState, hasRoomToRotate, type RuledChange } from '@keyfleet/shared/domain/state';
+import { parseToken } from '@keyfleet/shared/domain/token';
 import type { TrustAnchor } from '@keyfleet/shared/domain/trust-anchor';
 
 /** Whoever may do the second or third lets himself do the first. */
@@ -9,9 +11,13 @@ const DAY_MS = 24 * 3_600_000;
 
 type Advice = readonly (readonly [boolean, string])[];
 
-/** What works today but will hurt on a bad day, each with what to do. */
-export function adviceFor(state: DomainState, status: StatusResponse__Output, { checkpoint }: TrustAnchor): string[] {
-  const sinceRemoval = newestAfterRemoval(state)?.createdGeneration ?? 1;
+/** What works today but will hurt on a bad day, each with what to do. `tokens`: those that led to the state. */
+export function adviceFor(
+  { state, tokens }: { readonly state: DomainState; readonly tokens: readonly Uint8Array[] },
+  status: StatusResponse__Output,
+  { checkpoint }: TrustAnchor,
+): string[] {
+  const sinceRemoval = Math.max(1, tokens.findLastIndex(removesSomebody) + 1);
   const advice: Advice = [
     [
       !state.operators.some(({ role }) => role === 'service-host'),
@@ -26,6 +32,12 @@ export function adviceFor(state: DomainState, status: StatusResponse__Output, { 
     ...onDomainKeys(state, status),
   ];
   return advice.filter(([applies]) => applies).map(([, text]) => text);
+}
+
+/** A member, or somebody who could sign another continuation of the chain. */
+function removesSomebody(token: Uint8Array): boolean {
+  const { name, body } = parseDomainChange(parseToken(token).proposal.command);
+  return (name === 'ModifyMembers' || name === 'ModifyOperators') && body.remove.length > 0;
 }
 
 function onPeople(state: DomainState): Advice {

@@ -96,8 +96,8 @@ async function findingOf(check: string, look: () => Promise<string>): Promise<Fi
 /** For a domain that can be read; the checks above report one that cannot. */
 async function advise({ client, anchor }: Patient): Promise<Finding[]> {
   try {
-    const { state } = await client.getDomain(anchor);
-    const advice = adviceFor(state, await client.status(), anchor);
+    const { tokens, domain } = await client.getChain(anchor);
+    const advice = adviceFor({ state: domain.state, tokens }, await client.status(), anchor);
     return advice.map((finding) => ({ check: 'domain', standing: 'advice', finding }));
   } catch {
     return [];
