@@ -56,27 +56,21 @@ export class WorkQueue<Item> {
   ): Promise<boolean> {
     const connection = notices.connection();
     if (connection === undefined) return false;
-    const inTime = new AbortController();
-    const putAll = async (): Promise<void> => {
+    const putAll = async (): Promise<true> => {
       await this.#assertQueue(connection, notices.streamReplicas);
       const stream = connection.jetstream();
       const publishing = items.map((item) =>
         stream.publish(this.#options.subjectOf(item), JSON.stringify(item), { msgID: idOf(item), timeout: RETRY_MS }),
       );
       await Promise.all(publishing);
-    };
-    const late = async (): Promise<never> => {
-      await delay(PUBLISH_MS, undefined, { signal: inTime.signal });
-      throw new Error(`JetStream did not answer within ${PUBLISH_MS} ms`);
+      return true;
     };
     try {
-      await Promise.race([putAll(), late()]);
-      return true;
+      if (await Promise.race([putAll(), delay(PUBLISH_MS, false, { ref: false })])) return true;
+      throw new Error(`JetStream did not answer within ${PUBLISH_MS} ms`);
     } catch (error) {
       onProblem(error);
       return false;
-    } finally {
-      inTime.abort();
     }
   }
 
