@@ -15,7 +15,10 @@ import { SoundTokens, type TokenChains } from './sound-tokens.ts';
 const Usage = z.object({ usedAt: z.int() });
 const SomeRecord = z.record(z.string(), z.unknown());
 
-/** Beside the identity. */
+/**
+ * Beside the store's identity. These count anew: what somebody set would outlive him. (Earlier releases kept a check
+ * beside the token.)
+ */
 const COUNT_ANEW = new Set(['mark', 'restoredAt', 'follows', 'acceptedAt', 'acceptedBy', 'signature', 'check']);
 
 /** Undefined for anything else. */
@@ -173,7 +176,6 @@ function madeOf(kind: StoredKind, { name, field, bytes }: StoredField): Record<s
     case 'grants':
       return isGrant(name, field, text) ? itself : undefined;
     case 'store':
-      // These count anew: what somebody set would outlive him. And earlier releases kept a check beside the token.
       if (COUNT_ANEW.has(field)) return {};
       return field === 'id' && isStoreId(text) ? itself : undefined;
     default:
