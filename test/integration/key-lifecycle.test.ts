@@ -26,8 +26,8 @@ import { kmsClient } from '@keyfleet/test-support/aws-client';
 import { cliOptionsOf, runKeyfleet } from '@keyfleet/test-support/cli';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
+import { RECORDED_WITHIN_MS, recordedEvents } from '@keyfleet/test-support/recorded-events';
 import { startSecondFrontend } from '@keyfleet/test-support/second-frontend';
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -106,13 +106,9 @@ async function tracesOf(keyId: string): Promise<string[]> {
   return traces;
 }
 
-/** Of one kind, in the audit logs of all frontends. */
-function serviceEvents(eventName: string, files: readonly string[] = ['audit.log']): string[] {
-  const lines = files.flatMap((file) => readFileSync(cluster.home.in('log', file), 'utf8').split('\n').filter(Boolean));
-  return lines
-    .map((line) => JSON.parse(line) as { eventName: string; eventType: string; resources?: { ARN: string }[] })
-    .filter((record) => record.eventName === eventName && record.eventType === 'AwsServiceEvent')
-    .map(({ resources }) => resources?.[0]?.ARN.split('/')[1] ?? '');
+/** The keys that an event of this kind is recorded of, one for each event. */
+function serviceEvents(eventName: string, files?: readonly string[]): string[] {
+  return recordedEvents(cluster, files).flatMap((event) => (event.eventName === eventName ? [event.keyId] : []));
 }
 
 test('a deletion that is cancelled leaves the key disabled, and then as it was', async () => {
@@ -137,11 +133,12 @@ test('a key whose date has come is gone, with its aliases and every trace of it'
   await eventually('the key is deleted', async () => (await stateOf(KeyId)) === 'gone');
   await expect(decrypt(ciphertext)).rejects.toThrow('does not exist');
   expect(await aliasNames()).not.toContain('alias/doomed');
-  await eventually('its entries are removed', async () => {
+  const onlyEntriesAreLeft = async () => {
     const traces = await tracesOf(KeyId);
     // The entry of the date that was brought forward stays till that day, and means nothing.
     return traces.every((name) => name.startsWith('kf:due:'));
-  });
+  };
+  await eventually('its entries are removed', onlyEntriesAreLeft, RECORDED_WITHIN_MS);
   await eventually('it is recorded', () => serviceEvents('DeleteKey').includes(KeyId));
 });
 
@@ -205,10 +202,11 @@ test('keys rotate on their date, once, whoever comes to them, and every older ci
     const { NextRotationDate } = await kms.send(new GetKeyRotationStatusCommand({ KeyId }));
     expect(NextRotationDate?.getTime()).toBeGreaterThan(Date.now());
   }
-  await eventually('each rotation is recorded', () => {
+  const areRecorded = () => {
     const recorded = serviceEvents('RotateKey', ['audit.log', 'audit-2.log']);
     return ids.every((id) => recorded.filter((one) => one === id).length === 1);
-  });
+  };
+  await eventually('each rotation is recorded', areRecorded, RECORDED_WITHIN_MS);
   // Both took part, or the test shows nothing.
   expect(serviceEvents('RotateKey', ['audit-2.log'])).not.toEqual([]);
 });
