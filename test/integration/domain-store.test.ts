@@ -217,13 +217,14 @@ describe('the domain store in Redis', () => {
 
   test('the dates of one operator’s signatures have a limit, and nobody else’s are forgotten for them', async () => {
     const store = newStore();
+    const id = 'ab'.repeat(32);
     const of = (operatorId: string, i: number) => ({ operatorId, signature: Buffer.alloc(96, i) });
     const over = Date.now() - 1;
-    for (const operatorId of ['anna', 'berta']) await store.dateSignature(of(operatorId, 0), over);
-    for (let i = 1; i < 200; i++) await store.dateSignature(of('anna', i), over - i);
+    for (const operatorId of ['anna', 'berta']) await store.dateSignature(id, of(operatorId, 0), over);
+    for (let i = 1; i < 200; i++) await store.dateSignature(id, of('anna', i), over - i);
     const later = Date.now() + 60_000;
-    expect((await store.dateSignature(of('anna', 100), later)).until).toBe(over - 100);
-    expect((await store.dateSignature(of('berta', 0), later)).until).toBe(over);
+    expect((await store.dateSignature(id, of('anna', 100), later)).until).toBe(over - 100);
+    expect((await store.dateSignature(id, of('berta', 0), later)).until).toBe(over);
     expect(await redis.client.strlen(signedAt(domain, 'anna'))).toBe(storedValues.signed.maxBytes);
     expect(await redis.client.pttl(signedAt(domain, 'anna'))).toBeGreaterThan(0);
   });
@@ -235,10 +236,11 @@ describe('the domain store in Redis', () => {
   ])('what stands in the place of those dates and %s gives way to the next', async (_what, plant) => {
     const store = newStore();
     await plant();
+    const id = 'ab'.repeat(32);
     const signature = { operatorId: 'anna', signature: Buffer.alloc(96, 1) };
     const over = Date.now() - 1;
     for (const until of [over, Date.now() + 60_000])
-      expect((await store.dateSignature(signature, until)).until).toBe(over);
+      expect((await store.dateSignature(id, signature, until)).until).toBe(over);
   });
 
   test('what is no identity of a store is replaced when the domain is founded, and allows no token to be put back', async () => {

@@ -203,8 +203,8 @@ describe('proposals', () => {
     expect((await proposals.propose(kept)).expiresAt).toBe(expiresAt);
 
     const dateSignature = store.dateSignature.bind(store);
-    store.dateSignature = async (one, until) => {
-      const date = await dateSignature(one, until);
+    store.dateSignature = async (id, one, until) => {
+      const date = await dateSignature(id, one, until);
       if (one.operatorId === 'bob') world.clock.advance(1);
       return date;
     };

@@ -53,7 +53,7 @@ export class Proposals {
     const { command, signatures } = proposal;
     const id = proposalId(proposal);
     const latest = this.#expiryOf(await this.#deps.store.findProposal(id));
-    const expiresAt = await this.#earliestOf(signatures, latest);
+    const expiresAt = await this.#earliestOf(id, signatures, latest);
     await this.#makeRoom(proposal);
     return this.#put({ proposalId: id, command, signatures, expiresAt });
   }
@@ -62,7 +62,7 @@ export class Proposals {
     const stored = await this.#get(id);
     const { command } = stored;
     orRefuse(() => this.#verifier.assertSigned({ command, signatures: [signature] }));
-    const expiresAt = await this.#earliestOf([signature], this.#expiryOf(stored));
+    const expiresAt = await this.#earliestOf(id, [signature], this.#expiryOf(stored));
     return this.#put({ ...stored, signatures: [signature], expiresAt });
   }
 
@@ -76,13 +76,13 @@ export class Proposals {
   /**
    * Until when all the signatures count, at most `latest`: a proposal that was dropped, or that the store drops
    * meanwhile, is put anew with this date, so that what was signed once does not wait for another week. Throws
-   * ProposalRefusedError for a signature that expired with its proposal: anyone may have kept it. The id proves
+   * ProposalRefusedError for a signature that expired with its proposal: anyone may have kept it. The id alone proves
    * nothing, as the same change has the same for whoever signs it again.
    */
-  async #earliestOf(signatures: readonly Signature[], latest: number): Promise<number> {
+  async #earliestOf(id: string, signatures: readonly Signature[], latest: number): Promise<number> {
     let earliest = latest;
     for (const one of signatures) {
-      const { until, isOver } = await this.#deps.store.dateSignature(one, latest);
+      const { until, isOver } = await this.#deps.store.dateSignature(id, one, latest);
       earliest = Math.min(earliest, until);
       if (!isOver) continue;
       const date = new Date(until).toISOString();

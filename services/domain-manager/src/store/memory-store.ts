@@ -75,8 +75,9 @@ export class MemoryStore implements DomainStore {
     return true;
   }
 
-  async dateSignature(signature: Signature, until: number): Promise<SignatureDate> {
-    const date = this.#signed.getOrInsertComputed(`${signature.operatorId}/${markOf(signature)}`, () => until);
+  async dateSignature(proposalId: string, signature: Signature, until: number): Promise<SignatureDate> {
+    const name = `${signature.operatorId}/${markOf(proposalId, signature)}`;
+    const date = this.#signed.getOrInsertComputed(name, () => until);
     return { until: date, isOver: date <= this.#clock.now() };
   }
 

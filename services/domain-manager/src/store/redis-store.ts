@@ -176,10 +176,11 @@ export class RedisStore implements DomainStore {
     return (await this.#writes.write(keys[0]!, put)) === 1;
   }
 
-  async dateSignature(signature: Signature, until: number): Promise<SignatureDate> {
+  async dateSignature(proposalId: string, signature: Signature, until: number): Promise<SignatureDate> {
     const key = signedAt(this.#domain, signature.operatorId);
+    const mark = markOf(proposalId, signature);
     const numbers = [until, storedValues.signed.maxBytes, PROGRESS_TTL_MS].map(String);
-    const date = (client: RedisCommands) => client.eval(DATE_SIGNATURE, 1, key, markOf(signature), ...numbers);
+    const date = (client: RedisCommands) => client.eval(DATE_SIGNATURE, 1, key, mark, ...numbers);
     const [kept, isOver] = z.tuple([z.string(), z.number()]).parse(await this.#writes.write(key, date));
     return { until: Number(kept), isOver: isOver === 1 };
   }

@@ -156,15 +156,19 @@ export function describeDomainStore<Store extends DomainStore>(
     const signature = { operatorId: 'anna', signature: Buffer.from('r'.repeat(48) + 's'.repeat(48)) };
     const inAnotherForm = { operatorId: 'anna', signature: Buffer.from('r'.repeat(48) + 'S'.repeat(48)) };
     const another = { operatorId: 'anna', signature: Buffer.from('R'.repeat(48) + 's'.repeat(48)) };
+    const [id, ofAnother] = ['ab', 'cd'].map((byte) => byte.repeat(32)) as [string, string];
     const over = Date.now() - 1;
     const later = Date.now() + HOUR;
     for (const until of [over, later])
-      expect(await store.dateSignature(signature, until)).toEqual({ until: over, isOver: true });
-    expect(await store.dateSignature(inAnotherForm, later)).toEqual({ until: over, isOver: true });
+      expect(await store.dateSignature(id, signature, until)).toEqual({ until: over, isOver: true });
+    expect(await store.dateSignature(id, inAnotherForm, later)).toEqual({ until: over, isOver: true });
     for (const until of [later, over, later + 1])
-      expect(await store.dateSignature(another, until)).toEqual({ until: later, isOver: false });
+      expect(await store.dateSignature(id, another, until)).toEqual({ until: later, isOver: false });
     const ofBerta = { ...signature, operatorId: 'berta' };
-    expect(await store.dateSignature(ofBerta, later)).toEqual({ until: later, isOver: false });
+    expect(await store.dateSignature(id, ofBerta, later)).toEqual({ until: later, isOver: false });
+    // Whoever has the key can make one with the same r for another proposal.
+    for (const until of [later, over])
+      expect(await store.dateSignature(ofAnother, inAnotherForm, until)).toEqual({ until: later, isOver: false });
   });
 
   test('a pass begins once, and its shards report', async () => {

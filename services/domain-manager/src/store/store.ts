@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ShardReport } from '@keyfleet/shared/reseal-queue';
 
 /**
@@ -35,12 +36,16 @@ export interface Signature {
   readonly signature: Uint8Array;
 }
 
+const R_BYTES = 48;
+
 /**
- * What tells it from the operator's others: a part of r. From a signature (r, s) anyone makes another, (r, -s), which
- * verifies too; for another r one needs the key.
+ * What tells it from the operator's others: the proposal and r. From a signature (r, s) anyone makes another, (r, -s),
+ * which verifies too; for another r one needs the key. Whoever has that also makes one with the same r for another
+ * proposal, which must not end by the date of the first.
  */
-export function markOf({ signature }: Signature): string {
-  return Buffer.from(signature).toString('hex', 0, 16);
+export function markOf(proposalId: string, { signature }: Signature): string {
+  const r = Buffer.from(signature).subarray(0, R_BYTES);
+  return createHash('sha256').update(proposalId, 'hex').update(r).digest('hex').slice(0, 32);
 }
 
 /** Until when a signature counts, in milliseconds since the epoch, and whether that is over by the store's clock. */
@@ -70,11 +75,11 @@ export interface ProposalStore {
    */
   putProposal(proposal: StoredProposal, limit: number): Promise<boolean>;
   /**
-   * Durable once it resolves. The signature counts until `until`, or the date that it was given first, whoever brings
-   * it again: a signature has no date of its own. Returns the date that it has. Of each operator the newest signatures
-   * are remembered, more than anyone makes between two domain tokens.
+   * Durable once it resolves. The signature of this proposal counts until `until`, or the date that it was given first,
+   * whoever brings it again: a signature has no date of its own. Returns the date that it has. Of each operator the
+   * newest signatures are remembered, more than anyone makes between two domain tokens.
    */
-  dateSignature(signature: Signature, until: number): Promise<SignatureDate>;
+  dateSignature(proposalId: string, signature: Signature, until: number): Promise<SignatureDate>;
   findProposal(proposalId: string): Promise<StoredProposal | undefined>;
   /** Oldest first. */
   listProposals(): Promise<StoredProposal[]>;
