@@ -54,7 +54,7 @@ export class DomainManagerEvents {
   }
 
   leadershipChanged(replica: string, leads: boolean): void {
-    this.#log.info({ replica }, leads ? 'this replica leads now' : 'another replica leads');
+    this.#log.info({ replica }, leads ? 'this replica leads now' : 'this replica leads no longer');
   }
   cannotLead(replica: string, reason: string): void {
     this.#log.error({ replica, reason }, 'this replica cannot lead');

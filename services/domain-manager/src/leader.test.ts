@@ -78,7 +78,7 @@ test('one that cannot lead neither takes the lease nor keeps it, says so once, a
       .toBe(0);
   }
   const led = ['held', 'this replica leads now', 'round'];
-  const stopped = ['this replica cannot lead', 'released', 'another replica leads'];
+  const stopped = ['this replica cannot lead', 'released', 'this replica leads no longer'];
   expect(done.slice(0, 10)).toEqual(['this replica cannot lead', ...led, ...stopped, ...led]);
 });
 
