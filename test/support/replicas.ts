@@ -190,8 +190,9 @@ export function newReplica(): Replica {
       return true;
     },
   };
-  const resealing = new ResealPasses({ store, clock, publish: async (items) => world.asked.push(...items) > 0 });
-  const sightings = new Sightings({ tokens, store, scheduler, clock, monotonicClock });
+  const clocks = { clock, monotonicClock };
+  const resealing = new ResealPasses({ store, ...clocks, publish: async (items) => world.asked.push(...items) > 0 });
+  const sightings = new Sightings({ tokens, store, scheduler, ...clocks });
   const kept = { tokens, store, proposals, resealing, sightings };
   const around = { dueWork: { ask: async () => {} }, workers, notices, clock, events };
   return { tokens, proposals, round: new Round({ ...kept, ...around, scheduler, rotateEveryMs: DAY }) };

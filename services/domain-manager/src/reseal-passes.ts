@@ -31,6 +31,8 @@ type SeenTokens = Pick<Sightings, 'seenAt'>;
 export interface ResealDeps {
   readonly store: ResealStore;
   readonly clock: Clock;
+  /** For what this replica waits for: its clock may be set meanwhile. */
+  readonly monotonicClock: Clock;
   /** Resolves to true once the items are on the work queue. */
   readonly publish: (items: readonly ResealItem[], attempt: number) => Promise<boolean>;
 }
@@ -79,14 +81,15 @@ export class ResealPasses {
     const mayProve = clock.now() >= provableFrom(state, sightings);
     // One more pass, once nothing new can be sealed under an older key.
     if (verifiedAt !== undefined && !mayProve) return;
-    if (mayProve && !foundNothing(progress) && clock.now() < this.#completeAt(generation, pass) + COPYING_MS) return;
+    if (mayProve && !foundNothing(progress) && this.#completeForMs(generation, pass) < COPYING_MS) return;
     return this.#startPass(generation, pass + 1);
   }
 
-  #completeAt(generation: number, number: number): number {
+  #completeForMs(generation: number, number: number): number {
+    const now = this.#deps.monotonicClock.now();
     const pass = `${generation}/${number}`;
-    if (this.#complete.pass !== pass) this.#complete = { pass, at: this.#deps.clock.now() };
-    return this.#complete.at;
+    if (this.#complete.pass !== pass) this.#complete = { pass, at: now };
+    return now - this.#complete.at;
   }
 
   async #startPass(generation: number, pass: number): Promise<void> {
@@ -101,8 +104,8 @@ export class ResealPasses {
     generation: number,
     { pass, shards, reports, parts }: Pick<ResealProgress, 'pass' | 'shards' | 'reports' | 'parts'>,
   ): Promise<void> {
-    const { clock, publish } = this.#deps;
-    const now = clock.now();
+    const { clock, monotonicClock, publish } = this.#deps;
+    const now = monotonicClock.now();
     const begun = `${generation}/${pass}`;
     const sign = `${begun}: ${parts} parts, ${reports.size} done`;
     if (this.#seen.sign !== sign) {
@@ -112,7 +115,7 @@ export class ResealPasses {
     if (this.#owed !== begun && now - this.#seen.at < ASK_AGAIN_MS) return;
     const all = Array.from({ length: shards }, (_, shard) => ({ generation, pass, shard, shards }));
     const items = all.filter(({ shard }) => !reports.has(shard));
-    if (!(await publish(items, Math.floor(now / ASK_AGAIN_MS)))) return;
+    if (!(await publish(items, Math.floor(clock.now() / ASK_AGAIN_MS)))) return;
     this.#owed = '';
     this.#seen = { sign, at: now };
   }

@@ -77,6 +77,22 @@ describe('retirement', () => {
     expect(domainKeys(replica)).toEqual(['1 retired', '2 retired', '3 active']);
   });
 
+  test('a clock that is set forward makes that wait no shorter', async () => {
+    const replica = await removed();
+    const running = new TestClock();
+    world.monotonicClock = running;
+    const successor = newReplica();
+    world.clock.advance(2 * CHANGEOVER_MS);
+    await runPass(replica, 1);
+    await successor.round.run();
+    world.clock.advance(COPYING_MS);
+    await successor.round.run();
+    expect(world.asked).toEqual([]);
+    running.advance(COPYING_MS);
+    await successor.round.run();
+    expect(world.asked).not.toEqual([]);
+  });
+
   test('a pass that a replica with a wrong clock began proves nothing', async () => {
     const replica = await removed();
     world.clock.advance(3_600_000);

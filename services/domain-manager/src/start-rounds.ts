@@ -45,6 +45,7 @@ export function startRounds(assembly: Assembly, { stored, notices, workers }: Ro
   const resealing = new ResealPasses({
     store,
     clock,
+    monotonicClock,
     publish: (items, attempt) => publishResealItems(notices, items, { attempt, onProblem }),
   });
   const dueWork = new DueWork({
