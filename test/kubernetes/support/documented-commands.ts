@@ -42,6 +42,7 @@ export const documented: readonly Documented[] = [
   { part: '>redis-$name.before', runBy: [PASSWORDS, API_SERVER] },
   { part: '"%s":"%s","%s.also":"%s"', runBy: [PASSWORDS, API_SERVER] },
   { part: 'rm redis-$name.before', runBy: [PASSWORDS, API_SERVER] },
+  { part: 'sentinel remove keyfleet', runBy: [PASSWORDS] },
   { part: '/run/secrets/sentinel', runBy: [PASSWORDS] },
   { part: 'patch secret nats-passwords', runBy: [PASSWORDS, API_SERVER] },
   { part: 'keyfleet backup', runBy: ['topology-restore.test.ts'] },
