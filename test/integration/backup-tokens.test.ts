@@ -9,6 +9,7 @@ import { TokenLog } from '@keyfleet/domain-manager/token-log';
 import { LIST_PIECE } from '@keyfleet/cli/backup/format';
 import { runKeyfleet } from '@keyfleet/test-support/cli';
 import { TestDomain } from '@keyfleet/test-support/domain';
+import { endsOthers } from '@keyfleet/test-support/documented-incident';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { connectTestRedis, PATIENCE_MS, writesOf } from '@keyfleet/test-support/redis-client';
 import { startRedis, type TestServer } from '@keyfleet/test-support/servers';
@@ -26,13 +27,6 @@ for (let i = 0; i < 3; i++) domain.rotate();
 const { anchor, clock } = domain;
 /** The same tokens to whoever looks at hashes and lengths alone. */
 const forged = domain.tokens.map((token) => withWitness(parseToken(token), Buffer.from('no witness')));
-
-/** The command that ends connections, for the only domain-manager at this address. */
-function documented(address: string): string {
-  const text = readFileSync(join(import.meta.dirname, '../../docs/domain.md'), 'utf8');
-  const [line = ''] = text.split('\n').filter((one) => one.trim().startsWith('redis-cli CLIENT LIST '));
-  return line.replace(/\(10.*?\):/, `${address} `).replaceAll('redis-cli', `redis-cli -p ${server.port}`);
-}
 
 let server: TestServer;
 let redis: RedisClient & AsyncDisposable;
@@ -196,7 +190,7 @@ describe('somebody who writes in a loop as the user of domain-managers, and leav
   async function endOthers(client: RedisClient): Promise<void> {
     const own = String(await redis.client('LIST', 'ID', Number(await client.client('ID'))));
     const [, address = ''] = / addr=(\S+) /.exec(own)!;
-    const { stdout } = await execa('sh', ['-c', documented(address)]);
+    const { stdout } = await execa('sh', ['-c', endsOthers(address, `redis-cli -p ${server.port}`)]);
     expect(stdout.trim()).toMatch(/^1(?:\s+1)*$/);
   }
   const setUser = (...rules: string[]) => redis.acl('SETUSER', 'domain-manager', ...rules);
