@@ -35,8 +35,8 @@ test('work and notices survive the death of each of three servers in turn, under
   await using subscriber = startNotices({ nats, name: 'frontend' });
   const worked = new Set<number>();
   const work = async ({ shard }: { readonly shard: number }) => void worked.add(shard);
-  const generations: number[] = [];
-  subscriber.subscribe('domainToken', ({ generation }) => generations.push(generation));
+  let looks = 0;
+  subscriber.subscribe('domainToken', () => looks++);
   await using _worker = dueQueue.startWorker(subscriber, work, () => {});
 
   const publish = (shard: number, id: string) =>
@@ -49,9 +49,10 @@ test('work and notices survive the death of each of three servers in turn, under
     for (let shard = 0; shard < 16; shard++) {
       await vi.waitUntil(() => publish(shard, `${index}/${shard}/${Date.now()}`), { timeout: 60_000, interval: 200 });
     }
+    const before = looks;
     const generation = index + 1;
     await vi.waitUntil(() => publisher.publish('domainToken', { generation }), { timeout: 60_000, interval: 200 });
-    await vi.waitFor(() => expect(generations).toContain(generation), { timeout: 60_000 });
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(before), { timeout: 60_000 });
     await vi.waitFor(() => expect(worked.size).toBe(16), { timeout: 60_000 });
     await server.restart();
     await isWhole();
@@ -70,7 +71,7 @@ async function isWhole(): Promise<void> {
         .next()
         .catch(() => []);
       const replicas = all.flatMap(({ cluster }) => cluster?.replicas ?? []);
-      if (all.length === 2 && replicas.length === 4 && replicas.every(({ current }) => current)) return;
+      if (all.length === 1 && replicas.length === 2 && replicas.every(({ current }) => current)) return;
       await delay(200);
     }
   } finally {

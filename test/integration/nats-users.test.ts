@@ -1,5 +1,6 @@
 import { ScheduleKeyDeletionCommand, CreateKeyCommand } from '@aws-sdk/client-kms';
 import { kmsClient } from '@keyfleet/test-support/aws-client';
+import { startNotices } from '@keyfleet/shared/notices';
 import { startTestCluster, type TestCluster } from '@keyfleet/test-support/cluster';
 import { eventually } from '@keyfleet/test-support/fleet';
 import { connect, type NatsConnection } from 'nats';
@@ -76,7 +77,7 @@ describe('a frontend and an hsm-worker may not', () => {
     'keyfleet.domain.proposal',
     'keyfleet.due.0',
     'keyfleet.reseal.shard.0',
-    '$JS.API.STREAM.DELETE.KEYFLEET_DOMAIN',
+    '$JS.API.STREAM.DELETE.KEYFLEET_DUE',
     '$JS.API.STREAM.PURGE.KEYFLEET_DUE',
     '$JS.API.STREAM.CREATE.KEYFLEET_DUE',
     '$JS.API.STREAM.CREATE.MINE',
@@ -98,17 +99,23 @@ describe('a frontend and an hsm-worker may not', () => {
 });
 
 describe('an hsm-worker may not', () => {
-  test.each(['$JS.API.CONSUMER.MSG.NEXT.KEYFLEET_DUE.frontends', '$JS.ACK.KEYFLEET_DUE.frontends.1.1.1.1.1'])(
-    'take work: %s',
-    async (subject) => {
-      expect(await maySay('hsm-worker', subject)).toBe(false);
-    },
-  );
+  test.each([
+    '$JS.API.CONSUMER.MSG.NEXT.KEYFLEET_DUE.frontends',
+    '$JS.ACK.KEYFLEET_DUE.frontends.1.1.1.1.1',
+    '$JS.API.INFO',
+    '$JS.API.STREAM.MSG.GET.KEYFLEET_DUE',
+  ])('say anything: %s', async (subject) => {
+    expect(await maySay('hsm-worker', subject)).toBe(false);
+  });
+
+  test('hear answers', async () => {
+    expect(await mayHear('hsm-worker', '_INBOX.hsm-worker.>')).toBe(false);
+  });
 });
 
 describe('a domain-manager may not', () => {
   test.each([
-    '$JS.API.STREAM.PURGE.KEYFLEET_DOMAIN',
+    '$JS.API.STREAM.PURGE.KEYFLEET_DUE',
     '$JS.API.STREAM.DELETE.MINE',
     '$JS.API.STREAM.CREATE.MINE',
     '$SYS.REQ.SERVER.PING',
@@ -122,18 +129,33 @@ describe('a domain-manager may not', () => {
   });
 });
 
+test('what a user may not say is a problem that its service tells of', async () => {
+  const nats = {
+    servers: [`127.0.0.1:${cluster.ports.nats}`],
+    username: 'hsm-worker',
+    passwordFile: cluster.home.natsPasswordFile('hsm-worker'),
+  };
+  const problems: string[] = [];
+  const onProblem = (problem: unknown): void => void problems.push(String(problem));
+  await using notices = startNotices({ nats, name: 'test', onProblem });
+  await eventually('it is connected', () => notices.connection() !== undefined);
+  await notices.publish('proposal', {});
+  await eventually('it is told', () => problems.length > 0);
+  expect(problems).toEqual(['Error: NATS: PERMISSIONS_VIOLATION publish keyfleet.domain.proposal']);
+});
+
 test('each may do what is its own', async () => {
   expect(await maySay('domain-manager', 'keyfleet.domain.token')).toBe(true);
   expect(await mayHear('hsm-worker', 'keyfleet.domain.token')).toBe(true);
   expect(await mayHear('frontend', '_INBOX.frontend.x')).toBe(true);
 });
 
-describe('JetStream answers to any subject that is named to it, whoever asks', () => {
+describe('JetStream answers to any subject that is named to it, whoever may ask', () => {
   test('so what a stream keeps is bounded, and no answer is taken for a notice', async () => {
-    const [worker, manager] = [connections.get('hsm-worker')!, connections.get('domain-manager')!];
+    const [frontend, manager] = [connections.get('frontend')!, connections.get('domain-manager')!];
     const { streams } = await manager.jetstreamManager();
     const { config, state } = await streams.info('KEYFLEET_DUE');
-    worker.publish('$JS.API.INFO', undefined, { reply: 'keyfleet.due.planted' });
+    frontend.publish('$JS.API.INFO', undefined, { reply: 'keyfleet.due.planted' });
     await eventually('the answer is in the stream', async () => {
       const now = (await streams.info('KEYFLEET_DUE')).state;
       return now.last_seq > state.last_seq;

@@ -3,7 +3,7 @@ import {
   type ConnectionOptions,
   Events,
   type NatsConnection,
-  StorageType,
+  type Status,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from 'nats';
@@ -13,13 +13,12 @@ import { boundNats } from './bounded-nats.ts';
 import { ConfigError, filePath, readSecretFile } from './config.ts';
 import { TlsConfig, TlsFiles } from './tls/tls-files.ts';
 import { SayOnce } from './say-once.ts';
-import { assertStream, isNotFound } from './streams.ts';
 import { observeGauge } from './telemetry/meters.ts';
 
 /**
  * Every notice there is. A notice only says "look": it carries no secret and no decision. Losing, repeating or
- * reordering one is harmless, and its receiver verifies what it finds. Strict, because JetStream publishes its own
- * answers to any subject that whoever asks it names.
+ * reordering one is harmless, and its receiver verifies what it finds. No stream keeps them. Strict, because JetStream
+ * publishes its own answers to any subject that whoever asks it names.
  */
 const notices = {
   /** A domain token of this generation was stored. */
@@ -31,8 +30,6 @@ const notices = {
 export type NoticeName = keyof typeof notices;
 export type NoticePayload<N extends NoticeName> = z.output<(typeof notices)[N]['payload']>;
 
-const STREAM = 'KEYFLEET_DOMAIN';
-const SUBJECTS = 'keyfleet.domain.>';
 const RETRY_MS = 2_000;
 
 // Whoever connects to NATS does it here.
@@ -60,10 +57,10 @@ export interface NoticesOptions {
 }
 
 export interface Notices extends AsyncDisposable {
-  /** Resolves to true if JetStream stored it. A failure is reported, not thrown: readers also look on their own. */
+  /** Resolves to true if NATS took it. A failure is reported, not thrown: readers also look on their own. */
   publish<N extends NoticeName>(notice: N, payload: NoticePayload<N>): Promise<boolean>;
-  /** Calls `look` for each notice, and with the newest one after every connect, in case some were missed. */
-  subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void;
+  /** Calls `look` for each notice, and after every connect, in case some were missed. */
+  subscribe(notice: NoticeName, look: () => void): void;
   /** Undefined while NATS is unreachable. For uses other than notices: work queues. */
   connection(): NatsConnection | undefined;
   /** How many NATS servers keep a stream that this service creates. */
@@ -135,12 +132,11 @@ class NatsNotices implements Notices {
   readonly #onProblem: (problem: unknown) => void;
   readonly #stop = new AbortController();
   readonly #connection: Promise<NatsConnection | undefined>;
-  readonly #looks: (() => Promise<void>)[] = [];
+  readonly #looks: (() => void)[] = [];
   readonly streamReplicas: number;
   readonly #files: TlsFiles | undefined;
   #connected: NatsConnection | undefined;
   #isReached = false;
-  #hasStream = false;
   readonly #said = new SayOnce();
 
   constructor(settings: ConnectionOptions, { streamReplicas, files, onProblem }: NatsNoticesOptions) {
@@ -161,36 +157,26 @@ class NatsNotices implements Notices {
     // The disconnection was reported when it happened.
     if (connection === undefined) return false;
     try {
-      if (!this.#hasStream) await this.#assertStream(connection);
-      await connection.jetstream().publish(notices[notice].subject, JSON.stringify(payload), { timeout: RETRY_MS });
-      return true;
+      connection.publish(notices[notice].subject, JSON.stringify(payload));
+      if (await Promise.race([connection.flush().then(() => true), delay(RETRY_MS, false, { ref: false })]))
+        return true;
+      throw new Error(`NATS did not answer within ${RETRY_MS} ms`);
     } catch (error) {
-      // If NATS lost its data, the stream may be gone: it is created again for the next notice.
-      this.#hasStream = false;
       this.#problem(error);
       return false;
     }
   }
 
-  subscribe<N extends NoticeName>(notice: N, look: (payload: NoticePayload<N>) => void): void {
+  subscribe(notice: NoticeName, look: () => void): void {
     const { subject, payload } = notices[notice];
     const receive = (data: Uint8Array): void => {
-      const parsed = payload.safeParse(jsonOf(data));
-      if (parsed.success) look(parsed.data as NoticePayload<N>);
+      if (payload.safeParse(jsonOf(data)).success) look();
     };
-    const lookAtNewest = async (): Promise<void> => {
-      try {
-        const manager = await (await this.#connection)?.jetstreamManager();
-        const newest = await manager?.streams.getMessage(STREAM, { last_by_subj: subject });
-        if (newest !== undefined && newest !== null) receive(newest.data);
-      } catch (error) {
-        if (!isNotFound(error)) this.#problem(error);
-      }
-    };
-    this.#looks.push(lookAtNewest);
-    void this.#connection.then(async (connection) => {
-      connection?.subscribe(subject, { callback: (error, message) => error ?? receive(message.data) });
-      await lookAtNewest();
+    this.#looks.push(look);
+    void this.#connection.then((connection) => {
+      if (connection === undefined) return;
+      connection.subscribe(subject, { callback: (error, message) => error ?? receive(message.data) });
+      look();
     });
   }
 
@@ -225,13 +211,6 @@ class NatsNotices implements Notices {
     return undefined;
   }
 
-  /** Keeps only the newest notice of each subject, which is all that a reader who was away needs. */
-  async #assertStream(connection: NatsConnection): Promise<void> {
-    const stream = { name: STREAM, subjects: [SUBJECTS], max_msgs_per_subject: 1, storage: StorageType.File };
-    await assertStream(connection, { ...stream, num_replicas: this.streamReplicas });
-    this.#hasStream = true;
-  }
-
   async #followStatus(connection: NatsConnection): Promise<void> {
     for await (const status of connection.status()) {
       if (status.type === Events.Disconnect) {
@@ -241,15 +220,21 @@ class NatsNotices implements Notices {
       if (status.type === Events.Reconnect) {
         this.#isReached = true;
         this.#said.over('NATS');
-        this.#hasStream = false;
-        for (const look of this.#looks) void look();
+        for (const look of this.#looks) look();
       }
+      // Such as that this user may not say it: nothing else answers a notice.
+      if (status.type === Events.Error) this.#problem(new Error(refusalIn(status)));
     }
   }
 
   #problem(problem: unknown): void {
     if (!this.#stop.signal.aborted && this.#said.isNew('NATS', problem)) this.#onProblem(problem);
   }
+}
+
+function refusalIn({ data, permissionContext }: Status): string {
+  const about = permissionContext === undefined ? [] : [permissionContext.operation, permissionContext.subject];
+  return ['NATS:', typeof data === 'string' ? data : 'an error', ...about].join(' ');
 }
 
 function jsonOf(data: Uint8Array): unknown {
