@@ -27,6 +27,8 @@ let client: DomainManagerClient;
 
 /** The identity that services name last. At first one that none of them knows. */
 let store: string = randomUUID();
+/** The mark that services say the store had. */
+let mark = '';
 
 type Before = () => unknown;
 const nothing: Before = () => {};
@@ -83,7 +85,7 @@ async function runBlock(block: string): Promise<void> {
     ANNA: '--as anna --key anna.pem',
     BERTA: '--as berta --key berta.pem',
     STORE: store,
-    MARK: '1',
+    MARK: mark,
     REDIS: `--redis redis://127.0.0.1:${fleet.redis.port}`,
     PROPOSAL: proposal,
     DOMAIN_KEY: block.includes('$DOMAIN_KEY') ? await oldestDomainKey() : '',
@@ -149,15 +151,25 @@ async function losesRedis(): Promise<void> {
   redis.disconnect();
 }
 
-async function losesIdentity(): Promise<void> {
+async function losesIdentityAndMark(): Promise<void> {
   await using redis = await connectTestRedis(fleet.redis.port);
   const other = randomUUID();
-  await redis.hset(storeAt(fleet.anchor.domain), 'id', other);
+  const place = storeAt(fleet.anchor.domain);
+  await eventually('there is a mark', async () => (await redis.hget(place, 'mark')) !== null);
+  await redis.hset(place, 'id', other, 'mark', '0');
   await eventually('it is another store', async () => {
     // Not what was wrong before the acceptances of the blocks before.
     const [, before] = (await client.status()).store_problem?.split(`(${other}) than before (`) ?? [];
     store = before?.split(')')[0] ?? '';
     return store !== '';
+  });
+}
+
+async function lacksMark(): Promise<void> {
+  await eventually('it is an older state', async () => {
+    const [, was] = /\(mark 0, was (\d+)\)/.exec((await client.status()).store_problem ?? '') ?? [];
+    mark = was ?? '';
+    return mark !== '';
   });
 }
 
@@ -173,69 +185,89 @@ async function membersServe(...expected: string[]): Promise<void> {
   });
 }
 
-test('docs/ceremony.md: found a domain, and change its members, operators and rules', async () => {
-  const founding = [nothing, nothing, nothing, startServices, nothing, nothing, nothing, nothing, nothing];
-  const membersAndPeople = [nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing];
-  const checkpointAndRules = [nothing, writeRules, nothing];
-  await runPage('ceremony.md', [...founding, ...membersAndPeople, ...checkpointAndRules]);
-  await membersServe('hsm-1', 'hsm-3');
-  const { state } = await client.getDomain(parseTrustAnchor(readFileSync(fleet.path('trust-anchor.json'), 'utf8')));
-  expect(state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'safe-1', 'hsm-3']);
-  expect(state.operators.map(({ operatorId }) => operatorId)).toContain('carla');
-});
+/** Each page takes a good minute on a busy machine, and its waits have deadlines of their own. */
+const PAGE_MS = 300_000;
 
-test('docs/rotation.md: rotate, and see how far it is', async () => {
-  const { generation = 0 } = await client.status();
-  // For domain keys that may be dropped: a horizon of 30 days is long.
-  const noHorizon = async () => {
-    await makeRecordKey();
-    await runBlock('keyfleet domain propose rules --file rules.json --backup-horizon 0s $DOMAIN $ANNA');
-    await runBlock('keyfleet domain approve $PROPOSAL $DOMAIN $BERTA');
-  };
-  await runPage('rotation.md', [nothing, nothing, nothing, noHorizon, nothing]);
-  expect((await client.status()).generation).toBe(generation + 3);
-  expect((await client.status()).domain_keys).toHaveLength(1);
-  // Nobody reseals it here.
-  await using redis = await connectTestRedis(fleet.redis.port);
-  await redis.del(RECORD_KEYS, secretAt(recordKeyName(1).name));
-});
-
-test('docs/operations.md: look whether all is well, and back up', async () => {
-  await runPage('operations.md', [nothing, nothing]);
-});
-
-test('docs/recovery.md: restore Redis, replace a lost worker, and a lost fleet', async () => {
-  const serveAgain = async () => {
-    fleet.managers[0]!.start();
+test(
+  'docs/ceremony.md: found a domain, and change its members, operators and rules',
+  async () => {
+    const founding = [nothing, nothing, nothing, startServices, nothing, nothing, nothing, nothing, nothing];
+    const membersAndPeople = [nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing];
+    const checkpointAndRules = [nothing, writeRules, nothing];
+    await runPage('ceremony.md', [...founding, ...membersAndPeople, ...checkpointAndRules]);
     await membersServe('hsm-1', 'hsm-3');
-  };
-  const retires = async () => {
-    await runBlock('keyfleet domain rotate $DOMAIN $ANNA');
-    await runBlock('keyfleet domain retire $DOMAIN_KEY $DOMAIN $ANNA');
-    await runBlock('keyfleet domain approve $PROPOSAL $DOMAIN $BERTA');
-  };
-  await runPage('recovery.md', [
-    nothing,
-    losesRedis,
-    serveAgain,
-    retires,
-    nothing,
-    nothing,
-    nothing,
-    nothing,
-    nothing,
-    losesIdentity,
-    async () => {
-      await hasIdentity();
-      await loseVolumes(3);
-    },
-    nothing,
-    nothing,
-    nothing,
-    () => loseVolumes(1, 3),
-    nothing,
-    nothing,
-    () => membersServe('hsm-1', 'hsm-3'),
-  ]);
-  await membersServe('hsm-1', 'hsm-3');
-});
+    const { state } = await client.getDomain(parseTrustAnchor(readFileSync(fleet.path('trust-anchor.json'), 'utf8')));
+    expect(state.members.map(({ memberId }) => memberId)).toEqual(['hsm-1', 'safe-1', 'hsm-3']);
+    expect(state.operators.map(({ operatorId }) => operatorId)).toContain('carla');
+  },
+  PAGE_MS,
+);
+
+test(
+  'docs/rotation.md: rotate, and see how far it is',
+  async () => {
+    const { generation = 0 } = await client.status();
+    // For domain keys that may be dropped: a horizon of 30 days is long.
+    const noHorizon = async () => {
+      await makeRecordKey();
+      await runBlock('keyfleet domain propose rules --file rules.json --backup-horizon 0s $DOMAIN $ANNA');
+      await runBlock('keyfleet domain approve $PROPOSAL $DOMAIN $BERTA');
+    };
+    await runPage('rotation.md', [nothing, nothing, nothing, noHorizon, nothing]);
+    expect((await client.status()).generation).toBe(generation + 3);
+    expect((await client.status()).domain_keys).toHaveLength(1);
+    // Nobody reseals it here.
+    await using redis = await connectTestRedis(fleet.redis.port);
+    await redis.del(RECORD_KEYS, secretAt(recordKeyName(1).name));
+  },
+  PAGE_MS,
+);
+
+test(
+  'docs/operations.md: look whether all is well, and back up',
+  async () => {
+    await runPage('operations.md', [nothing, nothing]);
+  },
+  PAGE_MS,
+);
+
+test(
+  'docs/recovery.md: restore Redis, replace a lost worker, and a lost fleet',
+  async () => {
+    const serveAgain = async () => {
+      fleet.managers[0]!.start();
+      await membersServe('hsm-1', 'hsm-3');
+    };
+    const retires = async () => {
+      await runBlock('keyfleet domain rotate $DOMAIN $ANNA');
+      await runBlock('keyfleet domain retire $DOMAIN_KEY $DOMAIN $ANNA');
+      await runBlock('keyfleet domain approve $PROPOSAL $DOMAIN $BERTA');
+    };
+    await runPage('recovery.md', [
+      nothing,
+      losesRedis,
+      serveAgain,
+      retires,
+      nothing,
+      nothing,
+      nothing,
+      nothing,
+      nothing,
+      losesIdentityAndMark,
+      lacksMark,
+      async () => {
+        await hasIdentity();
+        await loseVolumes(3);
+      },
+      nothing,
+      nothing,
+      nothing,
+      () => loseVolumes(1, 3),
+      nothing,
+      nothing,
+      () => membersServe('hsm-1', 'hsm-3'),
+    ]);
+    await membersServe('hsm-1', 'hsm-3');
+  },
+  PAGE_MS,
+);
