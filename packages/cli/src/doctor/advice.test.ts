@@ -1,7 +1,7 @@
 import type { StatusResponse__Output } from '@keyfleet/proto/gen/keyfleet/domain/v1/StatusResponse';
 import type { DomainVersion } from '@keyfleet/shared/domain/state';
 import { tokenHash } from '@keyfleet/shared/domain/token';
-import { type Change, newOperator, publicPart, rotation, TestDomain } from '@keyfleet/test-support/domain';
+import { type Change, newOperator, publicPart, rotation, TestDomain, testRules } from '@keyfleet/test-support/domain';
 import { expect, test } from 'vitest';
 import { adviceFor } from './advice.ts';
 
@@ -45,13 +45,14 @@ test.each(['ModifyMembers', 'ModifyOperators', 'ModifyRules'])('one person who a
 });
 
 test.each<[string, Change]>([
-  ['a member', { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } }],
-  ['a scheduler', { name: 'ModifyOperators', body: { admit: [], remove: ['scheduler-2'] } }],
-])('a checkpoint from before the removal of %s is to be moved, and none from after it', (_, removal) => {
+  ['the removal of a member', { name: 'ModifyMembers', body: { admit: [], remove: ['hsm-3'] } }],
+  ['the removal of a scheduler', { name: 'ModifyOperators', body: { admit: [], remove: ['scheduler-2'] } }],
+  ['a change of the rules', { name: 'ModifyRules', body: { rules: testRules, backupHorizonMs: 1 } }],
+])('a checkpoint from before %s is to be moved, and none from after it', (_, change) => {
   const domain = new TestDomain({ members: 3 });
   const second = publicPart(newOperator('scheduler-2', 'scheduler'));
   domain.step({ name: 'ModifyOperators', body: { admit: [second], remove: [] } });
-  domain.step(removal);
+  domain.step(change);
   domain.clock.advance(3_600_000);
   domain.step(rotation);
   const { tokens } = domain;
@@ -60,6 +61,6 @@ test.each<[string, Change]>([
     const { state } = domain.hsms[0]!.installed!;
     return adviceFor({ state, tokens }, {} as never, { ...domain.anchor, checkpoint }).join('\n');
   };
-  expect(advised(2)).toContain('has a checkpoint from before the last removal');
+  expect(advised(2)).toContain('has a checkpoint from before the last removal or change of the rules');
   for (const generation of [3, 4]) expect(advised(generation)).not.toContain('checkpoint');
 });

@@ -17,15 +17,15 @@ export function adviceFor(
   status: StatusResponse__Output,
   { checkpoint }: TrustAnchor,
 ): string[] {
-  const sinceRemoval = Math.max(1, tokens.findLastIndex(removesSomebody) + 1);
+  const newestNeeded = Math.max(1, tokens.findLastIndex(outdatesCheckpoint) + 1);
   const advice: Advice = [
     [
       !state.operators.some(({ role }) => role === 'service-host'),
       'no operator has the role service-host, so no frontend can use the workers. Run: keyfleet domain propose operators',
     ],
     [
-      (checkpoint?.generation ?? 0) < sinceRemoval,
-      `the trust anchor ${checkpoint === undefined ? 'has no checkpoint' : 'has a checkpoint from before the last removal'}: a service that starts with an empty disk would accept an older domain state. Run: keyfleet domain checkpoint`,
+      (checkpoint?.generation ?? 0) < newestNeeded,
+      `the trust anchor ${checkpoint === undefined ? 'has no checkpoint' : 'has a checkpoint from before the last removal or change of the rules'}: a service that starts with an empty disk would accept an older domain state. Run: keyfleet domain checkpoint`,
     ],
     ...onPeople(state),
     ...onMembers(state, status),
@@ -34,10 +34,11 @@ export function adviceFor(
   return advice.filter(([applies]) => applies).map(([, text]) => text);
 }
 
-/** A member, or somebody who could sign another continuation of the chain. */
-function removesSomebody(token: Uint8Array): boolean {
+/** It removes a member or an operator, or may ask for more than before: fewer could sign another continuation. */
+function outdatesCheckpoint(token: Uint8Array): boolean {
   const { name, body } = parseDomainChange(parseToken(token).proposal.command);
-  return (name === 'ModifyMembers' || name === 'ModifyOperators') && body.remove.length > 0;
+  if (name === 'ModifyMembers' || name === 'ModifyOperators') return body.remove.length > 0;
+  return name === 'ModifyRules';
 }
 
 function onPeople(state: DomainState): Advice {
