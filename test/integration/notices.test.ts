@@ -137,6 +137,26 @@ test.each<[string, (manager: JetStreamManager) => Promise<unknown>]>([
   await vi.waitFor(() => expect(worked).toEqual([1, 2]), 20_000);
 });
 
+test('a stream of another name for the same subjects is named as what keeps work from being queued', async () => {
+  await using nats = await startNats();
+  const servers = [`127.0.0.1:${nats.port}`];
+  await using notices = startNotices({ nats: { servers }, name: 'test' });
+  await vi.waitUntil(() => notices.connection() !== undefined, 20_000);
+  const connection = await connect({ servers });
+  const { streams } = await connection.jetstreamManager();
+  await streams.add({ name: 'OTHER', subjects: ['keyfleet.reseal.shard.*'] });
+  const problems: string[] = [];
+  const queue = (n: number) =>
+    publishResealItems(notices, [{ generation: 2, pass: n, shard: 0, shards: 1 }], {
+      attempt: n,
+      onProblem: (problem) => problems.push(String(problem)),
+    });
+  expect([await queue(1), problems]).toEqual([false, [expect.stringContaining('subjects overlap')]]);
+  await streams.delete('OTHER');
+  expect(await queue(2)).toBe(true);
+  await connection.close();
+});
+
 test('why an item was not queued is told, while NATS is there', async () => {
   await using nats = await startNats();
   const connection = await connect({ servers: [`127.0.0.1:${nats.port}`] });
