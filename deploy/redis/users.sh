@@ -1,9 +1,10 @@
-# users.sh FILE: its users, on, each with the SHA-256 of its password of /run/secrets, and of another that it may have while one
-# takes the place of the other (NAME.also), for a configuration of Redis or Sentinel.
+# users.sh FILE: its users, on, each with the SHA-256 of its password of $secrets, by default /run/secrets, and of another that it
+# may have while one takes the place of the other (NAME.also), for a configuration of Redis or Sentinel.
 set -eu
+secrets=${secrets:-/run/secrets}
 grep '^user ' "$1" | while read -r _ name rules; do
   passwords=
-  for file in "/run/secrets/$name" "/run/secrets/$name.also"; do
+  for file in "$secrets/$name" "$secrets/$name.also"; do
     [ ! -s "$file" ] || passwords="$passwords#$(printf %s "$(cat "$file")" | sha256sum | cut -c 1-64) "
   done
   # Without a password, nobody comes in as that user.

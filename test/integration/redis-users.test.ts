@@ -225,8 +225,9 @@ test('a user of deploy/redis has its password, and beside it the one that takes 
   await using secrets = await mkdtempDisposable(join(tmpdir(), 'keyfleet-secrets-'));
   await writeFile(join(secrets.path, 'operator'), 'before\n');
   await writeFile(join(secrets.path, 'operator.also'), 'after\n');
-  const script = (await readFile(join(deploy, 'users.sh'), 'utf8')).replaceAll('/run/secrets', secrets.path);
-  const { stdout: users } = await execa('sh', ['-c', script, 'users.sh', join(deploy, 'users.acl')]);
+  const { stdout: users } = await execa('sh', [join(deploy, 'users.sh'), join(deploy, 'users.acl')], {
+    env: { secrets: secrets.path },
+  });
   await using server = await startServer(async (port, dir) => {
     const file = join(dir, 'redis.conf');
     await writeFile(file, [`port ${port}`, 'bind 127.0.0.1', `dir ${dir}`, 'save ""', users, ''].join('\n'));

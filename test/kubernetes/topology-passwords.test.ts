@@ -21,7 +21,10 @@ test('Sentinels forget their master, and are made anew: they know who it is, hav
   const ids = () => Promise.all(pods.map((pod) => asks(pod, 'sentinel myid', 'operator')));
   const before = await ids();
   await laptop.runDocumented('sentinel remove keyfleet');
-  for (const pod of pods) expect(await asks(pod, 'sentinel get-master-addr-by-name keyfleet')).toBe('');
+  for (const pod of pods) {
+    expect(await asks(pod, 'sentinel get-master-addr-by-name keyfleet')).toBe('');
+    expect(await asks(pod, 'sentinel masters', 'operator')).toContain('NOAUTH');
+  }
   for (const pod of pods) {
     expect(await asks(pod, "acl setuser sentinel resetpass '>another'", 'operator', 6379)).toBe('OK');
   }

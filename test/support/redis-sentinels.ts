@@ -72,10 +72,10 @@ export class RedisWithSentinels implements AsyncDisposable {
   }
 
   /** How an operator begins a command for this server. */
-  redisCli({ port }: TestServer): string {
+  redisCli({ port }: TestServer, password = passwordOf('operator')): string {
     const { certificateFile, keyFile, caFile } = this.#tls;
     const files = `--cert ${certificateFile} --key ${keyFile} --cacert ${caFile}`;
-    return `redis-cli --no-auth-warning --user operator --pass '${passwordOf('operator')}' -p ${port} --tls ${files}`;
+    return `redis-cli --no-auth-warning --user operator --pass '${password}' -p ${port} --tls ${files}`;
   }
 
   /** With nothing in their files but settings, these passwords and who the master is. */
@@ -179,8 +179,8 @@ function usersOf(file: string, passwords: Passwords): string[] {
   const lines = readFileSync(join(deploy, file), 'utf8').split('\n');
   const users = lines.filter((line) => line.startsWith('user '));
   const on = users.map((line) =>
-    line.replace(/^user (\S+)/, (_, name: string) => {
-      return `user ${name} on #${createHash('sha256').update(passwords(name)).digest('hex')}`;
+    line.replace(/^user (\S+) (nopass )?/, (_, name: string, open?: string) => {
+      return `user ${name} on ${open ?? `#${createHash('sha256').update(passwords(name)).digest('hex')} `}`;
     }),
   );
   return [...on, 'user default off resetpass allkeys allchannels allcommands'];
