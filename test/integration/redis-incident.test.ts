@@ -104,6 +104,19 @@ async function intrude(): Promise<AsyncDisposable> {
   return own.move();
 }
 
+/** He stays connected to the master as `default`, of which `ACL LIST` shows nothing any more. */
+async function lurk(): Promise<Redis> {
+  const operator = operators[0] as Redis;
+  await operator.call('ACL', 'SETUSER', 'default', 'on', `>${HIS}`);
+  const lurker = operator.duplicate({ username: 'default', password: HIS, retryStrategy: () => null });
+  lurker.on('error', () => {});
+  resources.defer(() => lurker.disconnect());
+  await vi.waitUntil(() => lurker.status === 'ready', 10_000);
+  await operator.call('ACL', 'SETUSER', 'default', 'off', 'resetpass');
+  expect(await lurker.config('GET', 'masterauth')).toEqual(['masterauth', passwordOf('replica')]);
+  return lurker;
+}
+
 const type = (block: string, redisCli = '') =>
   execa('sh', ['-c', block.replaceAll('redis-cli', redisCli)], { cwd: laptop });
 
@@ -194,6 +207,8 @@ test('an intruder has none of the passwords that are taken away from him, and no
   expect(await stored()).toEqual([newest, older, older]);
   const id = await manager.client('ID');
   await using intruder = await intrude();
+  const lurker = await lurk();
+  await operators[0]!.call('CLIENT', 'PAUSE', '3600000', 'WRITE');
 
   const steps = inOrderOfIncident<() => Promise<unknown>>({
     'first stop all Sentinels': () => Promise.all(redis.sentinels.map((sentinel) => sentinel.kill())),
@@ -212,6 +227,7 @@ test('an intruder has none of the passwords that are taken away from him, and no
   }
   expect(await stored()).toEqual([newest, newest, newest]);
   await intruder[Symbol.asyncDispose]();
+  expect(lurker.status).toBe('end');
   expect(await accepted(() => HIS)).toEqual([]);
   expect(await accepted(passwordOf)).toEqual([]);
 }, 120_000);
