@@ -2,6 +2,7 @@ import { ConfigError } from '../config.ts';
 import { SingleFlight } from '../single-flight.ts';
 import type { RedisClient } from './connect.ts';
 import type { Durability } from './durability.ts';
+import { SilenceWatch } from './silence-watch.ts';
 
 const ASK_EVERY_MS = 10_000;
 
@@ -14,6 +15,7 @@ export class DurabilityWatch implements Disposable {
   readonly #check: () => Promise<Durability>;
   readonly #onRefused: (refusal: ConfigError) => void;
   readonly #timer: NodeJS.Timeout;
+  readonly #silence: SilenceWatch;
   #known: Durability | ConfigError | undefined;
   #asking = new SingleFlight<void>();
 
@@ -27,6 +29,7 @@ export class DurabilityWatch implements Disposable {
     this.#onRefused = onRefused;
     client.on('close', this.#forget).on('ready', this.#ask);
     this.#timer = setInterval(this.#ask, ASK_EVERY_MS).unref();
+    this.#silence = new SilenceWatch(client);
   }
 
   /** Why nothing may be written to this Redis; undefined if it may be written, or that is not known yet. */
@@ -40,16 +43,19 @@ export class DurabilityWatch implements Disposable {
   }
 
   /**
-   * Throws ConfigError if this Redis may lose what it acknowledged, and the connection's error if it does not answer.
+   * For a write that begins now. Throws ConfigError if this Redis may lose what it acknowledged, and the connection's
+   * error if it does not answer.
    */
   async current(): Promise<Durability> {
     if (this.#known === undefined) await this.#look();
     if (this.#known instanceof ConfigError) throw this.#known;
-    return this.#known!;
+    const { replicas } = this.#known!;
+    return { replicas: replicas === 0 ? 0 : Math.max(replicas, this.#silence.replicas) };
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#silence[Symbol.dispose]();
     this.#client.off('close', this.#forget).off('ready', this.#ask);
   }
 
@@ -66,7 +72,7 @@ export class DurabilityWatch implements Disposable {
   #look(): Promise<void> {
     const asking = this.#asking;
     return asking.run(async () => {
-      const known = await this.#checked();
+      const [known] = await Promise.all([this.#checked(), this.#silence.look()]);
       if (this.#asking !== asking) throw new Error('the connection to Redis was lost');
       const before = this.refusal;
       this.#known = known;

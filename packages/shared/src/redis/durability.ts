@@ -82,7 +82,7 @@ async function checkNodeByInfo(node: Redis): Promise<number> {
  * Each says every second how much it has. One whose connection broke, or whose machine died, is there for a while yet,
  * beside the one in its place; who only fetches everything once has no port.
  */
-function onlineReplicas(replication: Readonly<Partial<Record<string, string>>>): number {
+export function onlineReplicas(replication: Readonly<Partial<Record<string, string>>>): number {
   const ofEach = Object.entries(replication).filter(([name]) => /^slave\d+$/.test(name));
   const found = ofEach.flatMap(
     ([, value = '']) => /^ip=.*,port=[1-9]\d*(?=,state=online,offset=\d+,lag=[0-5](?:,|$))/.exec(value) ?? [],
