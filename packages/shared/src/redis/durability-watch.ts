@@ -5,6 +5,7 @@ import type { Durability } from './durability.ts';
 import { SilenceWatch } from './silence-watch.ts';
 
 const ASK_EVERY_MS = 10_000;
+const LISTEN_EVERY_MS = 1_000;
 
 /**
  * The durability of the Redis currently behind the connection. It is checked on every new connection, which may lead to
@@ -14,7 +15,7 @@ export class DurabilityWatch implements Disposable {
   readonly #client: RedisClient;
   readonly #check: () => Promise<Durability>;
   readonly #onRefused: (refusal: ConfigError) => void;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: readonly NodeJS.Timeout[];
   readonly #silence: SilenceWatch;
   #known: Durability | ConfigError | undefined;
   #asking = new SingleFlight<void>();
@@ -28,8 +29,8 @@ export class DurabilityWatch implements Disposable {
     this.#check = check;
     this.#onRefused = onRefused;
     client.on('close', this.#forget).on('ready', this.#ask);
-    this.#timer = setInterval(this.#ask, ASK_EVERY_MS).unref();
     this.#silence = new SilenceWatch(client);
+    this.#timers = [setInterval(this.#ask, ASK_EVERY_MS).unref(), setInterval(this.#listen, LISTEN_EVERY_MS).unref()];
   }
 
   /** Why nothing may be written to this Redis; undefined if it may be written, or that is not known yet. */
@@ -54,8 +55,7 @@ export class DurabilityWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    this.#silence[Symbol.dispose]();
+    for (const timer of this.#timers) clearInterval(timer);
     this.#client.off('close', this.#forget).off('ready', this.#ask);
   }
 
@@ -68,11 +68,16 @@ export class DurabilityWatch implements Disposable {
     this.#look().catch(() => {});
   };
 
+  readonly #listen = (): void => {
+    if (this.replicas > 0) this.#silence.look().catch(() => {});
+  };
+
   /** A check that began on a lost connection decides nothing. */
   #look(): Promise<void> {
     const asking = this.#asking;
     return asking.run(async () => {
-      const [known] = await Promise.all([this.#checked(), this.#silence.look()]);
+      const known = await this.#checked();
+      if (!(known instanceof ConfigError) && known.replicas > 0) await this.#silence.look();
       if (this.#asking !== asking) throw new Error('the connection to Redis was lost');
       const before = this.refusal;
       this.#known = known;

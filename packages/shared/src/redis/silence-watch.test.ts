@@ -14,7 +14,6 @@ function newMaster() {
 
 test('a master that was silent for more than four seconds needs all its replicas, until ten seconds after', async () => {
   const { state, watch } = newMaster();
-  using _ = watch;
   await watch.look();
   expect(watch.replicas).toBe(0);
   state.now += 4_000;
@@ -38,7 +37,6 @@ test('a master that was silent for more than four seconds needs all its replicas
 
 test('another master, or the same one started anew, was not silent', async () => {
   const { state, watch } = newMaster();
-  using _ = watch;
   await watch.look();
   state.now += 60_000;
   expect(watch.replicas).toBe(2);
@@ -49,6 +47,5 @@ test('another master, or the same one started anew, was not silent', async () =>
 
 test('of a master that never answered nothing is known', () => {
   const { watch } = newMaster();
-  using _ = watch;
   expect(watch.replicas).toBe(0);
 });

@@ -2,7 +2,6 @@ import { type Clock, monotonicClock } from '../clock.ts';
 import { isCluster, type RedisClient } from './connect.ts';
 import { infoOf, onlineReplicas } from './durability.ts';
 
-const ASK_EVERY_MS = 1_000;
 /** Sentinels promote another master after five seconds (deploy/redis/sentinel.sh). */
 const SILENT_MS = 4_000;
 /** By then Sentinels have had all replicas follow the new one. */
@@ -14,10 +13,9 @@ const FAILOVER_MS = 10_000;
  * over a write is acknowledged only if all have it (docs/decisions/0021). What this process has not seen itself it does
  * not know, and of the nodes of a Redis Cluster it asks none.
  */
-export class SilenceWatch implements Disposable {
+export class SilenceWatch {
   readonly #client: RedisClient;
   readonly #clock: Clock;
-  readonly #timer: NodeJS.Timeout | undefined;
   /** The process that answered last, when, and how many replicas it had. */
   #master = { runId: '', answeredAt: -Infinity, replicas: 0 };
   #doubtfulUntil = -Infinity;
@@ -25,7 +23,6 @@ export class SilenceWatch implements Disposable {
   constructor(client: RedisClient, clock: Clock = monotonicClock) {
     this.#client = client;
     this.#clock = clock;
-    if (!isCluster(client)) this.#timer = setInterval(() => void this.look().catch(() => {}), ASK_EVERY_MS).unref();
   }
 
   /** How many replicas must have a write, if another master may have been promoted; else 0. */
@@ -35,7 +32,7 @@ export class SilenceWatch implements Disposable {
     return now > answeredAt + SILENT_MS || now < this.#doubtfulUntil ? replicas : 0;
   }
 
-  /** Rejects with the connection's error if Redis does not answer. */
+  /** Call it each second. Rejects with the connection's error if Redis does not answer. */
   async look(): Promise<void> {
     if (isCluster(this.#client)) return;
     const asked = [infoOf(this.#client, 'server'), infoOf(this.#client, 'replication')] as const;
@@ -46,9 +43,5 @@ export class SilenceWatch implements Disposable {
     else if (now > before.answeredAt + SILENT_MS) this.#doubtfulUntil = now + FAILOVER_MS;
     const isDoubtful = now < this.#doubtfulUntil;
     this.#master = { runId, answeredAt: now, replicas: isDoubtful ? before.replicas : onlineReplicas(replication) };
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
   }
 }
