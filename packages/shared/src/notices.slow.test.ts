@@ -75,3 +75,27 @@ test('while NATS refuses a password it is tried again and again, as the file has
   await vi.waitUntil(() => notices.connection() !== undefined, { timeout: 30_000 });
   expect(tried.at(-1)).toBe('new');
 });
+
+test('a subscription that a server refused is made again with the next connection', async () => {
+  let connections = 0;
+  let heard = '';
+  using server = await listen((socket) => {
+    const isFirst = connections++ === 0;
+    const info = { server_id: 'a', version: '2.10.0', proto: 1, max_payload: 1_000, headers: true };
+    socket.write(`INFO ${JSON.stringify(info)}\r\n`);
+    socket.on('data', (data) => {
+      if (data.includes('PING')) socket.write('PONG\r\n');
+      if (!isFirst) heard += data.toString();
+      else if (data.includes('SUB keyfleet.domain.token')) {
+        socket.write(`-ERR 'Permissions Violation for Subscription to "keyfleet.domain.token"'\r\n`);
+        setTimeout(() => socket.destroy(), 100);
+      }
+    });
+  });
+  const nats = NatsConfig.parse({ servers: [`nats://127.0.0.1:${server.port}`] });
+  await using notices = startNotices({ nats, name: 'test' });
+  let looks = 0;
+  notices.subscribe('domainToken', () => looks++);
+  await vi.waitFor(() => expect(heard).toContain('SUB keyfleet.domain.token'), { timeout: 10_000 });
+  expect(looks).toBe(2);
+});

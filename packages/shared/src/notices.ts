@@ -4,6 +4,7 @@ import {
   Events,
   type NatsConnection,
   type Status,
+  type Subscription,
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from 'nats';
@@ -132,7 +133,8 @@ class NatsNotices implements Notices {
   readonly #onProblem: (problem: unknown) => void;
   readonly #stop = new AbortController();
   readonly #connection: Promise<NatsConnection | undefined>;
-  readonly #looks: (() => void)[] = [];
+  /** What each subscriber does once there is a connection. */
+  readonly #listening: ((connection: NatsConnection) => void)[] = [];
   readonly streamReplicas: number;
   readonly #files: TlsFiles | undefined;
   #connected: NatsConnection | undefined;
@@ -172,12 +174,15 @@ class NatsNotices implements Notices {
     const receive = (data: Uint8Array): void => {
       if (payload.safeParse(jsonOf(data)).success) look();
     };
-    this.#looks.push(look);
-    void this.#connection.then((connection) => {
-      if (connection === undefined) return;
-      connection.subscribe(subject, { callback: (error, message) => error ?? receive(message.data) });
+    let subscription: Subscription | undefined;
+    const listen = (connection: NatsConnection): void => {
+      // A server that refuses it, as where its users are changed, ends it for good.
+      if (subscription === undefined || subscription.isClosed())
+        subscription = connection.subscribe(subject, { callback: (error, message) => error ?? receive(message.data) });
       look();
-    });
+    };
+    this.#listening.push(listen);
+    void this.#connection.then((connection) => connection && listen(connection));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -220,7 +225,7 @@ class NatsNotices implements Notices {
       if (status.type === Events.Reconnect) {
         this.#isReached = true;
         this.#said.over('NATS');
-        for (const look of this.#looks) look();
+        for (const listen of this.#listening) listen(connection);
       }
       // Such as that this user may not say it: nothing else answers a notice.
       if (status.type === Events.Error) this.#problem(new Error(refusalIn(status)));
