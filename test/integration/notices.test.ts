@@ -137,6 +137,30 @@ test.each<[string, (manager: JetStreamManager) => Promise<unknown>]>([
   await vi.waitFor(() => expect(worked).toEqual([1, 2]), 20_000);
 });
 
+test('a frontend that takes a thousand items of its own and puts them off for ever keeps no other from being taken', async () => {
+  await using nats = await startNats();
+  const servers = [`127.0.0.1:${nats.port}`];
+  await using notices = startNotices({ nats: { servers }, name: 'test' });
+  const item = (pass: number) => ({ generation: 2, pass, shard: 0, shards: 1 });
+  await vi.waitFor(async () => expect(await publishResealItems(notices, [item(1)], attempt(1))).toBe(true), 20_000);
+
+  const connection = await connect({ servers });
+  const hostile = connection.jetstream();
+  const consumer = await hostile.consumers.get(QUEUE, 'frontends');
+  await (await consumer.next())!.ackAck();
+  const own = Array.from({ length: 1_100 }, (_, i) => hostile.publish(`keyfleet.reseal.shard.x${i}`, '{}'));
+  await Promise.all(own);
+  for await (const message of await consumer.fetch({ max_messages: 1_100, expires: 5_000 })) message.nak(3_600_000);
+  await connection.flush();
+  await connection.close();
+
+  const worked: number[] = [];
+  const work = async ({ pass }: { readonly pass: number }) => void worked.push(pass);
+  await using _worker = resealQueue.startWorker(notices, work, () => {});
+  expect(await publishResealItems(notices, [item(2)], attempt(2))).toBe(true);
+  await vi.waitFor(() => expect(worked).toContain(2), 20_000);
+});
+
 test('a stream of another name for the same subjects is named as what keeps work from being queued', async () => {
   await using nats = await startNats();
   const servers = [`127.0.0.1:${nats.port}`];

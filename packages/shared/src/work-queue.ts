@@ -132,7 +132,10 @@ export class WorkQueue<Item> {
   async #assertQueue(connection: NatsConnection, replicas: number): Promise<void> {
     const { stream, formerStream, subjects, onePerSubject } = this.#options;
     if (formerStream !== undefined) await remove(await connection.jetstreamManager(), formerStream);
-    const consumer = { durable_name: CONSUMER, ack_policy: AckPolicy.Explicit, ack_wait: nanos(ACK_WAIT_MS) };
+    // Without a limit of messages that were taken and not acknowledged: a frontend could take that many, and put them
+    // off for ever.
+    const taking = { ack_policy: AckPolicy.Explicit, ack_wait: nanos(ACK_WAIT_MS), max_ack_pending: -1 };
+    const consumer = { durable_name: CONSUMER, ...taking };
     const config = {
       name: stream,
       subjects: [subjects],
