@@ -30,11 +30,18 @@ export async function assertStream(
   } catch (error) {
     if (!isRefusedForGood(error)) throw error;
     // There is none where its subjects are another stream's. Then the second refusal says so, too.
-    await streams.delete(config.name).catch((problem: unknown) => {
-      if (!isNotFound(problem)) throw problem;
-    });
+    await removeStream(manager, config.name);
     await streams.add(config);
     await withStream(manager);
+  }
+}
+
+/** Whether or not it exists. */
+export async function removeStream({ streams }: JetStreamManager, name: string): Promise<void> {
+  try {
+    await streams.delete(name);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
   }
 }
 

@@ -1,16 +1,8 @@
-import {
-  AckPolicy,
-  type JetStreamManager,
-  type JsMsg,
-  type NatsConnection,
-  nanos,
-  RetentionPolicy,
-  StorageType,
-} from 'nats';
+import { AckPolicy, type JsMsg, type NatsConnection, nanos, RetentionPolicy, StorageType } from 'nats';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Notices } from './notices.ts';
-import { assertStream, isNotFound } from './streams.ts';
+import { assertStream, isNotFound, removeStream } from './streams.ts';
 
 export interface WorkQueueOptions<Item> {
   /** The stream's name in JetStream. */
@@ -131,7 +123,8 @@ export class WorkQueue<Item> {
 
   async #assertQueue(connection: NatsConnection, replicas: number): Promise<void> {
     const { stream, formerStream, subjects, onePerSubject } = this.#options;
-    if (formerStream !== undefined) await remove(await connection.jetstreamManager(), formerStream);
+    // Services that still run the earlier release recreate it for themselves.
+    if (formerStream !== undefined) await removeStream(await connection.jetstreamManager(), formerStream);
     // Without a limit of messages that were taken and not acknowledged: a frontend could take that many, and put them
     // off for ever.
     const taking = { ack_policy: AckPolicy.Explicit, ack_wait: nanos(ACK_WAIT_MS), max_ack_pending: -1 };
@@ -145,15 +138,6 @@ export class WorkQueue<Item> {
       ...(onePerSubject && { max_msgs_per_subject: 1 }),
     };
     await assertStream(connection, config, ({ consumers }) => consumers.add(stream, consumer));
-  }
-}
-
-/** Whether or not it exists. Services that still run the earlier release recreate it for themselves. */
-async function remove(manager: JetStreamManager, stream: string): Promise<void> {
-  try {
-    await manager.streams.delete(stream);
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
   }
 }
 

@@ -50,8 +50,9 @@ export class DurabilityWatch implements Disposable {
   async current(): Promise<Durability> {
     if (this.#known === undefined) await this.#look();
     if (this.#known instanceof ConfigError) throw this.#known;
-    const { replicas } = this.#known!;
-    return { replicas: replicas === 0 ? 0 : Math.max(replicas, this.#silence.replicas) };
+    const known = this.#known!;
+    const { replicas } = this.#silence;
+    return known.replicas > 0 && replicas > known.replicas ? { replicas } : known;
   }
 
   [Symbol.dispose](): void {
