@@ -181,7 +181,8 @@ async function startServices(): Promise<void> {
 async function emptyReplicas(): Promise<void> {
   const [, ...replicas] = redis.nodes;
   await operators[0]!.call('BGREWRITEAOF');
-  const rewritten = async () => (await operators[0]!.info('persistence')).includes('aof_rewrite_in_progress:0');
+  const rewritten = async () =>
+    /aof_rewrite_in_progress:0\s+aof_rewrite_scheduled:0/.test(await operators[0]!.info('persistence'));
   await vi.waitUntil(rewritten, 20_000);
   for (const replica of replicas) await redis.emptyReplica(replica, newPasswordOf);
   await connectOperators();
